@@ -1,0 +1,2 @@
+//! auth-login
+fn main() {}

@@ -1,0 +1,2 @@
+//! idle
+fn main() {}

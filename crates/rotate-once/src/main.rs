@@ -1,0 +1,2 @@
+//! rotate-once
+fn main() {}

@@ -1,0 +1,2 @@
+//! seed-codex-config
+fn main() {}
