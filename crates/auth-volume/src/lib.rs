@@ -1,1 +1,30 @@
-//! volume
+//! The volume that holds the logins: what lies where on it, what the files mean, and how they are written.
+//!
+//! Everything that touches `/chatgpt-auth` goes through here, so that one place answers for each rule: a
+//! [`Slot`] is a number from 1 on, an [`AccountId`] is never an index, a [`Secret`] never reaches a log, and
+//! only a [`Locked`] volume can be written.
+
+pub mod account;
+pub mod atomic;
+pub mod claims;
+pub mod clock;
+pub mod env_fed;
+pub mod exit;
+pub mod layout;
+pub mod log;
+pub mod login;
+pub mod private_file;
+pub mod published;
+pub mod secret;
+pub mod signal;
+pub mod slot;
+pub mod state;
+pub mod volume;
+
+pub use account::AccountId;
+pub use clock::{Expiry, Timestamp};
+pub use layout::Layout;
+pub use login::Login;
+pub use secret::Secret;
+pub use slot::Slot;
+pub use volume::{Locked, Volume, VolumeError};

@@ -1,0 +1,230 @@
+//! Writing a file so that a reader, a crash or a full disk never meets half of it.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+
+/// Who may read a file: its mode and, when given, its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits, set whatever the umask.
+    pub mode: u32,
+    /// Group id; `None` leaves the one the directory gives.
+    pub group: Option<u32>,
+}
+
+impl Access {
+    /// Only the owner: what every file with a token gets unless somebody asks for more.
+    pub const PRIVATE: Self = Self {
+        mode: 0o600,
+        group: None,
+    };
+}
+
+/// Replaces the file at `path`, or makes it: temporary file beside it, fsync, rename, fsync of the directory.
+///
+/// One writer at a time: the temporary name is always the same ([`staged`]), so that a writer that was killed
+/// leaves one known file and not a new one each time.
+///
+/// # Errors
+/// Whatever the file system said. The old file is then still there, whole.
+pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    let staged = staged(path);
+    stage(&staged, content, access)?;
+    rename_and_sync(&staged, path)
+}
+
+/// Like [`replace`], but a file that does not exist yet appears under its own name at once, so that being
+/// killed in between leaves nothing under another name.
+///
+/// # Errors
+/// As [`replace`].
+pub fn install(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    let linked = unnamed(parent(path), content, access).and_then(|file| link(&file, path));
+    match linked {
+        Ok(()) => sync_directory(parent(path)),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists || cannot_be_unnamed(&e) => {
+            replace(path, content, access)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// The name a new content of `path` has before it takes its place: `.NAME.new` in the same directory.
+#[must_use]
+pub fn staged(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+/// Moves a complete staged file to its place, durably.
+///
+/// # Errors
+/// Whatever the file system said; the staged file is removed.
+pub fn rename_and_sync(staged: &Path, path: &Path) -> io::Result<()> {
+    if let Err(e) = std::fs::rename(staged, path) {
+        let _ = std::fs::remove_file(staged);
+        return Err(e);
+    }
+    sync_directory(parent(path))
+}
+
+/// Makes a change of names in a directory durable.
+///
+/// # Errors
+/// Whatever the file system said.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Puts a complete, durable file at `staged`: without a name until it is whole where the file system can do
+/// that, so that a writer killed half-way leaves nothing at all.
+fn stage(staged: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    remove_if_there(staged)?;
+    match unnamed(parent(staged), content, access).and_then(|file| link(&file, staged)) {
+        Err(e) if cannot_be_unnamed(&e) => named(staged, content, access),
+        other => other,
+    }
+}
+
+fn unnamed(directory: &Path, content: &[u8], access: Access) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_TMPFILE.bits())
+        .open(directory)?;
+    fill(&mut file, content, access)?;
+    Ok(file)
+}
+
+fn named(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    fill(&mut file, content, access).inspect_err(|_| {
+        let _ = std::fs::remove_file(path);
+    })
+}
+
+fn fill(file: &mut File, content: &[u8], access: Access) -> io::Result<()> {
+    file.write_all(content)?;
+    // Group first: giving a file away clears nothing we need, but widening the mode before would let the old
+    // group in for a moment.
+    if access.group.is_some() {
+        fchown(&*file, None, access.group)?;
+    }
+    file.set_permissions(Permissions::from_mode(access.mode))?;
+    file.sync_all()
+}
+
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let open_file = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    nix::unistd::linkat(AT_FDCWD, &open_file, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+/// NFS and some FUSE and overlay file systems have no `O_TMPFILE`; without `/proc` it cannot be given a name.
+fn cannot_be_unnamed(e: &io::Error) -> bool {
+    e.raw_os_error().map(Errno::from_raw).is_some_and(|errno| {
+        matches!(
+            errno,
+            Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL | Errno::ENOENT | Errno::EXDEV
+        )
+    })
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn replaces_a_file_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth.json");
+        std::fs::write(&path, "old").unwrap();
+        replace(
+            &path,
+            b"new",
+            Access {
+                mode: 0o640,
+                group: None,
+            },
+        )
+        .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(mode(&path), 0o640);
+        assert_eq!(names(dir.path()), ["auth.json"]);
+    }
+
+    #[test]
+    fn installs_a_new_file_and_replaces_an_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth-1.json");
+        install(&path, b"first", Access::PRIVATE).unwrap();
+        install(&path, b"second", Access::PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(names(dir.path()), ["auth-1.json"]);
+    }
+
+    #[test]
+    fn writes_under_a_name_where_unnamed_files_do_not_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".auth-1.json.new");
+        named(&path, b"whole", Access::PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn sweeps_what_a_killed_writer_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth.json");
+        std::fs::write(staged(&path), "half").unwrap();
+        replace(&path, b"new", Access::PRIVATE).unwrap();
+        assert_eq!(names(dir.path()), ["auth.json"]);
+    }
+
+    #[test]
+    fn keeps_the_old_file_when_the_directory_is_gone() {
+        let error = replace(Path::new("/nonexistent/auth.json"), b"new", Access::PRIVATE).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,111 @@
+//! What a token says about itself.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::{Expiry, Secret, Timestamp};
+
+/// The claims we use of a JWT. Its signature is the issuer's business: we only route by what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// When the token ends (`exp`).
+    pub expiry: Option<Expiry>,
+    /// The person's address (`email`, or the same in the profile claim).
+    pub email: Option<String>,
+    /// The workspace (`chatgpt_account_id`).
+    pub account_id: Option<String>,
+    /// The user (`chatgpt_user_id`, or `user_id`).
+    pub user_id: Option<String>,
+    /// The subscription (`chatgpt_plan_type`).
+    pub plan: Option<String>,
+}
+
+impl Claims {
+    /// Reads a token's claims; `None` if it is not a JWT.
+    #[must_use]
+    pub fn of(token: &Secret) -> Option<Self> {
+        let payload = token.expose().split('.').nth(1)?;
+        let payload = BASE64_URL_SAFE_NO_PAD
+            .decode(payload.trim_end_matches('='))
+            .ok()?;
+        let claims: Value = serde_json::from_slice(&payload).ok()?;
+        claims.is_object().then(|| Self::from_json(&claims))
+    }
+
+    fn from_json(claims: &Value) -> Self {
+        let auth = &claims["https://api.openai.com/auth"];
+        let profile = &claims["https://api.openai.com/profile"];
+        Self {
+            expiry: Timestamp::from_json(&claims["exp"]).map(Expiry),
+            email: text(&claims["email"]).or_else(|| text(&profile["email"])),
+            account_id: text(&auth["chatgpt_account_id"]),
+            user_id: text(&auth["chatgpt_user_id"]).or_else(|| text(&auth["user_id"])),
+            plan: text(&auth["chatgpt_plan_type"]),
+        }
+    }
+
+    /// These claims, with what is missing taken from another token of the same login.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            expiry: self.expiry.or(other.expiry),
+            email: self.email.or(other.email),
+            account_id: self.account_id.or(other.account_id),
+            user_id: self.user_id.or(other.user_id),
+            plan: self.plan.or(other.plan),
+        }
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn jwt(claims: &Value) -> Secret {
+        Secret::new(&format!(
+            "e30.{}.c2ln",
+            BASE64_URL_SAFE_NO_PAD.encode(claims.to_string())
+        ))
+    }
+
+    #[test]
+    fn reads_who_it_is_and_until_when() {
+        let claims = Claims::of(&jwt(&json!({
+            "exp": 1_795_439_575,
+            "https://api.openai.com/profile": {"email": "ann@example.test"},
+            "https://api.openai.com/auth":
+                {"chatgpt_account_id": "acct-A", "user_id": "user-A", "chatgpt_plan_type": "plus"}
+        })));
+        let claims = claims.unwrap();
+        assert_eq!(
+            claims.expiry,
+            Some(Expiry(Timestamp::from_seconds(1_795_439_575)))
+        );
+        assert_eq!(claims.email.as_deref(), Some("ann@example.test"));
+        assert_eq!(claims.account_id.as_deref(), Some("acct-A"));
+        assert_eq!(claims.user_id.as_deref(), Some("user-A"));
+        assert_eq!(claims.plan.as_deref(), Some("plus"));
+    }
+
+    #[test]
+    fn an_opaque_token_has_no_claims() {
+        for token in ["", "opaque", "a.b.c", "e30.bnVsbA.x"] {
+            assert_eq!(Claims::of(&Secret::new(token)), None, "{token}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_token_makes_it_panic(token in ".{0,200}") {
+            let _ = Claims::of(&Secret::new(&token));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Time: points in it, and when a token ends.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// A point in time, in milliseconds since 1970 (UTC). Written and read as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The last millisecond of the year 9999, the last that RFC 3339 can write.
+const LAST: i64 = 253_402_300_799_999;
+
+/// Numbers from here on are milliseconds: as seconds they would lie after the year 5138.
+const FIRST_MILLISECONDS: f64 = 1e11;
+
+impl Timestamp {
+    /// Now, by the machine's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(LAST))
+    }
+
+    /// So many seconds after 1970; what RFC 3339 cannot write is moved to the nearest that it can.
+    #[must_use]
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000).clamp(0, LAST))
+    }
+
+    /// Reads what JSON files hold for a time: seconds, milliseconds, the same in a string, or RFC 3339.
+    #[must_use]
+    pub fn from_json(value: &Value) -> Option<Self> {
+        let text = value.as_str().map(str::trim);
+        let number = value.as_f64().or_else(|| text.and_then(|text| text.parse().ok()));
+        match (number, text) {
+            (Some(number), _) if number.is_finite() && number > 0.0 => Some(Self::from_number(number)),
+            (None, Some(text)) => Self::from_rfc3339(text),
+            _ => None,
+        }
+    }
+
+    /// Seconds since 1970, rounded down.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// How long from `earlier` to this; nothing if `earlier` is the later of the two.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    fn from_number(number: f64) -> Self {
+        let milliseconds = if number >= FIRST_MILLISECONDS {
+            number
+        } else {
+            number * 1000.0
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float beyond i64 becomes its end, and is clamped"
+        )]
+        Self((milliseconds as i64).clamp(0, LAST))
+    }
+
+    fn from_rfc3339(text: &str) -> Option<Self> {
+        let since = humantime::parse_rfc3339_weak(text)
+            .ok()?
+            .duration_since(UNIX_EPOCH)
+            .ok()?;
+        Some(Self(i64::try_from(since.as_millis()).ok()?.min(LAST)))
+    }
+
+    fn system_time(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
+    }
+}
+
+/// To the second: `2026-12-03T10:00:00Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(self.system_time()).fmt(f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_millis(self.system_time()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| serde::de::Error::custom("not a time"))
+    }
+}
+
+/// When an access token ends, as its own `exp` claim says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Expiry(pub Timestamp);
+
+impl Expiry {
+    /// Whether the token has ended.
+    #[must_use]
+    pub fn has_passed(self, now: Timestamp) -> bool {
+        self.0 <= now
+    }
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_every_way_the_files_write_a_time() {
+        let expected = Timestamp::from_seconds(1_795_439_575);
+        for value in [
+            json!(1_795_439_575),
+            json!(1_795_439_575.0),
+            json!(1_795_439_575_000_i64),
+            json!("1795439575"),
+            json!("2026-11-23T13:12:55Z"),
+            json!("2026-11-23T13:12:55.000000000Z"),
+        ] {
+            assert_eq!(Timestamp::from_json(&value), Some(expected), "{value}");
+        }
+        for value in [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-5),
+            json!("soon"),
+            json!({}),
+            json!("NaN"),
+        ] {
+            assert_eq!(Timestamp::from_json(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn writes_rfc_3339_and_reads_it_back() {
+        let time = Timestamp::from_seconds(1_795_439_575);
+        assert_eq!(time.to_string(), "2026-11-23T13:12:55Z");
+        let json = serde_json::to_string(&time).unwrap();
+        assert_eq!(json, "\"2026-11-23T13:12:55.000Z\"");
+        assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), time);
+    }
+
+    #[test]
+    fn a_nonsense_year_can_still_be_printed() {
+        assert_eq!(
+            Timestamp::from_json(&json!(1e300)).unwrap().to_string(),
+            "9999-12-31T23:59:59Z"
+        );
+        assert_eq!(
+            Timestamp::from_seconds(i64::MAX).to_string(),
+            "9999-12-31T23:59:59Z"
+        );
+    }
+
+    #[test]
+    fn a_token_has_ended_at_its_expiry() {
+        let expiry = Expiry(Timestamp::from_seconds(100));
+        assert!(!expiry.has_passed(Timestamp::from_seconds(99)));
+        assert!(expiry.has_passed(Timestamp::from_seconds(100)));
+    }
+}

@@ -1,0 +1,98 @@
+//! Where each file lies.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Slot;
+
+/// The two directories, and the name of every file in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    auth: PathBuf,
+    live: PathBuf,
+}
+
+impl Layout {
+    /// `auth` holds the masters and the state, `live` what LiteLLM sees; usually the same directory.
+    #[must_use]
+    pub fn new(auth: PathBuf, live: Option<PathBuf>) -> Self {
+        let live = live.unwrap_or_else(|| auth.clone());
+        Self { auth, live }
+    }
+
+    /// The directory of the masters.
+    #[must_use]
+    pub fn auth(&self) -> &Path {
+        &self.auth
+    }
+
+    /// The directory that LiteLLM sees.
+    #[must_use]
+    pub fn live(&self) -> &Path {
+        &self.live
+    }
+
+    /// The master of a slot.
+    #[must_use]
+    pub fn master(&self, slot: Slot) -> PathBuf {
+        self.auth.join(slot.file_name())
+    }
+
+    /// The published record.
+    #[must_use]
+    pub fn published(&self) -> PathBuf {
+        self.live.join("auth.json")
+    }
+
+    /// The signal that wakes the rotator.
+    #[must_use]
+    pub fn signal(&self) -> PathBuf {
+        self.live.join("rotate-now")
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.auth.join("rotator_state.json")
+    }
+
+    /// The lock of all writers.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.auth.join(".lock")
+    }
+
+    /// The lock of logins into one slot, there only while one runs.
+    #[must_use]
+    pub fn login_lock(&self, slot: Slot) -> PathBuf {
+        self.auth.join(format!(".login-{}.lock", slot.number()))
+    }
+
+    /// All slots that have a file, in order, whatever is in it.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn slots(&self) -> io::Result<Vec<Slot>> {
+        let mut slots = names(&self.auth)?
+            .filter_map(|name| Slot::of_file_name(&name))
+            .collect::<Vec<_>>();
+        slots.sort_unstable();
+        Ok(slots)
+    }
+
+    /// The slots for which a killed writer left a staged master.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(crate) fn staged_slots(&self) -> io::Result<Vec<Slot>> {
+        let of_staged = |name: String| Slot::of_file_name(name.strip_prefix('.')?.strip_suffix(".new")?);
+        Ok(names(&self.auth)?.filter_map(of_staged).collect())
+    }
+}
+
+/// The names in a directory; one that is not UTF-8 is none of ours.
+pub(crate) fn names(directory: &Path) -> io::Result<impl Iterator<Item = String>> {
+    Ok(std::fs::read_dir(directory)?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok()))
+}

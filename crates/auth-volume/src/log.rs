@@ -1,0 +1,13 @@
+//! The log line: one event, one line on stderr, the command's name first.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+/// Prints `COMMAND: MESSAGE` on stderr.
+///
+/// Control characters become spaces, so that nothing read from a file or a server can start a line of its own.
+pub fn line(command: &str, message: impl Display) {
+    let message = message.to_string().replace(char::is_control, " ");
+    // Nobody is left to tell when stderr itself is gone.
+    let _ = writeln!(std::io::stderr(), "{command}: {message}");
+}

@@ -1,0 +1,224 @@
+//! The token record of one login, in the shapes it is met in.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::claims::Claims;
+use crate::{AccountId, Expiry, Secret, Timestamp};
+
+/// A login as a master holds it: codex's own `auth.json`, or the flat shape of the predecessor and of LiteLLM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// What a request is made with.
+    pub access_token: Secret,
+    /// What a new access token is asked for with; single use.
+    pub refresh_token: Option<Secret>,
+    /// Who signed in, as a token.
+    pub id_token: Option<Secret>,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The person's address, where a token says it.
+    pub email: Option<String>,
+    /// The subscription, where a token says it.
+    pub plan: Option<String>,
+    /// When the access token ends, where it says so.
+    pub expiry: Option<Expiry>,
+    /// When the tokens were last renewed.
+    pub last_refresh: Option<Timestamp>,
+}
+
+/// Why a file is not a login. Never says anything of the file's content.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotALogin {
+    /// Nothing in it.
+    #[error("empty")]
+    Empty,
+    /// Not JSON, from here on.
+    #[error("not JSON (line {line}, column {column})")]
+    NotJson {
+        /// From 1.
+        line: usize,
+        /// From 1; 0 at the very start.
+        column: usize,
+    },
+    /// A JSON file without tokens, such as an API key's.
+    #[error("no access_token in it")]
+    NoAccessToken,
+    /// Neither a token nor the file says whose it is.
+    #[error("no account id in it or in its tokens")]
+    NoAccount,
+}
+
+impl Login {
+    /// Reads a login from a file's bytes.
+    ///
+    /// # Errors
+    /// See [`NotALogin`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotALogin> {
+        if bytes.trim_ascii().is_empty() {
+            return Err(NotALogin::Empty);
+        }
+        let document: Value = serde_json::from_slice(bytes).map_err(|e| NotALogin::NotJson {
+            line: e.line(),
+            column: e.column(),
+        })?;
+        let tokens = if document["tokens"].is_object() {
+            &document["tokens"]
+        } else {
+            &document
+        };
+        let access_token = secret(&tokens["access_token"]).ok_or(NotALogin::NoAccessToken)?;
+        let mut login = Self::of_tokens(
+            access_token,
+            secret(&tokens["refresh_token"]),
+            secret(&tokens["id_token"]),
+            tokens["account_id"].as_str(),
+        )
+        .ok_or(NotALogin::NoAccount)?;
+        login.expiry = login
+            .expiry
+            .or_else(|| Timestamp::from_json(&tokens["expires_at"]).map(Expiry));
+        login.last_refresh = Timestamp::from_json(&document["last_refresh"]);
+        Ok(login)
+    }
+
+    /// A login of bare tokens; `account_id` counts only where the tokens do not say whose they are.
+    #[must_use]
+    pub fn of_tokens(
+        access_token: Secret,
+        refresh_token: Option<Secret>,
+        id_token: Option<Secret>,
+        account_id: Option<&str>,
+    ) -> Option<Self> {
+        let of_access = Claims::of(&access_token).unwrap_or_default();
+        let expiry = of_access.expiry;
+        let of_id = id_token.as_ref().and_then(Claims::of).unwrap_or_default();
+        let claims = of_access.or(of_id);
+        let given = account_id
+            .map(str::trim)
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned);
+        let account = AccountId {
+            account_id: claims.account_id.or(given)?,
+            user_id: claims.user_id,
+        };
+        let (email, plan) = (claims.email, claims.plan);
+        Some(Self {
+            access_token,
+            refresh_token,
+            id_token,
+            account,
+            email,
+            plan,
+            expiry,
+            last_refresh: None,
+        })
+    }
+
+    /// Whether the access token can be used now; one that does not say when it ends may be tried.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expiry.is_none_or(|expiry| !expiry.has_passed(now))
+    }
+
+    /// `expires 2026-12-03T10:00:00Z`, as log lines say it.
+    #[must_use]
+    pub fn expires(&self) -> String {
+        self.expiry.map_or_else(
+            || "expiry unknown".to_owned(),
+            |expiry| format!("expires {expiry}"),
+        )
+    }
+}
+
+fn secret(value: &Value) -> Option<Secret> {
+    value
+        .as_str()
+        .map(Secret::new)
+        .filter(|secret| !secret.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn jwt(account: &str, exp: i64) -> String {
+        let claims = json!({"exp": exp, "email": "ann@example.test", "https://api.openai.com/auth":
+            {"chatgpt_account_id": account, "chatgpt_user_id": "user-A", "chatgpt_plan_type": "plus"}});
+        format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+    }
+
+    fn parse(value: &Value) -> Result<Login, NotALogin> {
+        Login::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn reads_what_codex_writes() {
+        let login = parse(&json!({
+            "auth_mode": "chatgpt", "OPENAI_API_KEY": null,
+            "tokens": {"id_token": jwt("acct-A", 1), "access_token": jwt("acct-A", 1_795_439_575),
+                "refresh_token": "rt-1", "account_id": "acct-A"},
+            "last_refresh": "2026-11-23T12:35:27.198020374Z"
+        }))
+        .unwrap();
+        assert_eq!(login.account.to_string(), "acct-A/user-A");
+        assert_eq!(login.email.as_deref(), Some("ann@example.test"));
+        assert_eq!(login.expires(), "expires 2026-11-23T13:12:55Z");
+        assert_eq!(login.refresh_token.unwrap().expose(), "rt-1");
+        assert_eq!(login.last_refresh.unwrap().to_string(), "2026-11-23T12:35:27Z");
+    }
+
+    #[test]
+    fn reads_the_flat_shape_also_with_opaque_tokens() {
+        let login =
+            parse(&json!({"access_token": "opaque", "account_id": "acct-A", "expires_at": 1_795_439_575}));
+        let login = login.unwrap();
+        assert_eq!(login.account.to_string(), "acct-A");
+        assert_eq!(login.expires(), "expires 2026-11-23T13:12:55Z");
+        assert_eq!(login.refresh_token, None);
+    }
+
+    #[test]
+    fn the_token_knows_better_than_the_file_whose_it_is() {
+        let login = parse(&json!({"access_token": jwt("acct-A", 1), "account_id": "acct-B"})).unwrap();
+        assert_eq!(login.account.account_id, "acct-A");
+    }
+
+    #[test]
+    fn says_what_is_wrong_without_saying_what_is_in_it() {
+        let parse = |text: &str| Login::parse(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(parse(" \n"), "empty");
+        assert_eq!(
+            parse("{\"access_token\": \"secret"),
+            "not JSON (line 1, column 24)"
+        );
+        assert_eq!(parse("[]"), "no access_token in it");
+        assert_eq!(
+            parse("{\"OPENAI_API_KEY\": \"sk-secret\"}"),
+            "no access_token in it"
+        );
+        assert_eq!(
+            parse("{\"access_token\": \"opaque\"}"),
+            "no account id in it or in its tokens"
+        );
+    }
+
+    #[test]
+    fn an_id_token_does_not_prolong_an_access_token() {
+        let login =
+            parse(&json!({"access_token": "opaque", "id_token": jwt("acct-A", 1), "account_id": "a"}));
+        assert_eq!(login.unwrap().expiry, None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Login::parse(&bytes);
+        }
+    }
+}

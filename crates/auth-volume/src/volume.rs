@@ -1,0 +1,582 @@
+//! The volume itself: reading it is free, writing it needs the lock.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use thiserror::Error;
+
+use crate::atomic::{self, Access};
+use crate::exit::{Exit, Failure};
+use crate::login::NotALogin;
+use crate::private_file::{NotRead, PrivateFile};
+use crate::published::Found;
+use crate::signal::Signal;
+use crate::state::{NotAState, State};
+use crate::{Layout, Login, Slot, Timestamp};
+
+/// How long a command waits for another writer: longer than any writer should take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What the proof of a writable volume writes: more than any login is.
+const PROOF: [u8; 16 << 10] = [0; 16 << 10];
+
+/// How the name of a signal begins that a pass has taken and not yet ended.
+const TAKEN: &str = ".rotate-now.taken-";
+
+/// A volume that can be read.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    layout: Layout,
+}
+
+/// A volume that this process alone may write, until the value is dropped.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    volume: &'a Volume,
+    _lock: File,
+}
+
+/// The sole right to sign in to one slot, until the value is dropped.
+#[derive(Debug)]
+pub struct LoginLock {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What is wrong with the volume as a whole.
+#[derive(Debug, Error)]
+pub enum VolumeError {
+    /// The directory is not there.
+    #[error("{0} is not a directory: mount the volume there, or set CHATGPT_AUTH_DIR and CHATGPT_LIVE_DIR")]
+    NotThere(PathBuf),
+    /// Something cannot be read.
+    #[error("cannot read {path} as user {user}: {source}", user = user(), path = path.display())]
+    CannotRead {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something cannot be written.
+    #[error("cannot write {path} as user {user}: {source}", user = user(), path = path.display())]
+    CannotWrite {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another writer does not finish.
+    #[error("another process has held {0} for 10 s: try again, or look for a command that hangs")]
+    Locked(PathBuf),
+    /// Another login into the same slot is under way.
+    #[error("another login into {0} is under way: finish or end that one first")]
+    LoginUnderWay(Slot),
+    /// The state is of a later release.
+    #[error("{0}: {1}")]
+    State(PathBuf, NotAState),
+}
+
+impl VolumeError {
+    /// The code a command ends with because of it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NotThere(_) | Self::State(..) => Exit::BadConfig,
+            Self::CannotRead { .. } | Self::CannotWrite { .. } => Exit::CannotWrite,
+            Self::Locked(_) | Self::LoginUnderWay(_) => Exit::TryAgain,
+        }
+    }
+}
+
+impl From<VolumeError> for Failure {
+    fn from(error: VolumeError) -> Self {
+        Self {
+            exit: error.exit(),
+            error: error.into(),
+        }
+    }
+}
+
+/// What was found in a slot's file.
+#[derive(Debug)]
+pub struct Master {
+    /// Which slot.
+    pub slot: Slot,
+    /// The login, or why there is none to be had.
+    pub login: Result<Login, Unusable>,
+    /// Whether others than its owner may read or write it.
+    pub too_open: bool,
+}
+
+/// Why a slot's file gives no login.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] NotRead),
+    /// It can, and is no login.
+    #[error(transparent)]
+    Content(#[from] NotALogin),
+}
+
+/// What was found in the state's file.
+#[derive(Debug)]
+pub struct Remembered {
+    /// The state to go on from.
+    pub state: State,
+    /// Why it is not the one in the file, if it is not.
+    pub note: Option<String>,
+}
+
+/// A signal taken from where it was left.
+#[derive(Debug)]
+pub struct Taken {
+    path: PathBuf,
+    /// What it says.
+    pub signal: Signal,
+}
+
+impl Volume {
+    /// The volume at a layout's directories.
+    ///
+    /// # Errors
+    /// One of them is not there, or is no directory.
+    pub fn open(layout: Layout) -> Result<Self, VolumeError> {
+        for directory in [layout.auth(), layout.live()] {
+            match std::fs::metadata(directory) {
+                Ok(metadata) if metadata.is_dir() => {}
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(cannot_read(directory)(e));
+                }
+                _ => return Err(VolumeError::NotThere(directory.to_owned())),
+            }
+        }
+        Ok(Self { layout })
+    }
+
+    /// Where everything lies.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Every slot that has a file, in order.
+    ///
+    /// # Errors
+    /// The directory cannot be read. A slot that cannot is no error: it is one of the answers.
+    pub fn masters(&self) -> Result<Vec<Master>, VolumeError> {
+        let slots = self.layout.slots().map_err(cannot_read(self.layout.auth()))?;
+        Ok(slots.into_iter().map(|slot| self.master(slot)).collect())
+    }
+
+    /// What is in one slot.
+    #[must_use]
+    pub fn master(&self, slot: Slot) -> Master {
+        match PrivateFile::read(&self.layout.master(slot)) {
+            Ok(file) => {
+                let login = Login::parse(&file.content).map_err(Unusable::from);
+                Master {
+                    slot,
+                    login,
+                    too_open: file.is_too_open(),
+                }
+            }
+            Err(e) => Master {
+                slot,
+                login: Err(e.into()),
+                too_open: false,
+            },
+        }
+    }
+
+    /// What the rotator remembers. A state that is lost or broken costs a round of rotation, never a login.
+    ///
+    /// # Errors
+    /// It is of a later release, which knows rules that this one would break; or it cannot be read.
+    pub fn remembered(&self) -> Result<Remembered, VolumeError> {
+        let path = self.layout.state();
+        let fresh = |note| {
+            Ok(Remembered {
+                state: State::default(),
+                note,
+            })
+        };
+        match PrivateFile::read(&path) {
+            Ok(file) => match State::parse(&file.content) {
+                Ok(state) => Ok(Remembered { state, note: None }),
+                Err(e @ NotAState::Newer(_)) => Err(VolumeError::State(path, e)),
+                Err(e) => fresh(Some(format!("{}: {e}: starting a new one", path.display()))),
+            },
+            Err(NotRead::Missing) => fresh(None),
+            Err(NotRead::Io(source)) => Err(VolumeError::CannotRead { path, source }),
+            Err(e) => fresh(Some(format!("{}: {e}: starting a new one", path.display()))),
+        }
+    }
+
+    /// What LiteLLM is served.
+    #[must_use]
+    pub fn published(&self) -> Found {
+        match PrivateFile::read(&self.layout.published()) {
+            Ok(file) => Found::judge(&file.content),
+            Err(NotRead::Missing) => Found::Nothing,
+            Err(_) => Found::Foreign {
+                why: "not a file that can be read",
+                login: None,
+            },
+        }
+    }
+
+    /// The signals that wait, left where they are.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn signals(&self) -> Result<Vec<Taken>, VolumeError> {
+        let waiting = |path: PathBuf| match PrivateFile::read(&path) {
+            Ok(file) => Some(Taken {
+                signal: Signal::parse(&file.content),
+                path,
+            }),
+            Err(NotRead::Missing) => None,
+            Err(_) => Some(Taken {
+                path,
+                signal: Signal::Unreadable,
+            }),
+        };
+        let taken = self.taken_signals()?.into_iter().chain([self.layout.signal()]);
+        Ok(taken.filter_map(waiting).collect())
+    }
+
+    /// Leaves a signal for the rotator, unless one is waiting already: that one wakes it as well.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn wake(&self, signal: &[u8]) -> Result<(), VolumeError> {
+        let path = self.layout.signal();
+        if path.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        // A rename, because that is what a watcher of the directory is told.
+        atomic::replace(
+            &path,
+            signal,
+            Access {
+                mode: 0o660,
+                group: None,
+            },
+        )
+        .map_err(cannot_write(&path))
+    }
+
+    /// Waits for the other writers and keeps them out until the value is dropped.
+    ///
+    /// A master that a killed writer had completed but not yet put in place is put there now.
+    ///
+    /// # Errors
+    /// The volume cannot be written, or another writer does not finish within 10 s.
+    pub fn lock(&self) -> Result<Locked<'_>, VolumeError> {
+        let path = self.layout.lock();
+        let lock = open_lock(&path)?;
+        let give_up = Instant::now() + PATIENCE;
+        while !try_lock(&lock, &path)? {
+            if Instant::now() >= give_up {
+                return Err(VolumeError::Locked(path));
+            }
+            sleep(LOOK_AGAIN);
+        }
+        let locked = Locked {
+            volume: self,
+            _lock: lock,
+        };
+        locked.settle()?;
+        Ok(locked)
+    }
+
+    /// Takes the sole right to sign in to a slot.
+    ///
+    /// # Errors
+    /// Somebody else has it, or the volume cannot be written.
+    pub fn lock_login(&self, slot: Slot) -> Result<LoginLock, VolumeError> {
+        let path = self.layout.login_lock(slot);
+        loop {
+            let lock = open_lock(&path)?;
+            if !try_lock(&lock, &path)? {
+                return Err(VolumeError::LoginUnderWay(slot));
+            }
+            // The holder before us removes the file when done: a lock on a file without that name is no lock.
+            let ours = lock.metadata().map_err(cannot_write(&path))?.ino();
+            if std::fs::metadata(&path).is_ok_and(|there| there.ino() == ours) {
+                return Ok(LoginLock { path, _lock: lock });
+            }
+        }
+    }
+
+    fn taken_signals(&self) -> Result<Vec<PathBuf>, VolumeError> {
+        let live = self.layout.live();
+        let names = crate::layout::names(live).map_err(cannot_read(live))?;
+        let mut taken: Vec<_> = names
+            .filter(|name| name.starts_with(".rotate-now.") && name.ends_with(".taken"))
+            .collect();
+        taken.sort_unstable();
+        Ok(taken.into_iter().map(|name| live.join(name)).collect())
+    }
+}
+
+impl Drop for LoginLock {
+    fn drop(&mut self) {
+        // A file left behind is empty and locks nobody out.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Locked<'_> {
+    /// Proves that a login could be stored: writes, syncs and renames more bytes than a login has.
+    ///
+    /// # Errors
+    /// It could not.
+    pub fn prove_writable(&self) -> Result<(), VolumeError> {
+        for directory in [self.volume.layout.auth(), self.volume.layout.live()] {
+            let path = directory.join(".proof");
+            atomic::replace(&path, &PROOF, Access::PRIVATE).map_err(cannot_write(&path))?;
+            std::fs::remove_file(&path).map_err(cannot_write(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Stores a login, byte for byte, durably, for its owner's eyes only.
+    ///
+    /// # Errors
+    /// The file system said no; what was there before is still there.
+    pub fn install(&self, slot: Slot, login: &[u8]) -> Result<(), VolumeError> {
+        let path = self.volume.layout.master(slot);
+        atomic::install(&path, login, Access::PRIVATE).map_err(cannot_write(&path))
+    }
+
+    /// Removes a login.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn remove(&self, slot: Slot) -> Result<(), VolumeError> {
+        let path = self.volume.layout.master(slot);
+        std::fs::remove_file(&path).map_err(cannot_write(&path))?;
+        atomic::sync_directory(self.volume.layout.auth()).map_err(cannot_write(&path))
+    }
+
+    /// Publishes a record for LiteLLM.
+    ///
+    /// # Errors
+    /// The file system said no; the record before is still there.
+    pub fn publish(&self, record: &[u8], access: Access) -> Result<(), VolumeError> {
+        let path = self.volume.layout.published();
+        atomic::replace(&path, record, access).map_err(cannot_write(&path))
+    }
+
+    /// Remembers a state.
+    ///
+    /// # Errors
+    /// The file system said no; the state before is still there.
+    pub fn remember(&self, state: &State) -> Result<(), VolumeError> {
+        let path = self.volume.layout.state();
+        atomic::replace(&path, &state.to_bytes(), Access::PRIVATE).map_err(cannot_write(&path))
+    }
+
+    /// Takes a master's access from everybody but its owner.
+    ///
+    /// # Errors
+    /// It belongs to somebody else, or cannot be read.
+    pub fn narrow(&self, slot: Slot) -> Result<(), VolumeError> {
+        let path = self.volume.layout.master(slot);
+        let file = PrivateFile::read(&path).map_err(|e| VolumeError::CannotRead {
+            path: path.clone(),
+            source: io::Error::other(e),
+        })?;
+        file.narrow().map_err(cannot_write(&path))
+    }
+
+    /// Takes the signals that wait. Moved aside first: one that is left from here on is the next pass's, and
+    /// one that was taken by a pass that died is taken again.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn take_signals(&self, now: Timestamp) -> Result<Vec<Taken>, VolumeError> {
+        let (path, live) = (self.volume.layout.signal(), self.volume.layout.live());
+        let aside = (0..).map(|n| live.join(format!("{TAKEN}{}-{n}", now.seconds())));
+        let aside = aside
+            .into_iter()
+            .find(|aside| !aside.exists())
+            .expect("some number is free");
+        match std::fs::rename(&path, aside) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
+            _ => self.volume.signals(),
+        }
+    }
+
+    /// Ends signals whose effect is on the volume. One that made no sense stays to be looked at, the last one.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn end_signals(&self, signals: Vec<Taken>) -> Result<(), VolumeError> {
+        for Taken { path, signal } in signals {
+            let ended = match signal {
+                Signal::Unreadable => {
+                    std::fs::rename(&path, self.volume.layout.live().join("rotate-now.unreadable"))
+                }
+                _ => std::fs::remove_file(&path),
+            };
+            ended.map_err(cannot_write(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Finishes what a killed writer had begun. A staged master that is whole was meant to replace the one
+    /// that is there, and may hold the only copy of its refresh token; one that is not whole never counted.
+    fn settle(&self) -> Result<(), VolumeError> {
+        let layout = &self.volume.layout;
+        for slot in layout.staged_slots().map_err(cannot_read(layout.auth()))? {
+            let path = layout.master(slot);
+            let staged = atomic::staged(&path);
+            let whole = PrivateFile::read(&staged).is_ok_and(|file| Login::parse(&file.content).is_ok());
+            let settled = if whole {
+                atomic::rename_and_sync(&staged, &path)
+            } else {
+                std::fs::remove_file(&staged)
+            };
+            settled.map_err(cannot_write(&path))?;
+        }
+        Ok(())
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, VolumeError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path)
+        .map_err(cannot_write(path))
+}
+
+fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(e)) => Err(cannot_write(path)(e)),
+    }
+}
+
+fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
+    let path = path.to_owned();
+    |source| VolumeError::CannotRead { path, source }
+}
+
+fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
+    let path = path.to_owned();
+    |source| VolumeError::CannotWrite { path, source }
+}
+
+fn user() -> nix::unistd::Uid {
+    nix::unistd::geteuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGIN: &[u8] = br#"{"access_token": "at", "account_id": "acct-A"}"#;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
+        (dir, volume)
+    }
+
+    fn names(volume: &Volume) -> Vec<String> {
+        let mut names: Vec<_> = crate::layout::names(volume.layout.auth()).unwrap().collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_stored_login_is_read_back_and_nothing_else_is_left() {
+        let (_dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        locked.prove_writable().unwrap();
+        locked.install(Slot::FIRST, LOGIN).unwrap();
+        let masters = volume.masters().unwrap();
+        assert_eq!(masters.len(), 1);
+        assert_eq!(masters[0].login.as_ref().unwrap().account.account_id, "acct-A");
+        assert_eq!(names(&volume), [".lock", "auth-1.json"]);
+    }
+
+    #[test]
+    fn a_whole_staged_master_of_a_killed_writer_takes_its_place_and_half_of_one_is_removed() {
+        let (dir, volume) = volume();
+        std::fs::write(dir.path().join("auth-1.json"), "the old one").unwrap();
+        std::fs::write(dir.path().join(".auth-1.json.new"), LOGIN).unwrap();
+        std::fs::write(dir.path().join(".auth-2.json.new"), "{\"access_token\": \"ha").unwrap();
+        drop(volume.lock().unwrap());
+        assert_eq!(std::fs::read(dir.path().join("auth-1.json")).unwrap(), LOGIN);
+        assert_eq!(names(&volume), [".lock", "auth-1.json"]);
+    }
+
+    #[test]
+    fn one_login_into_a_slot_at_a_time() {
+        let (_dir, volume) = volume();
+        let first = volume.lock_login(Slot::FIRST).unwrap();
+        let error = volume.lock_login(Slot::FIRST).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "another login into account-1 is under way: finish or end that one first"
+        );
+        drop(volume.lock_login("2".parse().unwrap()).unwrap());
+        drop(first);
+        drop(volume.lock_login(Slot::FIRST).unwrap());
+        assert_eq!(names(&volume), [""; 0]);
+    }
+
+    #[test]
+    fn a_signal_left_while_one_is_handled_is_kept_for_the_next_pass() {
+        let (_dir, volume) = volume();
+        volume.wake(b"").unwrap();
+        let locked = volume.lock().unwrap();
+        let taken = locked.take_signals(Timestamp::now()).unwrap();
+        assert_eq!(taken.len(), 1);
+        volume.wake(b"{half").unwrap();
+        locked.end_signals(taken).unwrap();
+        let taken = locked.take_signals(Timestamp::now()).unwrap();
+        assert_eq!(taken[0].signal, Signal::Unreadable);
+        locked.end_signals(taken).unwrap();
+        assert_eq!(names(&volume), [".lock", "rotate-now.unreadable"]);
+    }
+
+    #[test]
+    fn a_signal_whose_pass_died_is_taken_again() {
+        let (_dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        volume.wake(b"").unwrap();
+        let died = locked.take_signals(Timestamp::from_seconds(1)).unwrap();
+        volume.wake(b"").unwrap();
+        assert_eq!(died.len(), 1);
+        assert_eq!(locked.take_signals(Timestamp::from_seconds(1)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named_with_what_to_do() {
+        let error = Volume::open(Layout::new("/nonexistent".into(), None)).unwrap_err();
+        assert_eq!(error.exit(), Exit::BadConfig);
+        assert_eq!(
+            error.to_string(),
+            "/nonexistent is not a directory: mount the volume there, or set CHATGPT_AUTH_DIR and CHATGPT_LIVE_DIR"
+        );
+    }
+}
