@@ -21,10 +21,7 @@ pub struct Access {
 
 impl Access {
     /// Only the owner: what every file with a token gets unless somebody asks for more.
-    pub const PRIVATE: Self = Self {
-        mode: 0o600,
-        group: None,
-    };
+    pub const PRIVATE: Self = Self { mode: 0o600, group: None };
 }
 
 /// Replaces the file at `path`, or makes it: temporary file beside it, fsync, rename, fsync of the directory.
@@ -96,21 +93,14 @@ fn stage(staged: &Path, content: &[u8], access: Access) -> io::Result<()> {
 }
 
 fn unnamed(directory: &Path, content: &[u8], access: Access) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .mode(0o600)
-        .custom_flags(OFlag::O_TMPFILE.bits())
-        .open(directory)?;
+    let mut file =
+        OpenOptions::new().write(true).mode(0o600).custom_flags(OFlag::O_TMPFILE.bits()).open(directory)?;
     fill(&mut file, content, access)?;
     Ok(file)
 }
 
 fn named(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     fill(&mut file, content, access).inspect_err(|_| {
         let _ = std::fs::remove_file(path);
     })
@@ -136,10 +126,7 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
 /// NFS and some FUSE and overlay file systems have no `O_TMPFILE`; without `/proc` it cannot be given a name.
 fn cannot_be_unnamed(e: &io::Error) -> bool {
     e.raw_os_error().map(Errno::from_raw).is_some_and(|errno| {
-        matches!(
-            errno,
-            Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL | Errno::ENOENT | Errno::EXDEV
-        )
+        matches!(errno, Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL | Errno::ENOENT | Errno::EXDEV)
     })
 }
 
@@ -179,15 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("auth.json");
         std::fs::write(&path, "old").unwrap();
-        replace(
-            &path,
-            b"new",
-            Access {
-                mode: 0o640,
-                group: None,
-            },
-        )
-        .unwrap();
+        replace(&path, b"new", Access { mode: 0o640, group: None }).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(mode(&path), 0o640);
         assert_eq!(names(dir.path()), ["auth.json"]);

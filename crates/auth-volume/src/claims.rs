@@ -26,9 +26,7 @@ impl Claims {
     #[must_use]
     pub fn of(token: &Secret) -> Option<Self> {
         let payload = token.expose().split('.').nth(1)?;
-        let payload = BASE64_URL_SAFE_NO_PAD
-            .decode(payload.trim_end_matches('='))
-            .ok()?;
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
         let claims: Value = serde_json::from_slice(&payload).ok()?;
         claims.is_object().then(|| Self::from_json(&claims))
     }
@@ -70,10 +68,7 @@ mod tests {
     use super::*;
 
     fn jwt(claims: &Value) -> Secret {
-        Secret::new(&format!(
-            "e30.{}.c2ln",
-            BASE64_URL_SAFE_NO_PAD.encode(claims.to_string())
-        ))
+        Secret::new(&format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string())))
     }
 
     #[test]
@@ -85,10 +80,7 @@ mod tests {
                 {"chatgpt_account_id": "acct-A", "user_id": "user-A", "chatgpt_plan_type": "plus"}
         })));
         let claims = claims.unwrap();
-        assert_eq!(
-            claims.expiry,
-            Some(Expiry(Timestamp::from_seconds(1_795_439_575)))
-        );
+        assert_eq!(claims.expiry, Some(Expiry(Timestamp::from_seconds(1_795_439_575))));
         assert_eq!(claims.email.as_deref(), Some("ann@example.test"));
         assert_eq!(claims.account_id.as_deref(), Some("acct-A"));
         assert_eq!(claims.user_id.as_deref(), Some("user-A"));

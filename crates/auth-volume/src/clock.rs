@@ -55,11 +55,7 @@ impl Timestamp {
     }
 
     fn from_number(number: f64) -> Self {
-        let milliseconds = if number >= FIRST_MILLISECONDS {
-            number
-        } else {
-            number * 1000.0
-        };
+        let milliseconds = if number >= FIRST_MILLISECONDS { number } else { number * 1000.0 };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a float beyond i64 becomes its end, and is clamped"
@@ -68,10 +64,7 @@ impl Timestamp {
     }
 
     fn from_rfc3339(text: &str) -> Option<Self> {
-        let since = humantime::parse_rfc3339_weak(text)
-            .ok()?
-            .duration_since(UNIX_EPOCH)
-            .ok()?;
+        let since = humantime::parse_rfc3339_weak(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(Self(i64::try_from(since.as_millis()).ok()?.min(LAST)))
     }
 
@@ -138,15 +131,7 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_json(&value), Some(expected), "{value}");
         }
-        for value in [
-            json!(null),
-            json!(true),
-            json!(0),
-            json!(-5),
-            json!("soon"),
-            json!({}),
-            json!("NaN"),
-        ] {
+        for value in [json!(null), json!(true), json!(0), json!(-5), json!("soon"), json!({}), json!("NaN")] {
             assert_eq!(Timestamp::from_json(&value), None, "{value}");
         }
     }
@@ -162,14 +147,8 @@ mod tests {
 
     #[test]
     fn a_nonsense_year_can_still_be_printed() {
-        assert_eq!(
-            Timestamp::from_json(&json!(1e300)).unwrap().to_string(),
-            "9999-12-31T23:59:59Z"
-        );
-        assert_eq!(
-            Timestamp::from_seconds(i64::MAX).to_string(),
-            "9999-12-31T23:59:59Z"
-        );
+        assert_eq!(Timestamp::from_json(&json!(1e300)).unwrap().to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(Timestamp::from_seconds(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
     }
 
     #[test]

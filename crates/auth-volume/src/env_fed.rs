@@ -12,10 +12,8 @@ const ID: &str = "OPENAI_CODEX_ID_TOKEN";
 ///
 /// `None` for a slot whose tokens do not say whose they are.
 pub fn logins(environment: impl IntoIterator<Item = (String, String)>) -> BTreeMap<Slot, Option<Login>> {
-    let environment: BTreeMap<_, _> = environment
-        .into_iter()
-        .filter(|(_, value)| !value.trim().is_empty())
-        .collect();
+    let environment: BTreeMap<_, _> =
+        environment.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
     let token = |name: &str, slot: Slot| {
         let numbered = environment.get(&format!("{name}_{}", slot.number()));
         let plain = environment.get(name).filter(|_| slot == Slot::FIRST);
@@ -29,10 +27,7 @@ pub fn logins(environment: impl IntoIterator<Item = (String, String)>) -> BTreeM
         })
         .filter_map(|slot| {
             let access = token(ACCESS, slot)?;
-            Some((
-                slot,
-                Login::of_tokens(access, token(REFRESH, slot), token(ID, slot), None),
-            ))
+            Some((slot, Login::of_tokens(access, token(REFRESH, slot), token(ID, slot), None)))
         })
         .collect()
 }
@@ -40,9 +35,7 @@ pub fn logins(environment: impl IntoIterator<Item = (String, String)>) -> BTreeM
 /// Whether a variable carries a login, and so has no business in a child's environment.
 #[must_use]
 pub fn is_token(name: &str) -> bool {
-    [ACCESS, REFRESH, ID]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    [ACCESS, REFRESH, ID].iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -68,10 +61,6 @@ mod tests {
         assert_eq!(first.access_token.expose(), jwt);
         assert_eq!(first.refresh_token.as_ref().unwrap().expose(), "rt-1");
         assert_eq!(first.account.account_id, "a");
-        assert_eq!(
-            logins.values().flatten().count(),
-            1,
-            "an opaque token does not say whose it is"
-        );
+        assert_eq!(logins.values().flatten().count(), 1, "an opaque token does not say whose it is");
     }
 }

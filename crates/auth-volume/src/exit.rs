@@ -41,19 +41,13 @@ pub struct Failure {
 impl Failure {
     /// A failure with no deeper cause than its own message.
     pub fn new(exit: Exit, message: impl Display + Send + Sync + std::fmt::Debug + 'static) -> Self {
-        Self {
-            exit,
-            error: anyhow::Error::msg(message),
-        }
+        Self { exit, error: anyhow::Error::msg(message) }
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self {
-            exit: Exit::Failed,
-            error,
-        }
+        Self { exit: Exit::Failed, error }
     }
 }
 
@@ -68,10 +62,7 @@ pub trait OrExit<T> {
 
 impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure> {
-        self.map_err(|error| Failure {
-            exit,
-            error: error.into(),
-        })
+        self.map_err(|error| Failure { exit, error: error.into() })
     }
 }
 

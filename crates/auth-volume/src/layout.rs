@@ -73,9 +73,7 @@ impl Layout {
     /// # Errors
     /// The directory cannot be read.
     pub fn slots(&self) -> io::Result<Vec<Slot>> {
-        let mut slots = names(&self.auth)?
-            .filter_map(|name| Slot::of_file_name(&name))
-            .collect::<Vec<_>>();
+        let mut slots = names(&self.auth)?.filter_map(|name| Slot::of_file_name(&name)).collect::<Vec<_>>();
         slots.sort_unstable();
         Ok(slots)
     }
@@ -92,7 +90,5 @@ impl Layout {
 
 /// The names in a directory; one that is not UTF-8 is none of ours.
 pub(crate) fn names(directory: &Path) -> io::Result<impl Iterator<Item = String>> {
-    Ok(std::fs::read_dir(directory)?
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok()))
+    Ok(std::fs::read_dir(directory)?.flatten().filter_map(|entry| entry.file_name().into_string().ok()))
 }

@@ -58,15 +58,9 @@ impl Login {
         if bytes.trim_ascii().is_empty() {
             return Err(NotALogin::Empty);
         }
-        let document: Value = serde_json::from_slice(bytes).map_err(|e| NotALogin::NotJson {
-            line: e.line(),
-            column: e.column(),
-        })?;
-        let tokens = if document["tokens"].is_object() {
-            &document["tokens"]
-        } else {
-            &document
-        };
+        let document: Value = serde_json::from_slice(bytes)
+            .map_err(|e| NotALogin::NotJson { line: e.line(), column: e.column() })?;
+        let tokens = if document["tokens"].is_object() { &document["tokens"] } else { &document };
         let access_token = secret(&tokens["access_token"]).ok_or(NotALogin::NoAccessToken)?;
         let mut login = Self::of_tokens(
             access_token,
@@ -75,9 +69,7 @@ impl Login {
             tokens["account_id"].as_str(),
         )
         .ok_or(NotALogin::NoAccount)?;
-        login.expiry = login
-            .expiry
-            .or_else(|| Timestamp::from_json(&tokens["expires_at"]).map(Expiry));
+        login.expiry = login.expiry.or_else(|| Timestamp::from_json(&tokens["expires_at"]).map(Expiry));
         login.last_refresh = Timestamp::from_json(&document["last_refresh"]);
         Ok(login)
     }
@@ -94,25 +86,10 @@ impl Login {
         let expiry = of_access.expiry;
         let of_id = id_token.as_ref().and_then(Claims::of).unwrap_or_default();
         let claims = of_access.or(of_id);
-        let given = account_id
-            .map(str::trim)
-            .filter(|id| !id.is_empty())
-            .map(str::to_owned);
-        let account = AccountId {
-            account_id: claims.account_id.or(given)?,
-            user_id: claims.user_id,
-        };
+        let given = account_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
+        let account = AccountId { account_id: claims.account_id.or(given)?, user_id: claims.user_id };
         let (email, plan) = (claims.email, claims.plan);
-        Some(Self {
-            access_token,
-            refresh_token,
-            id_token,
-            account,
-            email,
-            plan,
-            expiry,
-            last_refresh: None,
-        })
+        Some(Self { access_token, refresh_token, id_token, account, email, plan, expiry, last_refresh: None })
     }
 
     /// Whether the access token can be used now; one that does not say when it ends may be tried.
@@ -124,18 +101,12 @@ impl Login {
     /// `expires 2026-12-03T10:00:00Z`, as log lines say it.
     #[must_use]
     pub fn expires(&self) -> String {
-        self.expiry.map_or_else(
-            || "expiry unknown".to_owned(),
-            |expiry| format!("expires {expiry}"),
-        )
+        self.expiry.map_or_else(|| "expiry unknown".to_owned(), |expiry| format!("expires {expiry}"))
     }
 }
 
 fn secret(value: &Value) -> Option<Secret> {
-    value
-        .as_str()
-        .map(Secret::new)
-        .filter(|secret| !secret.is_empty())
+    value.as_str().map(Secret::new).filter(|secret| !secret.is_empty())
 }
 
 #[cfg(test)]
@@ -193,19 +164,10 @@ mod tests {
     fn says_what_is_wrong_without_saying_what_is_in_it() {
         let parse = |text: &str| Login::parse(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(parse(" \n"), "empty");
-        assert_eq!(
-            parse("{\"access_token\": \"secret"),
-            "not JSON (line 1, column 24)"
-        );
+        assert_eq!(parse("{\"access_token\": \"secret"), "not JSON (line 1, column 24)");
         assert_eq!(parse("[]"), "no access_token in it");
-        assert_eq!(
-            parse("{\"OPENAI_API_KEY\": \"sk-secret\"}"),
-            "no access_token in it"
-        );
-        assert_eq!(
-            parse("{\"access_token\": \"opaque\"}"),
-            "no account id in it or in its tokens"
-        );
+        assert_eq!(parse("{\"OPENAI_API_KEY\": \"sk-secret\"}"), "no access_token in it");
+        assert_eq!(parse("{\"access_token\": \"opaque\"}"), "no account id in it or in its tokens");
     }
 
     #[test]

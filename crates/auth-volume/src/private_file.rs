@@ -79,8 +79,7 @@ impl PrivateFile {
     /// # Errors
     /// The file system said no: usually the file belongs to another user.
     pub fn narrow(&self) -> io::Result<()> {
-        self.file
-            .set_permissions(Permissions::from_mode(self.mode & 0o700))
+        self.file.set_permissions(Permissions::from_mode(self.mode & 0o700))
     }
 }
 
@@ -102,11 +101,7 @@ mod tests {
             (".", "not a regular file"),
             ("large", "larger than 1 MiB, which no login is"),
         ] {
-            assert_eq!(
-                PrivateFile::read(&path(name)).unwrap_err().to_string(),
-                expected,
-                "{name}"
-            );
+            assert_eq!(PrivateFile::read(&path(name)).unwrap_err().to_string(), expected, "{name}");
         }
     }
 

@@ -65,10 +65,7 @@ impl Found {
     pub fn judge(content: &[u8]) -> Self {
         let document: Value = serde_json::from_slice(content).unwrap_or(Value::Null);
         let login = Login::parse(content).ok();
-        let foreign = |why| Self::Foreign {
-            why,
-            login: login.clone().map(Box::new),
-        };
+        let foreign = |why| Self::Foreign { why, login: login.clone().map(Box::new) };
         let Some(found) = login.as_ref().filter(|_| !document["tokens"].is_object()) else {
             return foreign("not a record that LiteLLM can use");
         };
@@ -79,9 +76,7 @@ impl Found {
         } else if document["account_id"] == NOBODY {
             Self::Placeholder
         } else {
-            Self::Record {
-                access_token: found.access_token.clone(),
-            }
+            Self::Record { access_token: found.access_token.clone() }
         }
     }
 
@@ -112,12 +107,7 @@ mod tests {
 
     #[test]
     fn knows_its_own_records_again() {
-        assert_eq!(
-            Found::judge(&record(&login())),
-            Found::Record {
-                access_token: Secret::new("at-1")
-            }
-        );
+        assert_eq!(Found::judge(&record(&login())), Found::Record { access_token: Secret::new("at-1") });
         assert_eq!(Found::judge(&placeholder()), Found::Placeholder);
     }
 

@@ -31,10 +31,7 @@ impl Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")?;
-        Sha256::digest(&self.0)
-            .iter()
-            .take(4)
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        Sha256::digest(&self.0).iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

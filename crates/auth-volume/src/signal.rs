@@ -33,22 +33,12 @@ impl Signal {
         let Ok(document @ Value::Object(_)) = serde_json::from_slice::<Value>(bytes) else {
             return Self::Unreadable;
         };
-        let text = |key: &str| {
-            document[key]
-                .as_str()
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
+        let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         if document["type"] == SIGNED_IN {
             return Self::SignedIn;
         }
         match text("account_id") {
-            Some(account_id) => Self::Refused {
-                account: AccountId {
-                    account_id,
-                    user_id: text("user_id"),
-                },
-            },
+            Some(account_id) => Self::Refused { account: AccountId { account_id, user_id: text("user_id") } },
             None => Self::RotateNow,
         }
     }
@@ -71,24 +61,13 @@ mod tests {
     fn understands_our_callback_the_predecessor_and_touch() {
         let parse = |text: &str| Signal::parse(text.as_bytes());
         assert_eq!(parse(""), Signal::RotateNow);
-        assert_eq!(
-            parse(r#"{"timestamp": 1, "model": "m", "exception": "e"}"#),
-            Signal::RotateNow
-        );
-        let account = AccountId {
-            account_id: "acct-A".into(),
-            user_id: Some("user-A".into()),
-        };
+        assert_eq!(parse(r#"{"timestamp": 1, "model": "m", "exception": "e"}"#), Signal::RotateNow);
+        let account = AccountId { account_id: "acct-A".into(), user_id: Some("user-A".into()) };
         assert_eq!(
             parse(r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A"}"#),
-            Signal::Refused {
-                account: account.clone()
-            }
+            Signal::Refused { account: account.clone() }
         );
-        assert_eq!(
-            Signal::parse(&Signal::signed_in(&account, Timestamp::now())),
-            Signal::SignedIn
-        );
+        assert_eq!(Signal::parse(&Signal::signed_in(&account, Timestamp::now())), Signal::SignedIn);
         assert_eq!(parse("{half"), Signal::Unreadable);
         assert_eq!(parse("7"), Signal::Unreadable);
     }

@@ -77,14 +77,9 @@ mod tests {
     #[test]
     fn only_the_exact_file_name_belongs_to_a_slot() {
         assert_eq!(Slot::of_file_name("auth-12.json").unwrap().number(), 12);
-        for name in [
-            "auth.json",
-            "auth-.json",
-            "auth-01.json",
-            "auth-0.json",
-            "auth-1.json.bak",
-            ".auth-1.json.new",
-        ] {
+        for name in
+            ["auth.json", "auth-.json", "auth-01.json", "auth-0.json", "auth-1.json.bak", ".auth-1.json.new"]
+        {
             assert_eq!(Slot::of_file_name(name), None, "{name}");
         }
     }

@@ -49,11 +49,7 @@ pub enum NotAState {
 
 impl Default for State {
     fn default() -> Self {
-        Self {
-            version: VERSION,
-            active: None,
-            rest: Map::new(),
-        }
+        Self { version: VERSION, active: None, rest: Map::new() }
     }
 }
 
@@ -100,10 +96,7 @@ mod tests {
     #[test]
     fn tells_the_predecessors_a_newer_and_a_broken_one_apart() {
         let parse = |text: &str| State::parse(text.as_bytes()).unwrap_err();
-        assert_eq!(
-            parse(r#"{"last_index": 0, "last_label": "account-1"}"#),
-            NotAState::Predecessor
-        );
+        assert_eq!(parse(r#"{"last_index": 0, "last_label": "account-1"}"#), NotAState::Predecessor);
         assert_eq!(parse(r#"{"version": 2}"#), NotAState::Newer(2));
         assert!(matches!(parse("{"), NotAState::Broken(_)));
         assert!(matches!(parse("[]"), NotAState::Broken(_)));

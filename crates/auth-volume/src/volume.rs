@@ -98,10 +98,7 @@ impl VolumeError {
 
 impl From<VolumeError> for Failure {
     fn from(error: VolumeError) -> Self {
-        Self {
-            exit: error.exit(),
-            error: error.into(),
-        }
+        Self { exit: error.exit(), error: error.into() }
     }
 }
 
@@ -183,17 +180,9 @@ impl Volume {
         match PrivateFile::read(&self.layout.master(slot)) {
             Ok(file) => {
                 let login = Login::parse(&file.content).map_err(Unusable::from);
-                Master {
-                    slot,
-                    login,
-                    too_open: file.is_too_open(),
-                }
+                Master { slot, login, too_open: file.is_too_open() }
             }
-            Err(e) => Master {
-                slot,
-                login: Err(e.into()),
-                too_open: false,
-            },
+            Err(e) => Master { slot, login: Err(e.into()), too_open: false },
         }
     }
 
@@ -203,12 +192,7 @@ impl Volume {
     /// It is of a later release, which knows rules that this one would break; or it cannot be read.
     pub fn remembered(&self) -> Result<Remembered, VolumeError> {
         let path = self.layout.state();
-        let fresh = |note| {
-            Ok(Remembered {
-                state: State::default(),
-                note,
-            })
-        };
+        let fresh = |note| Ok(Remembered { state: State::default(), note });
         match PrivateFile::read(&path) {
             Ok(file) => match State::parse(&file.content) {
                 Ok(state) => Ok(Remembered { state, note: None }),
@@ -227,10 +211,7 @@ impl Volume {
         match PrivateFile::read(&self.layout.published()) {
             Ok(file) => Found::judge(&file.content),
             Err(NotRead::Missing) => Found::Nothing,
-            Err(_) => Found::Foreign {
-                why: "not a file that can be read",
-                login: None,
-            },
+            Err(_) => Found::Foreign { why: "not a file that can be read", login: None },
         }
     }
 
@@ -240,15 +221,9 @@ impl Volume {
     /// The directory cannot be read.
     pub fn signals(&self) -> Result<Vec<Taken>, VolumeError> {
         let waiting = |path: PathBuf| match PrivateFile::read(&path) {
-            Ok(file) => Some(Taken {
-                signal: Signal::parse(&file.content),
-                path,
-            }),
+            Ok(file) => Some(Taken { signal: Signal::parse(&file.content), path }),
             Err(NotRead::Missing) => None,
-            Err(_) => Some(Taken {
-                path,
-                signal: Signal::Unreadable,
-            }),
+            Err(_) => Some(Taken { path, signal: Signal::Unreadable }),
         };
         let taken = self.taken_signals()?.into_iter().chain([self.layout.signal()]);
         Ok(taken.filter_map(waiting).collect())
@@ -264,15 +239,7 @@ impl Volume {
             return Ok(());
         }
         // A rename, because that is what a watcher of the directory is told.
-        atomic::replace(
-            &path,
-            signal,
-            Access {
-                mode: 0o660,
-                group: None,
-            },
-        )
-        .map_err(cannot_write(&path))
+        atomic::replace(&path, signal, Access { mode: 0o660, group: None }).map_err(cannot_write(&path))
     }
 
     /// Waits for the other writers and keeps them out until the value is dropped.
@@ -291,10 +258,7 @@ impl Volume {
             }
             sleep(LOOK_AGAIN);
         }
-        let locked = Locked {
-            volume: self,
-            _lock: lock,
-        };
+        let locked = Locked { volume: self, _lock: lock };
         locked.settle()?;
         Ok(locked)
     }
@@ -321,9 +285,7 @@ impl Volume {
     fn taken_signals(&self) -> Result<Vec<PathBuf>, VolumeError> {
         let live = self.layout.live();
         let names = crate::layout::names(live).map_err(cannot_read(live))?;
-        let mut taken: Vec<_> = names
-            .filter(|name| name.starts_with(".rotate-now.") && name.ends_with(".taken"))
-            .collect();
+        let mut taken: Vec<_> = names.filter(|name| name.starts_with(TAKEN)).collect();
         taken.sort_unstable();
         Ok(taken.into_iter().map(|name| live.join(name)).collect())
     }
@@ -393,10 +355,8 @@ impl Locked<'_> {
     /// It belongs to somebody else, or cannot be read.
     pub fn narrow(&self, slot: Slot) -> Result<(), VolumeError> {
         let path = self.volume.layout.master(slot);
-        let file = PrivateFile::read(&path).map_err(|e| VolumeError::CannotRead {
-            path: path.clone(),
-            source: io::Error::other(e),
-        })?;
+        let file = PrivateFile::read(&path)
+            .map_err(|e| VolumeError::CannotRead { path: path.clone(), source: io::Error::other(e) })?;
         file.narrow().map_err(cannot_write(&path))
     }
 
@@ -408,10 +368,7 @@ impl Locked<'_> {
     pub fn take_signals(&self, now: Timestamp) -> Result<Vec<Taken>, VolumeError> {
         let (path, live) = (self.volume.layout.signal(), self.volume.layout.live());
         let aside = (0..).map(|n| live.join(format!("{TAKEN}{}-{n}", now.seconds())));
-        let aside = aside
-            .into_iter()
-            .find(|aside| !aside.exists())
-            .expect("some number is free");
+        let aside = aside.into_iter().find(|aside| !aside.exists()).expect("some number is free");
         match std::fs::rename(&path, aside) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
             _ => self.volume.signals(),
@@ -443,11 +400,8 @@ impl Locked<'_> {
             let path = layout.master(slot);
             let staged = atomic::staged(&path);
             let whole = PrivateFile::read(&staged).is_ok_and(|file| Login::parse(&file.content).is_ok());
-            let settled = if whole {
-                atomic::rename_and_sync(&staged, &path)
-            } else {
-                std::fs::remove_file(&staged)
-            };
+            let settled =
+                if whole { atomic::rename_and_sync(&staged, &path) } else { std::fs::remove_file(&staged) };
             settled.map_err(cannot_write(&path))?;
         }
         Ok(())
