@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Login, Secret};
+use crate::{AccountId, Login, Secret};
 
 /// The year 2100: far enough that LiteLLM never thinks of refreshing. Whole seconds, as LiteLLM wants them.
 const EXPIRES_AT: i64 = 4_102_444_800;
@@ -47,15 +47,15 @@ pub enum Found {
     Placeholder,
     /// A record of ours.
     Record {
-        /// The token it publishes.
-        access_token: Secret,
+        /// Whose it is.
+        account: AccountId,
     },
     /// Something that LiteLLM may hang on, or write to.
     Foreign {
         /// What is wrong with it.
         why: &'static str,
-        /// The login it holds, when it is one: perhaps the only copy of a refresh token.
-        login: Option<Box<Login>>,
+        /// Its refresh token, when it has one: perhaps the only copy.
+        refresh_token: Option<Secret>,
     },
 }
 
@@ -65,7 +65,8 @@ impl Found {
     pub fn judge(content: &[u8]) -> Self {
         let document: Value = serde_json::from_slice(content).unwrap_or(Value::Null);
         let login = Login::parse(content).ok();
-        let foreign = |why| Self::Foreign { why, login: login.clone().map(Box::new) };
+        let refresh_token = login.as_ref().and_then(|login| login.refresh_token.clone());
+        let foreign = |why| Self::Foreign { why, refresh_token: refresh_token.clone() };
         let Some(found) = login.as_ref().filter(|_| !document["tokens"].is_object()) else {
             return foreign("not a record that LiteLLM can use");
         };
@@ -76,7 +77,7 @@ impl Found {
         } else if document["account_id"] == NOBODY {
             Self::Placeholder
         } else {
-            Self::Record { access_token: found.access_token.clone() }
+            Self::Record { account: found.account.clone() }
         }
     }
 
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn knows_its_own_records_again() {
-        assert_eq!(Found::judge(&record(&login())), Found::Record { access_token: Secret::new("at-1") });
+        assert_eq!(Found::judge(&record(&login())), Found::Record { account: login().account });
         assert_eq!(Found::judge(&placeholder()), Found::Placeholder);
     }
 

@@ -211,7 +211,7 @@ impl Volume {
         match PrivateFile::read(&self.layout.published()) {
             Ok(file) => Found::judge(&file.content),
             Err(NotRead::Missing) => Found::Nothing,
-            Err(_) => Found::Foreign { why: "not a file that can be read", login: None },
+            Err(_) => Found::Foreign { why: "not a file that can be read", refresh_token: None },
         }
     }
 
@@ -340,6 +340,18 @@ impl Locked<'_> {
         atomic::replace(&path, record, access).map_err(cannot_write(&path))
     }
 
+    /// Keeps a copy of what somebody else left in the published record's place, and says where.
+    ///
+    /// # Errors
+    /// It cannot be read, or the copy cannot be written.
+    pub fn keep_found(&self, now: Timestamp) -> Result<PathBuf, VolumeError> {
+        let path = self.volume.layout.published();
+        let copy = self.volume.layout.auth().join(format!("auth.json.found-{}", now.seconds()));
+        let file = PrivateFile::read(&path).map_err(|e| cannot_read(&path)(io::Error::other(e)))?;
+        atomic::replace(&copy, &file.content, Access::PRIVATE).map_err(cannot_write(&copy))?;
+        Ok(copy)
+    }
+
     /// Remembers a state.
     ///
     /// # Errors
@@ -355,8 +367,7 @@ impl Locked<'_> {
     /// It belongs to somebody else, or cannot be read.
     pub fn narrow(&self, slot: Slot) -> Result<(), VolumeError> {
         let path = self.volume.layout.master(slot);
-        let file = PrivateFile::read(&path)
-            .map_err(|e| VolumeError::CannotRead { path: path.clone(), source: io::Error::other(e) })?;
+        let file = PrivateFile::read(&path).map_err(|e| cannot_read(&path)(io::Error::other(e)))?;
         file.narrow().map_err(cannot_write(&path))
     }
 

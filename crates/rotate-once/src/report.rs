@@ -1,0 +1,52 @@
+//! What a plan looks like to a person and to a script.
+
+use std::fmt::Write as _;
+
+use auth_volume::Volume;
+use serde_json::{Value, json};
+
+use crate::decide::{Chosen, Plan};
+
+/// The plan as lines, for `--dry-run`.
+pub(crate) fn text(plan: &Plan) -> String {
+    let mut text = match &plan.chosen {
+        Some(Chosen { slot, login, why, .. }) => {
+            format!("would publish {slot} ({}): {why}\n", login.expires())
+        }
+        None if plan.placeholder => "would publish a placeholder: no usable account\n".to_owned(),
+        None => "would leave auth.json as it is: no usable account\n".to_owned(),
+    };
+    for (slot, reason) in &plan.passed_over {
+        let _ = writeln!(text, "{slot} passed over: {reason}");
+    }
+    text
+}
+
+/// The plan as JSON, version 1.
+pub(crate) fn json(plan: &Plan, dry_run: bool) -> Value {
+    let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
+        json!({
+            "slot": slot,
+            "account_id": login.account.account_id,
+            "user_id": login.account.user_id,
+            "expires_at": login.expiry,
+            "active_since": since,
+            "why": why.to_string(),
+        })
+    });
+    let passed_over: Vec<_> =
+        plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.to_string()})).collect();
+    json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over})
+}
+
+/// Why nothing could be chosen, slot by slot, in one line.
+pub(crate) fn no_usable_account(plan: &Plan, volume: &Volume) -> String {
+    if plan.passed_over.is_empty() {
+        return format!(
+            "no usable account: no auth-N.json in {}: run auth-login 1",
+            volume.layout().auth().display()
+        );
+    }
+    let reasons: Vec<_> = plan.passed_over.iter().map(|(slot, why)| format!("{slot}: {why}")).collect();
+    format!("no usable account: {}", reasons.join("; "))
+}
