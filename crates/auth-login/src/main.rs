@@ -1,2 +1,77 @@
-//! auth-login
-fn main() {}
+//! Signs a ChatGPT account in from inside the pod: the real `codex login --device-auth`, in a private home, and
+//! then the check and the safe keeping of what it wrote.
+//!
+//! Run as `kubectl exec -it deploy/litellm -c codex-cli -- auth-login 1`.
+
+mod accept;
+mod args;
+mod codex;
+mod keeper;
+mod private_home;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
+use auth_volume::signal::Signal;
+use auth_volume::{Login, Timestamp, log, secret};
+use clap::Parser as _;
+
+use crate::accept::accept;
+use crate::args::Args;
+use crate::codex::{Codex, Ended, StopSignals};
+use crate::private_home::PrivateHome;
+
+/// The name in front of every log line.
+const COMMAND: &str = "auth-login";
+
+fn main() -> ExitCode {
+    secret::keep_out_of_core_dumps();
+    let args = Args::parse();
+    match run(&args) {
+        // As a shell says that a signal ended a command.
+        Ok(Ended::Stopped(signal)) => ExitCode::from(128 + signal),
+        Ok(Ended::SignedIn) => ExitCode::SUCCESS,
+        Err(failure) => finish(COMMAND, Err(failure)),
+    }
+}
+
+fn run(args: &Args) -> Result<Ended, Failure> {
+    let slot = args.slot;
+    let mut stop = StopSignals::listen().or_exit(Exit::Failed)?;
+
+    let codex = Codex::find(&args.codex_bin)?;
+    let volume = args.volume.open()?;
+    let sole_login = volume.lock_login(slot)?;
+    volume.lock()?.prove_writable()?;
+
+    let home = PrivateHome::new(&volume, &sole_login).or_exit(Exit::CannotWrite)?;
+    if let Ended::Stopped(signal) = codex.login(slot, &home, &args.for_codex, &mut stop)? {
+        log::line(COMMAND, format_args!("stopped: {slot} is as it was"));
+        return Ok(Ended::Stopped(signal));
+    }
+    let written = home.auth_json().or_exit(Exit::Failed)?;
+
+    let locked = volume.lock()?;
+    let accepted = accept(&written, slot, &volume.masters()?, args.replace, Timestamp::now())?;
+    locked.install(slot, &written)?;
+    for other in accepted.superseded {
+        locked.remove(other)?;
+        log::line(COMMAND, format_args!("{other} held the same account and was removed"));
+    }
+    drop(locked);
+    home.wipe()
+        .context("the login is stored, but its private copy could not be wiped")
+        .or_exit(Exit::Failed)?;
+
+    println!("{slot}: {}", describe(&accepted.login));
+    volume.wake(&Signal::signed_in(&accepted.login.account, Timestamp::now()))?;
+    Ok(Ended::SignedIn)
+}
+
+/// Who signed in, with which plan, until when.
+fn describe(login: &Login) -> String {
+    let who = login.email.as_deref().unwrap_or(&login.account.account_id);
+    let plan = login.plan.as_deref().unwrap_or("unknown");
+    format!("signed in as {who} (account {}, plan {plan}, {})", login.account.account_id, login.expires())
+}

@@ -291,10 +291,17 @@ impl Volume {
     }
 }
 
+impl LoginLock {
+    /// Removes the file, for a holder that will not live to drop the value. One left behind is empty and locks
+    /// nobody out.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 impl Drop for LoginLock {
     fn drop(&mut self) {
-        // A file left behind is empty and locks nobody out.
-        let _ = std::fs::remove_file(&self.path);
+        self.forget();
     }
 }
 

@@ -11,7 +11,7 @@ mod world;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::{Timestamp, log};
+use auth_volume::{Timestamp, log, secret};
 use clap::Parser as _;
 
 use crate::args::Args;
@@ -21,6 +21,7 @@ use crate::decide::decide;
 const COMMAND: &str = "rotate-once";
 
 fn main() -> ExitCode {
+    secret::keep_out_of_core_dumps();
     finish(COMMAND, run(&Args::parse()))
 }
 
