@@ -58,20 +58,20 @@ pub enum VolumeError {
     #[error("{0} is not a directory: mount the volume there, or set CHATGPT_AUTH_DIR and CHATGPT_LIVE_DIR")]
     NotThere(PathBuf),
     /// Something cannot be read.
-    #[error("cannot read {path} as user {user}: {source}", user = user(), path = path.display())]
+    #[error("cannot read {path} as user {user}: {cause}", user = user(), path = path.display())]
     CannotRead {
         /// What.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Something cannot be written.
-    #[error("cannot write {path} as user {user}: {source}", user = user(), path = path.display())]
+    #[error("cannot write {path} as user {user}: {cause}", user = user(), path = path.display())]
     CannotWrite {
         /// What.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another writer does not finish.
     #[error("another process has held {0} for 10 s: try again, or look for a command that hangs")]
@@ -200,7 +200,7 @@ impl Volume {
                 Err(e) => fresh(Some(format!("{}: {e}: starting a new one", path.display()))),
             },
             Err(NotRead::Missing) => fresh(None),
-            Err(NotRead::Io(source)) => Err(VolumeError::CannotRead { path, source }),
+            Err(NotRead::Io(cause)) => Err(VolumeError::CannotRead { path, cause }),
             Err(e) => fresh(Some(format!("{}: {e}: starting a new one", path.display()))),
         }
     }
@@ -448,12 +448,12 @@ fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
 
 fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
     let path = path.to_owned();
-    |source| VolumeError::CannotRead { path, source }
+    |cause| VolumeError::CannotRead { path, cause }
 }
 
 fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
     let path = path.to_owned();
-    |source| VolumeError::CannotWrite { path, source }
+    |cause| VolumeError::CannotWrite { path, cause }
 }
 
 fn user() -> nix::unistd::Uid {

@@ -36,8 +36,8 @@ pub(crate) struct Args {
     published_mode: u32,
 
     /// Group id of the published auth.json, when LiteLLM runs as another user
-    #[arg(long, value_name = "GID", env = "CHATGPT_PUBLISHED_GROUP")]
-    published_group: Option<u32>,
+    #[arg(long, value_name = "GID", env = "CHATGPT_PUBLISHED_GROUP", default_value = "", hide_default_value = true, value_parser = group)]
+    published_group: Group,
 
     #[command(flatten)]
     pub(crate) volume: VolumeArgs,
@@ -71,7 +71,18 @@ impl Args {
     }
 }
 
+/// A group, or none; under a name of its own, for clap reads `Option` as a flag that may be left out.
+type Group = Option<u32>;
+
+fn group(text: &str) -> Result<Group, String> {
+    let number = || text.parse().map_err(|_| "want a group's number, such as 65532".to_owned());
+    if text.is_empty() { Ok(None) } else { number().map(Some) }
+}
+
 fn mode(text: &str) -> Result<u32, String> {
+    if text.is_empty() {
+        return Ok(Access::PRIVATE.mode);
+    }
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| mode & !0o666 == 0 && mode & 0o600 == 0o600);
     mode.ok_or_else(|| "want an octal mode that its owner can read and write, such as 640".to_owned())
 }
@@ -90,7 +101,8 @@ mod tests {
     #[test]
     fn a_mode_is_octal_and_never_shuts_its_owner_out() {
         assert_eq!(mode("0640"), Ok(0o640));
-        for text in ["", "640x", "rw", "040", "777", "4600"] {
+        assert_eq!(mode(""), Ok(0o600));
+        for text in ["640x", "rw", "040", "777", "4600"] {
             assert!(mode(text).is_err(), "{text}");
         }
     }

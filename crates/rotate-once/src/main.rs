@@ -46,9 +46,10 @@ fn run(args: &Args) -> Result<(), Failure> {
         print!("{}", report::text(&plan));
     }
     match plan.chosen {
-        None if !args.init => {
-            Err(Failure::new(Exit::NoUsableAccount, report::no_usable_account(&plan, &volume)))
-        }
+        None if !args.init => Err(Failure::new(
+            Exit::NoUsableAccount,
+            report::nothing_chosen(&plan, args.policy().purpose, &volume),
+        )),
         _ => Ok(()),
     }
 }

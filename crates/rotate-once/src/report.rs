@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use auth_volume::Volume;
 use serde_json::{Value, json};
 
-use crate::decide::{Chosen, Plan};
+use crate::decide::{Chosen, Plan, Purpose};
 
 /// The plan as lines, for `--dry-run`.
 pub(crate) fn text(plan: &Plan) -> String {
@@ -40,12 +40,19 @@ pub(crate) fn json(plan: &Plan, dry_run: bool) -> Value {
 }
 
 /// Why nothing could be chosen, slot by slot, in one line.
-pub(crate) fn no_usable_account(plan: &Plan, volume: &Volume) -> String {
+pub(crate) fn nothing_chosen(plan: &Plan, purpose: Purpose, volume: &Volume) -> String {
+    let directory = volume.layout().auth().display();
+    if let Purpose::To(asked) = purpose {
+        let file = asked.file_name();
+        return match plan.passed_over.iter().find(|(slot, _)| *slot == asked) {
+            Some((slot, why)) => format!("{slot} cannot be used: {why}"),
+            None => {
+                format!("{asked} cannot be used: no {file} in {directory}: run auth-login {}", asked.number())
+            }
+        };
+    }
     if plan.passed_over.is_empty() {
-        return format!(
-            "no usable account: no auth-N.json in {}: run auth-login 1",
-            volume.layout().auth().display()
-        );
+        return format!("no usable account: no auth-N.json in {directory}: run auth-login 1");
     }
     let reasons: Vec<_> = plan.passed_over.iter().map(|(slot, why)| format!("{slot}: {why}")).collect();
     format!("no usable account: {}", reasons.join("; "))

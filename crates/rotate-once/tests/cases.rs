@@ -1,0 +1,102 @@
+//! Each folder in `cases/` is a test: the volume `before`, the `command`, what it says, and the volume `after`.
+//!
+//! `TIME` stands for any time and `VOLUME` for the directory; `.lock` and `.gitkeep` do not count.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use assert_cmd::cargo::cargo_bin_cmd;
+
+#[test]
+fn every_case_ends_as_its_folder_says() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut names: Vec<_> = fs::read_dir(cases).unwrap().map(|case| case.unwrap().path()).collect();
+    names.sort();
+    assert!(names.len() > 20, "the cases are gone");
+    for case in names {
+        run(&case);
+    }
+}
+
+fn run(case: &Path) {
+    let name = case.file_name().unwrap().to_str().unwrap();
+    let volume = tempfile::tempdir().unwrap();
+    copy(&case.join("before"), volume.path());
+    let volume_path = volume.path().to_str().unwrap();
+    let expected = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
+    let command = expected("command");
+    let args = command.split_whitespace().skip(1);
+    let output = cargo_bin_cmd!("rotate-once")
+        .env_clear()
+        .env("CHATGPT_AUTH_DIR", volume.path())
+        .args(args)
+        .output()
+        .unwrap();
+    let said = |bytes: &[u8]| normal(&String::from_utf8_lossy(bytes), volume_path);
+    assert_eq!(said(&output.stderr), expected("stderr"), "{name}: stderr");
+    assert_eq!(said(&output.stdout), expected("stdout"), "{name}: stdout");
+    assert_eq!(output.status.code().unwrap().to_string(), expected("exit").trim(), "{name}: exit code");
+    assert_eq!(
+        tree(volume.path(), volume_path),
+        tree(&case.join("after"), volume_path),
+        "{name}: the volume after"
+    );
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), target).unwrap();
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+            fs::set_permissions(&target, Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
+/// Every file below a directory and its content, with times and the directory's own name made equal.
+fn tree(directory: &Path, volume: &str) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            let below = tree(&entry.path(), volume);
+            files.extend(below.into_iter().map(|(file, content)| (format!("{name}/{file}"), content)));
+        } else if kind.is_symlink() {
+            files.insert(name, format!("-> {}", fs::read_link(entry.path()).unwrap().display()));
+        } else if name != ".lock" && name != ".gitkeep" {
+            files.insert(normal(&name, volume), normal(&fs::read_to_string(entry.path()).unwrap(), volume));
+        }
+    }
+    files
+}
+
+/// Makes the volume's path and the time of the run equal; the fixtures' own `since` is told by its value.
+fn normal(text: &str, volume: &str) -> String {
+    let text = text.replace(volume, "VOLUME");
+    let lines = text.split_inclusive('\n').map(|line| {
+        if let Some((before, _)) = line.split_once("auth.json.found-") {
+            let end = if line.ends_with('\n') { "\n" } else { "" };
+            return format!("{before}auth.json.found-TIME{end}");
+        }
+        match line.split_once("\"since\": \"") {
+            Some((before, time)) if !time.starts_with("2026-11-01T00:00:00") => {
+                format!("{before}\"since\": \"TIME\"{}", time.split_once('"').map_or("", |(_, rest)| rest))
+            }
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect()
+}

@@ -1,0 +1,181 @@
+//! What depends on more than the files: the environment, users, modes and other processes.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+
+use assert_cmd::Command;
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty};
+
+const ANN: &str = r#"{"access_token": "token of ann", "account_id": "acct-ann", "expires_at": 4070908800}"#;
+
+/// Claims: `{"exp":4070908800,"https://api.openai.com/auth":{"chatgpt_account_id":"acct-env"}}`.
+const JWT: &str = "e30.eyJleHAiOjQwNzA5MDg4MDAsImh0dHBzOi8vYXBpLm9wZW5haS5jb20vYXV0aCI6eyJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2N0LWVudiJ9fQ.c2ln";
+
+fn rotate_once(volume: &Path) -> Command {
+    let mut command = cargo_bin_cmd!("rotate-once");
+    command.env_clear().env("CHATGPT_AUTH_DIR", volume);
+    command
+}
+
+fn volume_of_ann() -> tempfile::TempDir {
+    let volume = tempfile::tempdir().unwrap();
+    write(&volume.path().join("auth-1.json"), ANN, 0o600);
+    volume
+}
+
+fn write(path: &Path, content: &str, mode: u32) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
+    let volume = tempfile::tempdir().unwrap();
+    rotate_once(volume.path())
+        .env("OPENAI_CODEX_ACCESS_TOKEN_2", format!("{JWT}\r\n"))
+        .env("OPENAI_CODEX_REFRESH_TOKEN_2", "rt")
+        .assert()
+        .success()
+        .stderr(
+            contains("using the tokens from the environment")
+                .and(contains("active account-2 (expires 2099-01-01T00:00:00Z)")),
+        );
+    let published = fs::read_to_string(volume.path().join("auth.json")).unwrap();
+    assert_eq!(
+        published,
+        format!("{{\"access_token\":\"{JWT}\",\"account_id\":\"acct-env\",\"expires_at\":4102444800}}\n")
+    );
+}
+
+#[test]
+fn a_login_on_the_volume_wins_over_the_environment() {
+    let volume = volume_of_ann();
+    rotate_once(volume.path())
+        .env("OPENAI_CODEX_ACCESS_TOKEN", JWT)
+        .assert()
+        .success()
+        .stderr("rotate-once: active account-1 (expires 2099-01-01T00:00:00Z)\n");
+}
+
+#[test]
+fn an_opaque_token_from_the_environment_is_named_as_the_reason() {
+    let volume = tempfile::tempdir().unwrap();
+    rotate_once(volume.path())
+        .env("OPENAI_CODEX_ACCESS_TOKEN", "opaque-and-secret")
+        .assert()
+        .code(69)
+        .stderr(contains("do not say whose they are").and(contains("secret").not()));
+}
+
+#[test]
+fn the_record_gets_the_mode_that_was_asked_for_and_a_slot_is_narrowed() {
+    let volume = volume_of_ann();
+    let slot = volume.path().join("auth-1.json");
+    fs::set_permissions(&slot, Permissions::from_mode(0o644)).unwrap();
+    rotate_once(volume.path())
+        .env("CHATGPT_PUBLISHED_MODE", "0640")
+        .assert()
+        .success()
+        .stderr(contains("account-1: others could read its file: narrowed to its owner\n"));
+    assert_eq!(mode(&volume.path().join("auth.json")), 0o640);
+    assert_eq!(mode(&slot), 0o600);
+    rotate_once(volume.path()).assert().success();
+    assert_eq!(mode(&volume.path().join("auth.json")), 0o600, "the default is private");
+}
+
+#[test]
+fn litellm_can_be_given_a_directory_of_its_own() {
+    let (volume, live) = (volume_of_ann(), tempfile::tempdir().unwrap());
+    fs::write(live.path().join("rotate-now"), "").unwrap();
+    rotate_once(volume.path()).env("CHATGPT_LIVE_DIR", live.path()).assert().success();
+    let names = |dir: &Path| {
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(live.path()), ["auth.json"]);
+    assert_eq!(names(volume.path()), [".lock", "auth-1.json", "rotator_state.json"]);
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
+    let volume = volume_of_ann();
+    rotate_once(volume.path())
+        .envs([("CHATGPT_LIVE_DIR", ""), ("CHATGPT_PUBLISHED_GROUP", ""), ("CHATGPT_PUBLISHED_MODE", "")])
+        .assert()
+        .success();
+    assert!(volume.path().join("auth.json").exists());
+}
+
+#[test]
+fn a_volume_that_is_not_there_is_bad_configuration() {
+    rotate_once(Path::new("/nonexistent")).assert().code(78).stderr(
+        "rotate-once: /nonexistent is not a directory: mount the volume there, or set CHATGPT_AUTH_DIR and CHATGPT_LIVE_DIR\n",
+    );
+}
+
+#[test]
+fn a_volume_of_somebody_else_says_as_whom_it_was_tried() {
+    let volume = volume_of_ann();
+    fs::set_permissions(volume.path(), Permissions::from_mode(0o700)).unwrap();
+    // The binary must be where that user can reach it.
+    let bin = tempfile::tempdir().unwrap();
+    fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::copy(cargo_bin("rotate-once"), bin.path().join("rotate-once")).unwrap();
+    let mut command = std::process::Command::new(bin.path().join("rotate-once"));
+    command.env_clear().env("CHATGPT_AUTH_DIR", volume.path());
+    let path = volume.path().display();
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65532);
+        Command::from_std(command).assert().code(73).stderr(format!(
+            "rotate-once: cannot write {path}/.lock as user 65532: Permission denied (os error 13)\n"
+        ));
+    } else {
+        fs::set_permissions(volume.path(), Permissions::from_mode(0o000)).unwrap();
+        Command::from_std(command).assert().code(73).stderr(contains("Permission denied (os error 13)\n"));
+        fs::set_permissions(volume.path(), Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[test]
+fn another_writer_that_does_not_finish_is_waited_for_and_then_named() {
+    let volume = volume_of_ann();
+    let lock = File::create(volume.path().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    rotate_once(volume.path()).assert().code(75).stderr(format!(
+        "rotate-once: another process has held {}/.lock for 10 s: try again, or look for a command that hangs\n",
+        volume.path().display()
+    ));
+}
+
+#[test]
+fn a_slot_is_a_number_from_one_on() {
+    for slot in ["0", "x", "-1", "1.5"] {
+        cargo_bin_cmd!("rotate-once")
+            .args([format!("--to={slot}")])
+            .assert()
+            .code(2)
+            .stdout(is_empty())
+            .stderr(contains("a slot is a whole number from 1 on"));
+    }
+}
+
+#[test]
+fn help_ends_with_the_exit_codes() {
+    cargo_bin_cmd!("rotate-once")
+        .arg("--help")
+        .assert()
+        .success()
+        .stdout(contains("Exit codes: 0 published"));
+}
