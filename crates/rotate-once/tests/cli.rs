@@ -129,10 +129,11 @@ fn a_volume_that_is_not_there_is_bad_configuration() {
 fn a_volume_of_somebody_else_says_as_whom_it_was_tried() {
     let volume = volume_of_ann();
     fs::set_permissions(volume.path(), Permissions::from_mode(0o700)).unwrap();
-    // The binary must be where that user can reach it.
+    // The binary must be where that user can reach it. Copied by another process, because a file that this one
+    // has open for writing while another test forks cannot be run.
     let bin = tempfile::tempdir().unwrap();
     fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
-    fs::copy(cargo_bin("rotate-once"), bin.path().join("rotate-once")).unwrap();
+    Command::new("cp").arg(cargo_bin("rotate-once")).arg(bin.path()).assert().success();
     let mut command = std::process::Command::new(bin.path().join("rotate-once"));
     command.env_clear().env("CHATGPT_AUTH_DIR", volume.path());
     let path = volume.path().display();
