@@ -1,0 +1,76 @@
+//! The agent's command, and the variable with the key that it will need.
+
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use auth_volume::log::line;
+
+use crate::NAME;
+use crate::args::Args;
+use crate::seed::Merged;
+use crate::setting::is_variable_name;
+
+/// What a shell answers for a command that is there but cannot be run, and for one that is not.
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Looks at the variable that holds codex's key and says what is wrong with it. The result is the variable as the
+/// command must get it, when that is not as it is.
+pub(crate) fn key_variable(merged: &Merged, runs_command: bool) -> Option<(String, OsString)> {
+    let name = merged.env_key.clone()?;
+    if !is_variable_name(&name) {
+        // Most likely the key itself, so it is not repeated.
+        line(
+            NAME,
+            "env_key in config.toml is not the name of an environment variable; name one with --env-key",
+        );
+        return None;
+    }
+    let content = std::env::var_os(&name);
+    let key = content.as_deref().map(bare);
+    let remedy = "codex will stop with \"Missing environment variable\"; set it from the LiteLLM key";
+    match (content, key) {
+        (Some(content), Some(key)) if !key.is_empty() => {
+            if key == content {
+                return None;
+            }
+            let then = if runs_command { "the command gets it without" } else { "take it out of the Secret" };
+            line(NAME, format_args!("{name} has a line end or a space around the key: {then}"));
+            Some((name, key))
+        }
+        (Some(_), _) => {
+            line(NAME, format_args!("{name} is empty: {remedy}"));
+            None
+        }
+        (None, _) => {
+            line(NAME, format_args!("{name} is not set: {remedy}"));
+            None
+        }
+    }
+}
+
+/// Becomes the command, if there is one; comes back only with the code of a failure or with nothing to run.
+pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> ExitCode {
+    let Some((program, arguments)) = args.command.split_first() else {
+        return ExitCode::SUCCESS;
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(key);
+    if let Some(home) = args.codex_home() {
+        // Given as a flag, codex would otherwise read another file than the one just written.
+        command.env("CODEX_HOME", home);
+    }
+    let error = command.exec();
+    line(NAME, format_args!("cannot run {}: {error}", program.display()));
+    ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN })
+}
+
+/// Without line ends anywhere and spaces around.
+fn bare(content: &OsStr) -> OsString {
+    let bytes: Vec<u8> =
+        content.as_bytes().iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    OsString::from_vec(bytes.trim_ascii().to_vec())
+}

@@ -1,0 +1,112 @@
+//! `config.toml` on the disk: found, read, locked, written.
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+use auth_volume::atomic::{self, Access};
+use auth_volume::exit::{Exit, Failure};
+use auth_volume::log::line;
+
+use crate::NAME;
+use crate::refusal::Refusal;
+use crate::seed::{Merged, Wanted, merge};
+
+/// As many links in a row as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// The one file that codex reads.
+pub(crate) struct ConfigFile {
+    /// Where codex looks for it.
+    pub(crate) path: PathBuf,
+    /// Where its bytes are: another place when `path` is a symlink, as dotfile managers make it.
+    target: PathBuf,
+    home: PathBuf,
+}
+
+impl ConfigFile {
+    /// The file in a `CODEX_HOME`, which need not exist yet.
+    pub(crate) fn in_home(home: PathBuf) -> Result<Self, Failure> {
+        let path = home.join("config.toml");
+        let mut target = path.clone();
+        // Not `canonicalize`: a link may point at a file that is still to be made.
+        for _ in 0..MOST_LINKS {
+            match std::fs::read_link(&target) {
+                Ok(to) => target = target.parent().unwrap_or(&home).join(to),
+                Err(_) => return Ok(Self { path, target, home }),
+            }
+        }
+        Err(Failure::new(Exit::BadConfig, format!("{} is a symlink that leads nowhere", path.display())))
+    }
+
+    /// Keeps other seeders out until the result is dropped, making the directory when it is not there.
+    pub(crate) fn lock(&self) -> Result<Option<File>, Failure> {
+        let home = self.home.display();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.home)
+            .map_err(|e| unusable(&format!("cannot make the directory {home}"), &e))?;
+        let locked = File::open(&self.home).and_then(|directory| directory.lock().map(|()| directory));
+        // NFS locks no directory. Without a lock the file is still replaced as a whole, so only a merge that
+        // another one overtakes can be lost.
+        Ok(locked.inspect_err(|e| line(NAME, format_args!("cannot lock {home}: {e}; going on without"))).ok())
+    }
+
+    /// What the file would be after merging; a file that is not there counts as empty.
+    pub(crate) fn merged(&self, wanted: &Wanted) -> Result<Merged, Failure> {
+        let refused = |refusal: Refusal| Failure::new(Exit::BadConfig, refusal.about(&self.path));
+        let bytes = self.read()?;
+        let text = std::str::from_utf8(&bytes).map_err(|e| {
+            let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
+            refused(Refusal::not_utf8(&before))
+        })?;
+        merge(text, wanted).map_err(refused)
+    }
+
+    /// Replaces the file, atomically.
+    pub(crate) fn write(&self, text: &str) -> Result<(), Failure> {
+        atomic::replace(&self.target, text.as_bytes(), Access::PRIVATE)
+            .map_err(|e| unusable(&format!("cannot write {}", self.path.display()), &e))
+    }
+
+    /// The file's mode, when more than its owner may read or write it.
+    pub(crate) fn too_open(&self) -> Option<u32> {
+        let mode = std::fs::metadata(&self.target).ok()?.permissions().mode() & 0o7777;
+        (mode & !Access::PRIVATE.mode != 0).then_some(mode)
+    }
+
+    /// Takes the file from everybody but its owner, and says so.
+    pub(crate) fn narrow(&self) {
+        let Some(mode) = self.too_open() else { return };
+        let path = self.path.display();
+        let narrowed = mode & Access::PRIVATE.mode;
+        match std::fs::set_permissions(&self.target, Permissions::from_mode(narrowed)) {
+            Ok(()) => line(NAME, format_args!("narrowed the mode of {path} from {mode:o} to {narrowed:o}")),
+            // A file from a ConfigMap has the right content and a mode that nobody here can change.
+            Err(e) => line(NAME, format_args!("cannot narrow the mode of {path} from {mode:o}: {e}")),
+        }
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Failure> {
+        let cannot_read = |e: io::Error| unusable(&format!("cannot read {}", self.path.display()), &e);
+        match std::fs::metadata(&self.target) {
+            // Reading a pipe would wait for ever.
+            Ok(found) if !found.is_file() => Err(Failure::new(
+                Exit::BadConfig,
+                format!("{} is not a file; remove it", self.path.display()),
+            )),
+            Ok(_) => std::fs::read(&self.target).map_err(cannot_read),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(cannot_read(e)),
+        }
+    }
+}
+
+fn unusable(what: &str, e: &io::Error) -> Failure {
+    Failure::new(
+        Exit::CannotWrite,
+        format!("{what}: {e}; mount a CODEX_HOME that this user can write, with space left"),
+    )
+}

@@ -1,0 +1,205 @@
+//! What codex's `config.toml` must say for a `LiteLLM` proxy, merged into what it says already.
+
+use toml_edit::{DocumentMut, Value};
+
+use crate::edit;
+use crate::refusal::Refusal;
+use crate::setting::Setting;
+
+const DEFAULT_MODEL: &str = "gpt-5.6-sol";
+const DEFAULT_ENV_KEY: &str = "LITELLM_API_KEY";
+const PROVIDER: &str = "model_providers.litellm";
+
+/// What the command line and the environment ask for, checked and clean.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    pub(crate) base_url: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) env_key: Option<String>,
+    /// Settings of the user's own: they win over everything else, and the last one over those before.
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// The outcome of a merge.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// The whole new text.
+    pub(crate) text: String,
+    /// The keys whose value is new or another one; without any, the text is the old one.
+    pub(crate) changed: Vec<String>,
+    /// The variable in which codex will look for its key.
+    pub(crate) env_key: Option<String>,
+    model: String,
+    endpoint: String,
+}
+
+impl Merged {
+    /// Which model codex now uses and through what, for the log.
+    pub(crate) fn route(&self) -> String {
+        format!("model {} through {}", self.model, without_credentials(&self.endpoint))
+    }
+}
+
+/// Merges what is wanted into the text of a `config.toml`.
+pub(crate) fn merge(existing: &str, wanted: &Wanted) -> Result<Merged, Refusal> {
+    let parsed: DocumentMut = existing.parse().map_err(|e| Refusal::malformed(existing, &e))?;
+    // Comments alone would end up below the keys.
+    let (comments, mut document) =
+        if parsed.is_empty() { (existing.trim_end(), DocumentMut::new()) } else { ("", parsed) };
+    let mut changed = Vec::new();
+    for Setting { key, value } in settings(&document, wanted) {
+        if edit::set(&mut document, &key, &value)? {
+            changed.push(edit::dotted(&key));
+        }
+    }
+    if text_at(&document, &in_provider("base_url")).is_none() {
+        return Err(Refusal::NoBaseUrl);
+    }
+    let provider = text_at(&document, &[key("model_provider")]).unwrap_or_default();
+    let of_provider = |name| text_at(&document, &[key("model_providers"), provider.clone(), key(name)]);
+    Ok(Merged {
+        env_key: of_provider("env_key"),
+        model: text_at(&document, &[key("model")]).unwrap_or_default(),
+        endpoint: of_provider("base_url").unwrap_or_else(|| provider.clone()),
+        text: match comments {
+            // Printing may tidy what nobody asked to change.
+            _ if changed.is_empty() => existing.to_owned(),
+            "" => document.to_string(),
+            comments => format!("{comments}\n{document}"),
+        },
+        changed,
+    })
+}
+
+/// Every key to set, in the order in which a new file has them; of two for one key only the later.
+fn settings(document: &DocumentMut, wanted: &Wanted) -> Vec<Setting> {
+    let or_default = |given: &Option<String>, key: &[String], default: &str| match given {
+        Some(given) => Some(given.clone()),
+        None if text_at(document, key).is_some() => None,
+        None => Some(default.to_owned()),
+    };
+    let model = [key("model")];
+    let (name, env_key) = (in_provider("name"), in_provider("env_key"));
+    let ours = [
+        (vec![key("model_provider")], Some(key("litellm"))),
+        (model.to_vec(), or_default(&wanted.model, &model, DEFAULT_MODEL)),
+        (name.clone(), or_default(&None, &name, "LiteLLM")),
+        (in_provider("base_url"), wanted.base_url.clone()),
+        (env_key.clone(), or_default(&wanted.env_key, &env_key, DEFAULT_ENV_KEY)),
+        // "chat" is no longer supported by codex, and whoever still has it cannot start.
+        (in_provider("wire_api"), Some(key("responses"))),
+    ];
+    let ours = ours.into_iter().filter_map(|(key, text)| Some(Setting { key, value: Value::from(text?) }));
+    let all: Vec<Setting> = ours.chain(wanted.settings.iter().cloned()).collect();
+    let is_last = |at: usize, key: &[String]| all[at + 1..].iter().all(|later| later.key != key);
+    (0..all.len()).filter(|&at| is_last(at, &all[at].key)).map(|at| all[at].clone()).collect()
+}
+
+/// A string that says something: an empty one counts as none.
+fn text_at(document: &DocumentMut, path: &[String]) -> Option<String> {
+    edit::get(document, path)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
+}
+
+fn key(name: &str) -> String {
+    name.to_owned()
+}
+
+fn in_provider(name: &str) -> Vec<String> {
+    PROVIDER.split('.').chain([name]).map(str::to_owned).collect()
+}
+
+/// A URL may carry `user:password@` and a query; neither belongs in a log.
+fn without_credentials(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+            format!("{scheme}://{}{path}", authority.rsplit('@').next().unwrap_or_default())
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setting::from_toml;
+
+    const URL: &str = "http://litellm:4000/v1";
+
+    fn wanted(settings: &[&str]) -> Wanted {
+        let settings = settings.iter().flat_map(|argument| from_toml(argument).unwrap()).collect();
+        Wanted { base_url: Some(URL.to_owned()), settings, ..Wanted::default() }
+    }
+
+    #[test]
+    fn writes_a_whole_new_file() {
+        let merged = merge("", &wanted(&[])).unwrap();
+        let expected = "model_provider = \"litellm\"\nmodel = \"gpt-5.6-sol\"\n\n[model_providers.litellm]\n\
+            name = \"LiteLLM\"\nbase_url = \"http://litellm:4000/v1\"\nenv_key = \"LITELLM_API_KEY\"\nwire_api = \"responses\"\n";
+        assert_eq!(merged.text, expected);
+        assert_eq!(merged.route(), "model gpt-5.6-sol through http://litellm:4000/v1");
+    }
+
+    #[test]
+    fn a_second_merge_changes_nothing() {
+        let once = merge("# mine\n[tools]\nx = 1", &wanted(&["a.b={c = [1]}", "tools.y='z'"])).unwrap();
+        let twice = merge(&once.text, &wanted(&["a.b={c = [1]}", "tools.y='z'"])).unwrap();
+        assert_eq!(twice.text, once.text);
+        assert!(twice.changed.is_empty());
+    }
+
+    #[test]
+    fn names_the_keys_that_changed_and_no_others() {
+        let before =
+            merge("", &wanted(&[])).unwrap().text.replace("litellm:4000", "old").replace("responses", "chat");
+        let merged = merge(&before, &wanted(&[])).unwrap();
+        assert_eq!(merged.changed, ["model_providers.litellm.base_url", "model_providers.litellm.wire_api"]);
+    }
+
+    #[test]
+    fn the_last_setting_for_a_key_wins() {
+        let settings = ["model='a'", "wire_api=1", "model='b'", "model_providers.litellm={wire_api='c'}"];
+        let merged = merge("model = 'b'\n", &wanted(&settings)).unwrap();
+        assert!(merged.text.starts_with("model = 'b'\n"), "{}", merged.text);
+        assert!(merged.text.contains("wire_api = 'c'"), "{}", merged.text);
+        assert!(!merged.changed.contains(&"model".to_owned()));
+    }
+
+    #[test]
+    fn a_value_that_is_empty_in_the_file_counts_as_none() {
+        let before = "model = ' '\n[model_providers.litellm]\nbase_url = ''\nenv_key = ''\n";
+        let merged = merge(before, &wanted(&[])).unwrap();
+        assert_eq!(merged.env_key.as_deref(), Some("LITELLM_API_KEY"));
+        assert_eq!(merged.route(), "model gpt-5.6-sol through http://litellm:4000/v1");
+        assert_eq!(merge(before, &Wanted::default()).unwrap_err(), Refusal::NoBaseUrl);
+    }
+
+    #[test]
+    fn a_base_url_may_also_come_from_the_file_or_a_setting() {
+        merge("model_providers.litellm.base_url = 'http://x'", &Wanted::default()).unwrap();
+        let settings = from_toml("model_providers.litellm.base_url='http://x'").unwrap();
+        merge("", &Wanted { settings, ..Wanted::default() }).unwrap();
+    }
+
+    #[test]
+    fn the_key_is_the_one_of_the_provider_in_use() {
+        let settings = ["model_provider='other'", "model_providers.other.env_key='OTHER_KEY'"];
+        let merged = merge("", &wanted(&settings)).unwrap();
+        assert_eq!(merged.env_key.as_deref(), Some("OTHER_KEY"));
+        assert_eq!(merged.route(), "model gpt-5.6-sol through other");
+        assert_eq!(merge("", &wanted(&["model_provider='openai'"])).unwrap().env_key, None);
+    }
+
+    #[test]
+    fn no_credentials_of_a_url_reach_the_log() {
+        for (url, shown) in [
+            ("http://user:secret@litellm:4000/v1?key=secret", "http://litellm:4000/v1"),
+            ("https://litellm#secret", "https://litellm"),
+            ("http://a@b@litellm/v1/@x", "http://litellm/v1/@x"),
+            ("openai", "openai"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+}
