@@ -31,6 +31,9 @@ const PROOF: [u8; 16 << 10] = [0; 16 << 10];
 /// How the name of a signal begins that a pass has taken and not yet ended.
 const TAKEN: &str = ".rotate-now.taken-";
 
+/// Who may read a signal: the rotator may be another user of the group.
+const SIGNAL: Access = Access { mode: 0o660, group: None };
+
 /// A volume that can be read.
 #[derive(Clone, Debug)]
 pub struct Volume {
@@ -235,11 +238,17 @@ impl Volume {
     /// The file system said no.
     pub fn wake(&self, signal: &[u8]) -> Result<(), VolumeError> {
         let path = self.layout.signal();
-        if path.symlink_metadata().is_ok() {
-            return Ok(());
+        let draft = self.layout.live().join(".rotate-now.draft");
+        // A link, unlike a rename, never takes the place of a signal that nobody has read yet.
+        let left = atomic::replace(&draft, signal, SIGNAL).and_then(|()| std::fs::hard_link(&draft, &path));
+        let _ = std::fs::remove_file(&draft);
+        if let Err(e) = left {
+            let is_there = e.kind() == io::ErrorKind::AlreadyExists;
+            return if is_there { Ok(()) } else { Err(cannot_write(&path)(e)) };
         }
-        // A rename, because that is what a watcher of the directory is told.
-        atomic::replace(&path, signal, Access { mode: 0o660, group: None }).map_err(cannot_write(&path))
+        // Watchers take a file for whole when it is closed after writing, and a link is no writing.
+        drop(OpenOptions::new().write(true).open(&path));
+        Ok(())
     }
 
     /// Waits for the other writers and keeps them out until the value is dropped.
