@@ -117,8 +117,14 @@ impl Codex {
         let mut command = Command::new(&self.program);
         // "ephemeral" in somebody's defaults would report success and write nothing.
         command.args(["-c", r#"cli_auth_credentials_store="file""#, "login", "--device-auth"]).args(args);
-        // HOME and the current directory too: codex looks for configuration in both.
-        command.env("CODEX_HOME", home.path()).env("HOME", home.path()).current_dir(home.path());
+        // HOME and the current directory too: codex looks for configuration in both. TMPDIR, because codex warns
+        // of a home that lies in it.
+        command.envs([
+            ("CODEX_HOME", home.path()),
+            ("HOME", home.path()),
+            ("TMPDIR", &home.path().join("tmp")),
+        ]);
+        command.current_dir(home.path());
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(env_fed::is_token) {
                 command.env_remove(name);

@@ -13,8 +13,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
+use auth_volume::private_file::NotRead;
 use auth_volume::signal::Signal;
-use auth_volume::{Login, Timestamp, log, secret};
+use auth_volume::volume::Unusable;
+use auth_volume::{Login, Slot, Timestamp, Volume, log, secret};
 use clap::Parser as _;
 
 use crate::accept::accept;
@@ -44,6 +46,7 @@ fn run(args: &Args) -> Result<Ended, Failure> {
     let volume = args.volume.open()?;
     let sole_login = volume.lock_login(slot)?;
     volume.lock()?.prove_writable()?;
+    prove_free(&volume, slot)?;
 
     let home = PrivateHome::new(&volume, &sole_login).or_exit(Exit::CannotWrite)?;
     if let Ended::Stopped(signal) = codex.login(slot, &home, &args.for_codex, &mut stop)? {
@@ -67,6 +70,17 @@ fn run(args: &Args) -> Result<Ended, Failure> {
     println!("{slot}: {}", describe(&accepted.login));
     volume.wake(&Signal::signed_in(&accepted.login.account, Timestamp::now()))?;
     Ok(Ended::SignedIn)
+}
+
+/// A slot that is no file could not take the login in the end.
+fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
+    match volume.master(slot).login {
+        Err(Unusable::File(why)) if !matches!(why, NotRead::Missing) => {
+            let path = volume.layout().master(slot);
+            Err(Failure::new(Exit::BadConfig, format!("{}: {why}: move it away first", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Who signed in, with which plan, until when.
