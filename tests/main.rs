@@ -1,1 +1,16 @@
+//! What crosses binaries or needs the real codex and the real LiteLLM: the utilities as they are shipped, with
+//! OpenAI's servers played by the stand-in.
+//!
+//! `scripts/test` builds and installs what these tests need; without it they fail and say so.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod agent;
+mod binaries;
+mod habits;
+mod killed_login;
+mod litellm;
+mod pod;
+mod rotation;
+mod sign_in;
+mod signals;

@@ -1,0 +1,94 @@
+//! The binaries as files: static, and at home in an image made FROM scratch.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt as _;
+use predicates::str::contains;
+
+use crate::pod::shipped;
+
+const SHIPPED: [&str; 4] = ["auth-login", "idle", "rotate-once", "seed-codex-config"];
+
+/// `PT_INTERP` of the ELF specification: the program header that names a dynamic loader.
+const PT_INTERP: u32 = 3;
+
+#[test]
+fn each_is_a_static_program() {
+    for name in SHIPPED {
+        let elf = fs::read(shipped(name)).unwrap();
+        assert_eq!(elf[..5], *b"\x7fELF\x02", "{name} is a 64-bit ELF file");
+        let number = |at: usize, bytes: usize| {
+            elf[at..at + bytes].iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte))
+        };
+        let (table, size, count) = (number(0x20, 8), number(0x36, 2), number(0x38, 2));
+        let loads_a_loader = (0..count).any(|n| number(table + n * size, 4) == PT_INTERP as usize);
+        assert!(count > 0 && !loads_a_loader, "{name} is linked dynamically");
+    }
+}
+
+/// A root directory with one program in it and nothing else, not even `/proc`.
+fn from_scratch(name: &str) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::copy(shipped(name), root.path().join(name)).unwrap();
+    root
+}
+
+fn run(root: &Path, name: &str) -> Command {
+    // Users that are not root can change their root in a user namespace of their own.
+    let mut command = Command::new("unshare");
+    command
+        .args(["--map-root-user", "chroot"])
+        .arg(root)
+        .arg(format!("/{name}"))
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
+#[test]
+fn rotate_once_works_from_scratch() {
+    let root = from_scratch("rotate-once");
+    let volume = root.path().join("chatgpt-auth");
+    fs::create_dir(&volume).unwrap();
+    run(root.path(), "rotate-once")
+        .arg("--init")
+        .assert()
+        .success()
+        .stderr(contains("published a placeholder"));
+    assert!(fs::read_to_string(volume.join("auth.json")).unwrap().contains("placeholder"));
+    let names: Vec<_> = fs::read_dir(&volume).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "auth.json and .lock, and nothing half-written: {names:?}");
+}
+
+#[test]
+fn idle_works_from_scratch_and_reports_its_command() {
+    let root = from_scratch("idle");
+    run(root.path(), "idle")
+        .args(["--every", "30m", "--", "/absent"])
+        .assert()
+        .code(127)
+        .stderr(contains("cannot run /absent"));
+}
+
+#[test]
+fn auth_login_works_from_scratch_and_misses_codex() {
+    let root = from_scratch("auth-login");
+    run(root.path(), "auth-login").arg("1").assert().code(78).stderr(
+        contains("no codex program \"codex\": install codex, or set CODEX_BIN to its path")
+            .and(contains("\n").count(1)),
+    );
+}
+
+#[test]
+fn seed_codex_config_works_from_scratch() {
+    let root = from_scratch("seed-codex-config");
+    run(root.path(), "seed-codex-config")
+        .args(["--codex-home", "/home", "--base-url", "http://litellm:4000/v1"])
+        .assert()
+        .success();
+    assert!(
+        fs::read_to_string(root.path().join("home/config.toml")).unwrap().contains("http://litellm:4000/v1")
+    );
+}

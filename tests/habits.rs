@@ -1,0 +1,34 @@
+//! Habits of this repository that are easier kept by a test than by good will.
+
+use std::fs;
+
+use crate::pod::repository;
+
+#[test]
+fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_the_readme() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    for entry in fs::read_dir(repository().join("crates")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let root =
+            ["src/main.rs", "src/lib.rs"].map(|file| path.join(file)).into_iter().find(|file| file.exists());
+        let first = fs::read_to_string(root.unwrap()).unwrap();
+        assert!(first.starts_with("//! "), "{name} does not say what it is for");
+        assert!(readme.contains(&format!("`{name}")), "{name} is not in the README");
+    }
+}
+
+#[test]
+fn every_dependency_is_declared_in_the_workspace() {
+    for entry in fs::read_dir(repository().join("crates")).unwrap() {
+        let manifest = entry.unwrap().path().join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let dependencies = text
+            .split("dependencies]\n")
+            .skip(1)
+            .flat_map(|part| part.lines().take_while(|l| !l.starts_with('[')));
+        for line in dependencies.filter(|line| !line.trim().is_empty()) {
+            assert!(line.contains("workspace = true"), "{}: {line}", manifest.display());
+        }
+    }
+}

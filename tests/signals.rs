@@ -1,0 +1,76 @@
+//! LiteLLM's callback: which failures become a signal, and what it says.
+
+use serde_json::{Value, json};
+use stand_in::Behaviour;
+
+use crate::litellm::{LiteLlm, VERSIONS};
+use crate::pod::{Pod, wait_until};
+
+const ANN: &str = "ann@example.test";
+
+/// The signal without its parts that differ from run to run.
+fn signal(pod: &Pod) -> Value {
+    wait_until("the callback has left a signal", || pod.file("rotate-now").exists());
+    let text = pod.read("rotate-now");
+    assert!(!text.contains("eyJ") && !text.contains("Bearer"), "a token in the signal: {text}");
+    let mut signal: Value = serde_json::from_str(&text).unwrap();
+    assert!(signal["at"].as_f64().unwrap() > 1_700_000_000.0, "{text}");
+    assert!(signal["message"].as_str().unwrap().len() <= 500, "{text}");
+    for field in ["at", "message"] {
+        signal.as_object_mut().unwrap().remove(field);
+    }
+    signal
+}
+
+fn a_refused_account_is_named_and_the_rotator_moves_on(version: &str) {
+    let pod = Pod::new();
+    pod.put_login(1, ANN);
+    pod.put_login(2, "ben@example.test");
+    pod.rotate_once(&[]).success();
+    let litellm = LiteLlm::start(version, &pod);
+
+    assert_eq!(litellm.ask().0, 200);
+    pod.openai.set(ANN, Behaviour::Broken);
+    assert_eq!(litellm.ask().0, 500);
+    assert!(
+        !pod.file("rotate-now").exists(),
+        "neither a success nor a server's trouble is the account's fault"
+    );
+
+    pod.openai.set(ANN, Behaviour::Capped);
+    let (status, body) = litellm.ask();
+    assert_eq!(status, 429, "{body}");
+    let capped = signal(&pod);
+    assert_eq!(
+        [&capped["status"], &capped["account_id"], &capped["user_id"], &capped["type"], &capped["code"]],
+        [&json!(429), &json!("acct-ann"), &json!("user-ann"), &json!("usage_limit_reached"), &Value::Null]
+    );
+    let resets_at = capped["resets_at"].as_i64().unwrap();
+    assert_eq!(capped["headers"]["x-codex-primary-reset-at"], resets_at.to_string());
+    assert_eq!(capped["headers"]["x-codex-primary-used-percent"], "100.0");
+    assert!(capped["resets_in_seconds"].is_i64());
+    assert_eq!(capped["model"], "gpt-5.6-sol");
+
+    pod.rotate_once(&["--policy", "sticky"]).success();
+    assert!(!pod.file("rotate-now").exists());
+    let (status, body) = litellm.ask();
+    assert!(status == 200 && body.contains("Hello from ben@example.test"), "{body}");
+
+    pod.openai.set("ben@example.test", Behaviour::Invalidated);
+    assert_eq!(litellm.ask().0, 401);
+    let revoked = signal(&pod);
+    assert_eq!(
+        [&revoked["status"], &revoked["account_id"], &revoked["code"]],
+        [&json!(401), &json!("acct-ben"), &json!("token_invalidated")]
+    );
+}
+
+#[test]
+fn litellm_1_106_2_tells_the_rotator() {
+    a_refused_account_is_named_and_the_rotator_moves_on(VERSIONS[0]);
+}
+
+#[test]
+fn litellm_1_88_1_tells_the_rotator() {
+    a_refused_account_is_named_and_the_rotator_moves_on(VERSIONS[1]);
+}
