@@ -91,6 +91,9 @@ def put(signal: dict[str, Any]) -> bool:
             draft.flush()
             # Complete at once like a rename, but it never replaces a signal that was not taken yet.
             os.link(draft.name, target)
+        # Watchers take a file for whole when it is closed after writing, and a link is no writing.
+        with contextlib.suppress(FileNotFoundError):  # taken already
+            os.close(os.open(target, os.O_WRONLY))
     except FileExistsError:
         return same_account(target, signal)
     except OSError as error:

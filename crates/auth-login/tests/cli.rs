@@ -1,7 +1,5 @@
 //! What goes wrong before codex has anything to say; the logins themselves are in the workspace's `tests/sign_in.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::os::unix::fs::PermissionsExt as _;
 
 use assert_cmd::Command;

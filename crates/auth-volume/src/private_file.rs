@@ -18,7 +18,7 @@ pub enum NotRead {
     #[error("not there")]
     Missing,
     /// It is a symbolic link, which would let its target be replaced behind our back.
-    #[error("a symbolic link, refused: put a regular file there")]
+    #[error("a symbolic link, not a regular file")]
     Symlink,
     /// It is a directory, a pipe or a device.
     #[error("not a regular file")]
@@ -96,7 +96,7 @@ mod tests {
         File::create(path("large")).unwrap().set_len(LARGEST + 1).unwrap();
         for (name, expected) in [
             ("none", "not there"),
-            ("link", "a symbolic link, refused: put a regular file there"),
+            ("link", "a symbolic link, not a regular file"),
             ("pipe", "not a regular file"),
             (".", "not a regular file"),
             ("large", "larger than 1 MiB, which no login is"),
