@@ -1,67 +1,117 @@
 //! A login that is killed at any moment leaves no token outside `auth-N.json`, and never takes the old login along.
 
-use std::process::Stdio;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::pod::{Pod, wait_until};
 
-/// How many moments of a login are tried, evenly spread from its start to its end.
-const MOMENTS: u32 = 40;
+const ANN: &str = "ann@example.test";
+
+/// How many moments are tried while codex runs, evenly spread over the time that a login takes.
+const MOMENTS: u32 = 10;
 
 #[test]
-fn a_killed_first_login_is_all_there_or_not_at_all() {
-    kill_at_every_moment(false);
+fn killed_at_every_system_call_a_first_login_is_all_there_or_not_at_all() {
+    kill_at_every_system_call(false);
 }
 
 #[test]
-fn a_killed_renewal_leaves_a_login_that_works() {
-    kill_at_every_moment(true);
+fn killed_at_every_system_call_a_renewal_leaves_a_login_that_works() {
+    kill_at_every_system_call(true);
 }
 
-fn kill_at_every_moment(renewal: bool) {
-    let whole = duration_of_a_login(renewal);
-    let (mut before, mut after) = (0, 0);
-    for moment in 0..=MOMENTS {
-        let pod = Pod::new();
-        if renewal {
-            pod.put_login(1, "ann@example.test");
-        }
-        let old = renewal.then(|| pod.read("auth-1.json"));
-        pod.openai.approve_next("ann@example.test");
-        let mut login = pod.auth_login(&["1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        sleep(whole * moment / MOMENTS);
-        // SIGKILL, which nobody can prepare for.
-        let _ = login.kill();
-        login.wait().unwrap();
-
-        wait_until("the keeper has put things in order", || {
-            pod.memory_is_empty() && pod.files_with_tokens().iter().all(|file| file == "auth-1.json")
-        });
-        if !pod.file("auth-1.json").exists() {
-            assert!(!renewal, "the old login is gone");
-            before += 1;
-            continue;
-        }
-        let login = pod.json("auth-1.json");
-        let refresh_token = login["tokens"]["refresh_token"].as_str().unwrap();
-        assert!(pod.openai.refreshable(refresh_token).good);
-        if old.is_some_and(|old| old == pod.read("auth-1.json")) {
-            before += 1;
-        } else {
-            after += 1;
-        }
-    }
-    println!("killed {} logins: {before} before and {after} after the login was stored", MOMENTS + 1);
-    assert!(before > 0, "no login was killed before it was done");
-}
-
-fn duration_of_a_login(renewal: bool) -> Duration {
-    let pod = Pod::new();
-    if renewal {
-        pod.put_login(1, "ann@example.test");
-    }
+#[test]
+fn killed_while_codex_runs_a_login_takes_codex_along() {
+    let pod = pod(false);
     let start = Instant::now();
-    pod.sign_in(1, "ann@example.test");
-    start.elapsed()
+    pod.sign_in(1, ANN);
+    let whole = start.elapsed();
+    let killed = (0..MOMENTS).filter(|moment| {
+        killed_login_leaves_order(false, |pod| {
+            let mut login = silent(pod.auth_login(&["1"])).spawn().unwrap();
+            sleep(whole * *moment / MOMENTS);
+            let _ = login.kill();
+            login.wait().unwrap();
+        })
+    });
+    assert!(killed.count() > 0, "every login was done before it was killed");
+}
+
+fn kill_at_every_system_call(renewal: bool) {
+    let (mut killed, mut stored) = (0, 0);
+    for (call, times) in system_calls_of_a_login(renewal) {
+        for nth in 1..=times {
+            let kept_old = killed_login_leaves_order(renewal, |pod| {
+                let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
+                let status = traced(pod, "/dev/null".as_ref(), &inject).status().unwrap();
+                killed += u32::from(status.signal() == Some(9));
+                assert!(status.signal() == Some(9) || status.success(), "killed at {call} {nth}: {status}");
+            });
+            stored += u32::from(!kept_old);
+        }
+    }
+    println!(
+        "killed at {killed} system calls; the login was stored before {stored} of them, and none was lost"
+    );
+    assert!(killed > 100 && stored > 10, "the calls were not traced to the end");
+}
+
+/// How often a login that nobody kills makes each system call that touches files or processes.
+fn system_calls_of_a_login(renewal: bool) -> BTreeMap<String, u32> {
+    let pod = pod(renewal);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    assert!(traced(&pod, log.path(), "trace=file,desc,process").status().unwrap().success());
+    let mut calls = BTreeMap::new();
+    for line in fs::read_to_string(log.path()).unwrap().lines() {
+        if let Some((name, _)) = line.split_once('(').filter(|(name, _)| !name.contains([' ', '-', '+'])) {
+            *calls.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    calls
+}
+
+/// A login under strace, which follows the first process only: codex and the keeper are left alone.
+fn traced(pod: &Pod, log: &Path, expression: &str) -> Command {
+    let login = pod.auth_login(&["1"]);
+    let mut strace = silent(Command::new("strace"));
+    strace.arg("-o").arg(log).args(["-e", expression]).arg(login.get_program()).args(login.get_args());
+    strace.env_clear().envs(login.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace
+}
+
+/// Signs in while `kill` does its worst, and tells whether the login did *not* get stored.
+fn killed_login_leaves_order(renewal: bool, kill: impl FnOnce(&Pod)) -> bool {
+    let pod = pod(renewal);
+    let old = renewal.then(|| pod.read("auth-1.json"));
+    kill(&pod);
+    wait_until("the keeper has put things in order", || {
+        pod.memory_is_empty() && pod.files_with_tokens().iter().all(|file| file == "auth-1.json")
+    });
+    if !pod.file("auth-1.json").exists() {
+        assert!(!renewal, "the old login is gone");
+        return true;
+    }
+    let login = pod.json("auth-1.json");
+    assert!(pod.openai.refreshable(login["tokens"]["refresh_token"].as_str().unwrap()).good);
+    old == Some(pod.read("auth-1.json"))
+}
+
+fn pod(renewal: bool) -> Pod {
+    let pod = Pod::new();
+    pod.openai.poll_every(0);
+    if renewal {
+        pod.put_login(1, ANN);
+    }
+    pod.openai.approve_next(ANN);
+    pod
+}
+
+fn silent(mut command: Command) -> Command {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }

@@ -68,7 +68,9 @@ fn run(args: &Args) -> Result<Ended, Failure> {
         .or_exit(Exit::Failed)?;
 
     println!("{slot}: {}", describe(&accepted.login));
-    volume.wake(&Signal::signed_in(&accepted.login.account, Timestamp::now()))?;
+    if let Err(e) = volume.wake(&Signal::signed_in(&accepted.login.account, Timestamp::now())) {
+        log::line(COMMAND, format_args!("the rotator was not woken, and will look at its next tick: {e}"));
+    }
     Ok(Ended::SignedIn)
 }
 

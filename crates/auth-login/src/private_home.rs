@@ -1,13 +1,14 @@
 //! The private `CODEX_HOME` of one login: in memory where there is any, gone afterwards whatever happens.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use auth_volume::Volume;
 use auth_volume::private_file::PrivateFile;
 use auth_volume::volume::LoginLock;
+use auth_volume::{Timestamp, Volume};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::keeper::Keeper;
@@ -37,12 +38,15 @@ impl PrivateHome {
     pub(crate) fn new(volume: &Volume, login: &LoginLock) -> anyhow::Result<Self> {
         let base = base()?;
         sweep(&base);
-        let path = nix::unistd::mkdtemp(&base.join(format!("{PREFIX}XXXXXX")))
-            .with_context(|| format!("cannot make a private directory in {}", base.display()))?;
-        let in_use = File::open(&path).and_then(|dir| dir.lock().map(|()| dir));
-        let in_use = in_use.with_context(|| format!("cannot lock {}", path.display()))?;
+        let now = Timestamp::now().milliseconds();
+        let path = base.join(format!("{PREFIX}{}-{now}", std::process::id()));
+        // The keeper first, so that there is no moment at which nobody would remove the directory.
         let keeper = Keeper::start(&path, volume, login)
             .context("cannot start the keeper of the private directory")?;
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make the private directory {}", path.display()))?;
+        let in_use = File::open(&path).and_then(|dir| dir.lock().map(|()| dir));
+        let in_use = in_use.with_context(|| format!("cannot lock {}", path.display()))?;
         Ok(Self { path, keeper, _in_use: in_use })
     }
 

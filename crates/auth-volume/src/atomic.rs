@@ -43,14 +43,33 @@ pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
 /// # Errors
 /// As [`replace`].
 pub fn install(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    let linked = unnamed(parent(path), content, access).and_then(|file| link(&file, path));
-    match linked {
-        Ok(()) => sync_directory(parent(path)),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists || cannot_be_unnamed(&e) => {
-            replace(path, content, access)
-        }
-        Err(e) => Err(e),
+    if path.symlink_metadata().is_ok() {
+        return replace(path, content, access);
     }
+    match create(path, content, access) {
+        // Some file systems have no links either.
+        Err(e) if e.raw_os_error() == Some(Errno::EPERM as i32) => replace(path, content, access),
+        other => other,
+    }
+}
+
+/// Makes a file that appears whole, and never takes the place of one that is there.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`], or whatever the file system said.
+pub fn create(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    match unnamed(parent(path), content, access).and_then(|file| link(&file, path)) {
+        Err(e) if cannot_be_unnamed(&e) => {
+            let staged = staged(path);
+            remove_if_there(&staged)?;
+            named(&staged, content, access)?;
+            let linked = std::fs::hard_link(&staged, path);
+            remove_if_there(&staged)?;
+            linked?;
+        }
+        other => other?,
+    }
+    sync_directory(parent(path))
 }
 
 /// The name a new content of `path` has before it takes its place: `.NAME.new` in the same directory.
@@ -181,6 +200,17 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(names(dir.path()), ["auth-1.json"]);
+    }
+
+    #[test]
+    fn creates_only_what_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rotate-now");
+        create(&path, b"first", Access::PRIVATE).unwrap();
+        let error = create(&path, b"second", Access::PRIVATE).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert_eq!(names(dir.path()), ["rotate-now"]);
     }
 
     #[test]

@@ -48,6 +48,12 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn milliseconds(self) -> i64 {
+        self.0
+    }
+
     /// How long from `earlier` to this; nothing if `earlier` is the later of the two.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -60,7 +60,8 @@ impl PrivateFile {
         if !metadata.is_file() {
             return Err(NotRead::NotAFile);
         }
-        let mut content = Vec::new();
+        // One more than it holds, so that one read sees its end.
+        let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0) + 1);
         if (&mut file).take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
             return Err(NotRead::TooLarge);
         }

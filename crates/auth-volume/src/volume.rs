@@ -238,13 +238,9 @@ impl Volume {
     /// The file system said no.
     pub fn wake(&self, signal: &[u8]) -> Result<(), VolumeError> {
         let path = self.layout.signal();
-        let draft = self.layout.live().join(".rotate-now.draft");
-        // A link, unlike a rename, never takes the place of a signal that nobody has read yet.
-        let left = atomic::replace(&draft, signal, SIGNAL).and_then(|()| std::fs::hard_link(&draft, &path));
-        let _ = std::fs::remove_file(&draft);
-        if let Err(e) = left {
-            let is_there = e.kind() == io::ErrorKind::AlreadyExists;
-            return if is_there { Ok(()) } else { Err(cannot_write(&path)(e)) };
+        match atomic::create(&path, signal, SIGNAL) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            created => created.map_err(cannot_write(&path))?,
         }
         // Watchers take a file for whole when it is closed after writing, and a link is no writing.
         drop(OpenOptions::new().write(true).open(&path));
@@ -320,7 +316,8 @@ impl Locked<'_> {
     /// # Errors
     /// It could not.
     pub fn prove_writable(&self) -> Result<(), VolumeError> {
-        for directory in [self.volume.layout.auth(), self.volume.layout.live()] {
+        let (auth, live) = (self.volume.layout.auth(), self.volume.layout.live());
+        for directory in std::iter::once(auth).chain((live != auth).then_some(live)) {
             let path = directory.join(".proof");
             atomic::replace(&path, &PROOF, Access::PRIVATE).map_err(cannot_write(&path))?;
             std::fs::remove_file(&path).map_err(cannot_write(&path))?;

@@ -152,6 +152,12 @@ impl StandIn {
         self.world.lock().alter_devices(&request);
     }
 
+    /// How often a login is asked to poll from now on.
+    pub fn poll_every(&self, seconds: u64) {
+        let request = DeviceRequest { interval_seconds: Some(seconds), ..DeviceRequest::default() };
+        self.world.lock().alter_devices(&request);
+    }
+
     /// How `/oauth/token` misbehaves from now on, for everybody.
     pub fn oauth_fault(&self, fault: OauthFault) {
         self.oauth_fault_for(OauthFaultRequest { fault, ..OauthFaultRequest::default() });
