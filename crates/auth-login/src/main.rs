@@ -10,19 +10,23 @@ mod keeper;
 mod private_home;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
 use auth_volume::private_file::NotRead;
 use auth_volume::signal::Signal;
-use auth_volume::volume::Unusable;
-use auth_volume::{Login, Slot, Timestamp, Volume, log, secret};
+use auth_volume::volume::{Remembered, Unusable};
+use auth_volume::{Locked, Login, Slot, Timestamp, Volume, log, secret};
 use clap::Parser as _;
 
 use crate::accept::accept;
 use crate::args::Args;
 use crate::codex::{Codex, Ended, StopSignals};
 use crate::private_home::PrivateHome;
+
+/// How long a finished login waits for another writer: longer than any refresh takes.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The name in front of every log line.
 const COMMAND: &str = "auth-login";
@@ -55,13 +59,15 @@ fn run(args: &Args) -> Result<Ended, Failure> {
     }
     let written = home.auth_json().or_exit(Exit::Failed)?;
 
-    let locked = volume.lock()?;
+    // The person has done their part: a rotator that is waiting for an answer must not cost them the login.
+    let locked = volume.lock_within(PATIENCE)?;
     let accepted = accept(&written, slot, &volume.masters()?, args.replace, Timestamp::now())?;
     locked.install(slot, &written)?;
     for other in accepted.superseded {
         locked.remove(other)?;
         log::line(COMMAND, format_args!("{other} held the same account and was removed"));
     }
+    forgive(&volume, &locked, &accepted.login);
     drop(locked);
     home.wipe()
         .context("the login is stored, but its private copy could not be wiped")
@@ -72,6 +78,19 @@ fn run(args: &Args) -> Result<Ended, Failure> {
         log::line(COMMAND, format_args!("the rotator was not woken, and will look at its next tick: {e}"));
     }
     Ok(Ended::SignedIn)
+}
+
+/// A new login ends what was held against the account: a cooldown, a dead grant. That it is stored counts more
+/// than that this can be written down.
+fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
+    let forgiven = volume.remembered().and_then(|Remembered { mut state, predecessor, .. }| {
+        let before = state.clone();
+        state.forgive(&login.account);
+        if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }
+    });
+    if let Err(e) = forgiven {
+        log::line(COMMAND, format_args!("the login is stored, but the rotator's state was not cleared: {e}"));
+    }
 }
 
 /// A slot that is no file could not take the login in the end.

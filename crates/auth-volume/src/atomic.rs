@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,59 @@ pub fn create(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
         other => other?,
     }
     sync_directory(parent(path))
+}
+
+/// Room for a file's next content, proven before that content exists: bytes on the disk, a name in the directory.
+#[derive(Debug)]
+pub struct Room {
+    path: PathBuf,
+    staged: PathBuf,
+    file: File,
+    is_filled: bool,
+}
+
+impl Room {
+    /// Takes `size` bytes beside `path`.
+    ///
+    /// # Errors
+    /// Whatever the file system said: there is no room, or no right to it.
+    pub fn reserve(path: &Path, size: usize) -> io::Result<Self> {
+        let staged = staged(path);
+        remove_if_there(&staged)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+        let mut room = Self { path: path.to_owned(), staged, file, is_filled: false };
+        room.file.write_all(&vec![0; size])?;
+        room.file.sync_all()?;
+        sync_directory(parent(path))?;
+        Ok(room)
+    }
+
+    /// Puts the content into the room, and the file in its place.
+    ///
+    /// # Errors
+    /// Whatever the file system said, also of a second try from nothing. The old file is then still there.
+    pub fn fill(mut self, content: &[u8], access: Access) -> io::Result<()> {
+        let filled = self.write(content, access).and_then(|()| rename_and_sync(&self.staged, &self.path));
+        self.is_filled = true;
+        filled.or_else(|_| replace(&self.path, content, access))
+    }
+
+    fn write(&mut self, content: &[u8], access: Access) -> io::Result<()> {
+        // Written over, not truncated first, which would give the room away.
+        self.file.rewind()?;
+        self.file.write_all(content)?;
+        self.file.set_len(content.len() as u64)?;
+        self.file.set_permissions(Permissions::from_mode(access.mode))?;
+        self.file.sync_all()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            let _ = std::fs::remove_file(&self.staged);
+        }
+    }
 }
 
 /// The name a new content of `path` has before it takes its place: `.NAME.new` in the same directory.
@@ -229,6 +282,18 @@ mod tests {
         std::fs::write(staged(&path), "half").unwrap();
         replace(&path, b"new", Access::PRIVATE).unwrap();
         assert_eq!(names(dir.path()), ["auth.json"]);
+    }
+
+    #[test]
+    fn reserved_room_is_filled_or_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth-1.json");
+        std::fs::write(&path, "old").unwrap();
+        drop(Room::reserve(&path, 4096).unwrap());
+        assert_eq!(names(dir.path()), ["auth-1.json"]);
+        Room::reserve(&path, 4096).unwrap().fill(b"new", Access::PRIVATE).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["auth-1.json"]);
     }
 
     #[test]

@@ -20,7 +20,13 @@ impl Timestamp {
     /// Now, by the machine's clock.
     #[must_use]
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::from_system_time(SystemTime::now())
+    }
+
+    /// The same point in time; what lies before 1970 is moved there.
+    #[must_use]
+    pub fn from_system_time(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(LAST))
     }
 
@@ -52,6 +58,18 @@ impl Timestamp {
     #[must_use]
     pub fn milliseconds(self) -> i64 {
         self.0
+    }
+
+    /// So many seconds later; earlier, if negative.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)).clamp(0, LAST))
+    }
+
+    /// This much later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        self.plus_seconds(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
     }
 
     /// How long from `earlier` to this; nothing if `earlier` is the later of the two.

@@ -1,9 +1,10 @@
 //! The token record of one login, in the shapes it is met in.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::claims::Claims;
+use crate::state::Grant;
 use crate::{AccountId, Expiry, Secret, Timestamp};
 
 /// A login as a master holds it: codex's own `auth.json`, or the flat shape of the predecessor and of LiteLLM.
@@ -92,6 +93,35 @@ impl Login {
         Some(Self { access_token, refresh_token, id_token, account, email, plan, expiry, last_refresh: None })
     }
 
+    /// The grant of this login, by which it is told from a later one of the same account.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        Grant::of(self.refresh_token.as_ref().unwrap_or(&self.access_token))
+    }
+
+    /// The bytes of a master with other tokens in it: codex's own file, unknown fields kept, or the flat one.
+    /// What is no JSON object is replaced by codex's shape.
+    #[must_use]
+    pub fn renewed(&self, master: &[u8], now: Timestamp) -> Vec<u8> {
+        let document = serde_json::from_slice(master).ok().filter(Value::is_object);
+        let mut document = document.unwrap_or_else(|| json!({"auth_mode": "chatgpt", "tokens": {}}));
+        let is_nested = document["tokens"].is_object();
+        let tokens = if is_nested { &mut document["tokens"] } else { &mut document };
+        let given = [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)];
+        for (name, token) in given.into_iter().filter_map(|(name, token)| Some((name, token.as_ref()?))) {
+            tokens[name] = token.expose().into();
+        }
+        tokens["access_token"] = self.access_token.expose().into();
+        tokens["account_id"] = self.account.account_id.clone().into();
+        if let Some(expiry) = self.expiry.filter(|_| !is_nested) {
+            tokens["expires_at"] = expiry.0.seconds().into();
+        }
+        document["last_refresh"] = json!(now);
+        let mut bytes = serde_json::to_vec_pretty(&document).expect("JSON that was read can be written");
+        bytes.push(b'\n');
+        bytes
+    }
+
     /// Whether the access token can be used now; one that does not say when it ends may be tried.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
@@ -114,7 +144,6 @@ mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
@@ -175,6 +204,36 @@ mod tests {
         let login =
             parse(&json!({"access_token": "opaque", "id_token": jwt("acct-A", 1), "account_id": "a"}));
         assert_eq!(login.unwrap().expiry, None);
+    }
+
+    #[test]
+    fn renewing_keeps_every_field_that_is_not_a_token() {
+        let master = json!({
+            "auth_mode": "chatgpt", "OPENAI_API_KEY": null, "later": [1],
+            "tokens": {"id_token": "it-1", "access_token": jwt("acct-A", 1), "refresh_token": "rt-1",
+                "login_owner_id": "o", "account_id": "acct-A"},
+            "last_refresh": "2026-11-23T12:35:27.198020374Z"
+        });
+        let (access, refresh) = (Secret::new(&jwt("acct-A", 1_795_439_575)), Some(Secret::new("rt-2")));
+        let login = Login::of_tokens(access.clone(), refresh, None, None).unwrap();
+        let renewed: Value =
+            serde_json::from_slice(&login.renewed(master.to_string().as_bytes(), Timestamp::from_seconds(7)))
+                .unwrap();
+        let mut expected = master;
+        expected["tokens"]["access_token"] = access.expose().into();
+        expected["tokens"]["refresh_token"] = "rt-2".into();
+        expected["last_refresh"] = "1970-01-01T00:00:07.000Z".into();
+        assert_eq!(renewed, expected, "the id token of before stays when there is no new one");
+    }
+
+    #[test]
+    fn renewing_keeps_the_flat_shape_flat() {
+        let login = Login::of_tokens(Secret::new(&jwt("acct-A", 1_795_439_575)), None, None, None).unwrap();
+        let renewed =
+            login.renewed(br#"{"access_token": "x", "account_id": "a", "expires_at": 1}"#, Timestamp::now());
+        let again = Login::parse(&renewed).unwrap();
+        assert_eq!(again.access_token, login.access_token);
+        assert!(String::from_utf8(renewed).unwrap().contains("\"expires_at\": 1795439575"));
     }
 
     proptest! {

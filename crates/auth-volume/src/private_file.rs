@@ -8,6 +8,8 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use thiserror::Error;
 
+use crate::Timestamp;
+
 /// The largest file that is read; codex writes about 4 KiB.
 pub const LARGEST: u64 = 1 << 20;
 
@@ -39,6 +41,8 @@ pub struct PrivateFile {
     pub content: Vec<u8>,
     /// Its permission bits.
     pub mode: u32,
+    /// When it was last written, by the file system's clock.
+    pub written: Timestamp,
 }
 
 impl PrivateFile {
@@ -66,7 +70,8 @@ impl PrivateFile {
             return Err(NotRead::TooLarge);
         }
         let mode = metadata.permissions().mode() & 0o7777;
-        Ok(Self { file, content, mode })
+        let written = Timestamp::from_system_time(metadata.modified()?);
+        Ok(Self { file, content, mode, written })
     }
 
     /// Whether anybody but the owner may read or write it.

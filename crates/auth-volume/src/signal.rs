@@ -7,39 +7,80 @@ use crate::{AccountId, Timestamp};
 /// The `type` of the signal that a login leaves.
 const SIGNED_IN: &str = "signed_in";
 
+/// The `type` of an error that says a usage window is used up.
+const USAGE_LIMIT: &str = "usage_limit_reached";
+
 /// What a signal file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Rotate now, whoever is active: an empty file, or one that says no account.
-    RotateNow,
+    RotateNow {
+        /// When it was left.
+        at: Timestamp,
+        /// What happened to whoever was active then, when it says so: the predecessor's callback.
+        refusal: Option<Refusal>,
+    },
     /// The provider turned an account away.
     Refused {
+        /// When.
+        at: Timestamp,
         /// The account as the callback names it; the user is missing when its token did not say.
+        account: AccountId,
+        /// How.
+        refusal: Refusal,
+    },
+    /// The provider served an account that was thought to be capped.
+    Served {
+        /// Which.
         account: AccountId,
     },
     /// An account was signed in.
     SignedIn,
     /// Not JSON; treated as [`Signal::RotateNow`] and reported.
-    Unreadable,
+    Unreadable {
+        /// When it was left.
+        at: Timestamp,
+    },
+}
+
+/// How an account was turned away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether it says that a usage window is used up.
+    pub usage_limit: bool,
+    /// When the window resets, as the body says.
+    pub resets_at: Option<Timestamp>,
+    /// When the used-up windows reset, as the headers say: the last of them.
+    pub window_resets_at: Option<Timestamp>,
+    /// When the next window resets, used up or not.
+    pub next_reset: Option<Timestamp>,
 }
 
 impl Signal {
-    /// Reads a signal from a file's bytes.
+    /// Reads a signal from a file's bytes; `left_at` is when the file was written, which counts for those
+    /// that do not say.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8], left_at: Timestamp) -> Self {
         if bytes.trim_ascii().is_empty() {
-            return Self::RotateNow;
+            return Self::RotateNow { at: left_at, refusal: None };
         }
         let Ok(document @ Value::Object(_)) = serde_json::from_slice::<Value>(bytes) else {
-            return Self::Unreadable;
+            return Self::Unreadable { at: left_at };
         };
-        let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         if document["type"] == SIGNED_IN {
             return Self::SignedIn;
         }
-        match text("account_id") {
-            Some(account_id) => Self::Refused { account: AccountId { account_id, user_id: text("user_id") } },
-            None => Self::RotateNow,
+        let said =
+            Timestamp::from_json(&document["at"]).or_else(|| Timestamp::from_json(&document["timestamp"]));
+        // A clock ahead of ours must not make a signal younger than everything that comes after it.
+        let at = said.map_or(left_at, |said| said.min(left_at));
+        let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        match text("account_id").map(|account_id| AccountId { account_id, user_id: text("user_id") }) {
+            Some(account) if document["status"] == 200 => Self::Served { account },
+            Some(account) => Self::Refused { at, account, refusal: Refusal::of_callback(&document, at) },
+            None => Self::RotateNow { at, refusal: Refusal::of_predecessor(&document) },
         }
     }
 
@@ -51,31 +92,119 @@ impl Signal {
     }
 }
 
+impl Refusal {
+    fn of_callback(document: &Value, at: Timestamp) -> Self {
+        let in_seconds = document["resets_in_seconds"].as_i64().filter(|seconds| *seconds > 0);
+        let relative = in_seconds.map(|seconds| at.plus_seconds(seconds));
+        let header = |name: String| {
+            let value = document["headers"].get(name)?;
+            value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+        };
+        let reset = |window: &str| {
+            Timestamp::from_json(&json!(header(format!("x-codex-{window}-reset-at"))?))
+                .filter(|reset| *reset > at)
+        };
+        // Not rounded: 99.6 is not used up.
+        let is_used_up =
+            |window: &str| header(format!("x-codex-{window}-used-percent")).is_some_and(|used| used >= 100.0);
+        let windows = ["primary", "secondary"];
+        Self {
+            status: document["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(429),
+            usage_limit: document["type"] == USAGE_LIMIT || document["code"] == USAGE_LIMIT,
+            resets_at: Timestamp::from_json(&document["resets_at"]).or(relative),
+            window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
+            next_reset: windows.into_iter().filter_map(reset).min(),
+        }
+    }
+
+    /// The predecessor's callback put the exception's text in, which holds the provider's answer.
+    fn of_predecessor(document: &Value) -> Option<Self> {
+        let text = document["exception"].as_str()?;
+        let after =
+            text.split("resets_at").nth(1).unwrap_or_default().trim_start_matches(['"', '\'', ':', ' ']);
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        let resets_at = Timestamp::from_json(&Value::String(digits));
+        let status = if text.contains("401") || text.contains("token_invalidated") { 401 } else { 429 };
+        Some(Self { status, usage_limit: text.contains(USAGE_LIMIT), resets_at, ..Self::default() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
+    const LEFT: i64 = 1_795_439_600;
+
+    fn parse(text: &str) -> Signal {
+        Signal::parse(text.as_bytes(), Timestamp::from_seconds(LEFT))
+    }
+
+    fn refusal(text: &str) -> Refusal {
+        match parse(text) {
+            Signal::Refused { refusal, .. } | Signal::RotateNow { refusal: Some(refusal), .. } => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn understands_our_callback_the_predecessor_and_touch() {
-        let parse = |text: &str| Signal::parse(text.as_bytes());
-        assert_eq!(parse(""), Signal::RotateNow);
-        assert_eq!(parse(r#"{"timestamp": 1, "model": "m", "exception": "e"}"#), Signal::RotateNow);
-        let account = AccountId { account_id: "acct-A".into(), user_id: Some("user-A".into()) };
-        assert_eq!(
-            parse(r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A"}"#),
-            Signal::Refused { account: account.clone() }
-        );
-        assert_eq!(Signal::parse(&Signal::signed_in(&account, Timestamp::now())), Signal::SignedIn);
-        assert_eq!(parse("{half"), Signal::Unreadable);
-        assert_eq!(parse("7"), Signal::Unreadable);
+    fn understands_our_callback() {
+        let text = r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A",
+            "type": "usage_limit_reached", "code": null, "resets_at": 1795439575, "resets_in_seconds": 69,
+            "headers": {"x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
+            "x-codex-secondary-used-percent": "99.6", "x-codex-secondary-reset-at": "1795999999"}}"#;
+        let Signal::Refused { at, account, refusal } = parse(text) else { panic!("not understood") };
+        assert_eq!(at.milliseconds(), 1_795_439_506_200);
+        assert_eq!(account.to_string(), "acct-A/user-A");
+        let expected = Refusal {
+            status: 429,
+            usage_limit: true,
+            resets_at: Some(Timestamp::from_seconds(1_795_439_575)),
+            window_resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
+            next_reset: Some(Timestamp::from_seconds(1_795_439_580)),
+        };
+        assert_eq!(refusal, expected);
+    }
+
+    #[test]
+    fn counts_a_reset_in_seconds_from_when_it_was_said() {
+        let text = r#"{"at": 1795439500, "status": 429, "account_id": "a", "resets_in_seconds": 60}"#;
+        assert_eq!(refusal(text).resets_at, Some(Timestamp::from_seconds(1_795_439_560)));
+    }
+
+    #[test]
+    fn understands_touch_and_the_predecessor() {
+        let left = Timestamp::from_seconds(LEFT);
+        assert_eq!(parse(" \n"), Signal::RotateNow { at: left, refusal: None });
+        let text = r#"{"timestamp": 1795439500, "model": "m",
+            "exception": "RateLimitError: {\"type\": \"usage_limit_reached\", \"resets_at\": 1795439575}"}"#;
+        let found = refusal(text);
+        assert!(found.usage_limit && found.status == 429);
+        assert_eq!(found.resets_at, Some(Timestamp::from_seconds(1_795_439_575)));
+    }
+
+    #[test]
+    fn a_login_a_success_and_nonsense_are_told_apart() {
+        let account = AccountId { account_id: "acct-A".into(), user_id: None };
+        let left = Timestamp::from_seconds(LEFT);
+        assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::SignedIn);
+        assert_eq!(parse(r#"{"status": 200, "account_id": "acct-A"}"#), Signal::Served { account });
+        for text in ["{half", "7", "[]"] {
+            assert_eq!(parse(text), Signal::Unreadable { at: left }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_ahead_of_ours_makes_no_signal_from_the_future() {
+        let Signal::Refused { at, .. } = parse(r#"{"at": 9999999999, "account_id": "a"}"#) else { panic!() };
+        assert_eq!(at.seconds(), LEFT);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Signal::parse(&bytes);
+            let _ = Signal::parse(&bytes, Timestamp::from_seconds(LEFT));
         }
     }
 }

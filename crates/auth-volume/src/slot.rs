@@ -28,6 +28,16 @@ impl Slot {
         (slot.file_name() == name).then_some(slot)
     }
 
+    /// The first slot that is not among these.
+    #[must_use]
+    pub fn first_free(taken: &[Self]) -> Self {
+        let mut slot = Self::FIRST;
+        while taken.contains(&slot) {
+            slot = Self(slot.0.saturating_add(1));
+        }
+        slot
+    }
+
     /// The file name of this slot's master.
     #[must_use]
     pub fn file_name(self) -> String {

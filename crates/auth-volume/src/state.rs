@@ -1,10 +1,12 @@
-//! What the rotator remembers from one pass to the next.
+//! What the rotator remembers from one pass to the next, by account and never by slot.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::{AccountId, Slot, Timestamp};
+use crate::{AccountId, Secret, Slot, Timestamp};
 
 /// The version this program writes.
 const VERSION: u32 = 1;
@@ -16,6 +18,12 @@ pub struct State {
     /// Whose record is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<Active>,
+    /// The account that the operator wants whenever it can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<AccountId>,
+    /// What is known of each account, beside its login.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_account")]
+    pub accounts: BTreeMap<AccountId, Standing>,
     /// What a later release of the same version added: kept.
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -33,23 +41,135 @@ pub struct Active {
     pub since: Timestamp,
 }
 
+/// What is known of an account, beside its login.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Standing {
+    /// It was refused for its usage, and is better left alone for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cooldown: Option<Cooldown>,
+    /// The operator put it aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+    /// Its grant is dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs_login: Option<NeedsLogin>,
+    /// A refresh was asked for with this grant, and no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<Grant>,
+    /// When a refresh last failed without saying anything of the grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_failed: Option<Timestamp>,
+    /// When one of its usage windows resets next, as far as signals told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_reset: Option<Timestamp>,
+    /// The grant that came of a refresh because of a 401: another 401 is not worth another refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewed_for_401: Option<Grant>,
+}
+
+/// Until when an account is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooldown {
+    /// The time it comes back.
+    pub until: Timestamp,
+    /// What kind of refusal it was.
+    pub kind: Kind,
+    /// Who said until when.
+    pub source: Source,
+}
+
+/// Why an account was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Its usage window is used up.
+    UsageCap,
+    /// A burst, or trouble that passes.
+    Transient,
+}
+
+/// Where the end of a cooldown comes from, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The provider's `resets_at` or `resets_in_seconds`.
+    ResetsAt,
+    /// The `x-codex-*` headers.
+    Headers,
+    /// Nobody said: our own floor.
+    Floor,
+    /// The predecessor's state.
+    Predecessor,
+}
+
+/// An account that the operator put aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Until when; for good without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An account whose grant will never work again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeedsLogin {
+    /// The grant it is about: a new login has another one.
+    pub grant: Grant,
+    /// Since when.
+    pub since: Timestamp,
+    /// The issuer's code, such as `refresh_token_reused`.
+    pub code: String,
+}
+
+/// A login's grant, known by a fingerprint of its refresh token (of its access token, if it has none).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grant(String);
+
+impl Grant {
+    /// The grant that this token is.
+    #[must_use]
+    pub fn of(token: &Secret) -> Self {
+        Self(token.fingerprint())
+    }
+}
+
 /// Why a file is not a state of ours.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NotAState {
     /// It does not parse.
     #[error("not a state file ({0})")]
     Broken(String),
-    /// It is the predecessor's.
-    #[error("the predecessor's state")]
-    Predecessor,
     /// It was written by a release after this one.
     #[error("version {0}, which is newer than this program: use the newer one")]
     Newer(u64),
 }
 
+/// A state that was read: ours, or the predecessor's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Ours.
+    Ours(State),
+    /// The predecessor's, which knows slots and no accounts.
+    Predecessors(Predecessor),
+}
+
+/// What is worth taking over of the predecessor's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Predecessor {
+    /// The slot whose account was in use.
+    pub last: Option<Slot>,
+    /// Until when slots were left alone.
+    pub cooldowns: BTreeMap<Slot, Timestamp>,
+}
+
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, active: None, rest: Map::new() }
+        Self { version: VERSION, active: None, pin: None, accounts: BTreeMap::new(), rest: Map::new() }
     }
 }
 
@@ -58,16 +178,43 @@ impl State {
     ///
     /// # Errors
     /// See [`NotAState`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, NotAState> {
+    pub fn parse(bytes: &[u8]) -> Result<Parsed, NotAState> {
         let broken = |e: serde_json::Error| NotAState::Broken(e.to_string());
         let document: Value = serde_json::from_slice(bytes).map_err(broken)?;
         match document["version"].as_u64() {
             Some(version) if version > u64::from(VERSION) => Err(NotAState::Newer(version)),
-            None if document.get("last_index").is_some() || document.get("last_label").is_some() => {
-                Err(NotAState::Predecessor)
+            None if ["last_index", "last_label", "cooldowns"]
+                .iter()
+                .any(|key| document.get(key).is_some()) =>
+            {
+                Ok(Parsed::Predecessors(Predecessor::read(&document)))
             }
-            _ => serde_json::from_value(document).map_err(broken),
+            _ => serde_json::from_value(document).map(Parsed::Ours).map_err(broken),
         }
+    }
+
+    /// What is known of an account.
+    #[must_use]
+    pub fn standing(&self, account: &AccountId) -> Standing {
+        self.accounts.get(account).cloned().unwrap_or_default()
+    }
+
+    /// Forgets what a new login of the account, or the operator, has put right; what the operator parked stays.
+    pub fn forgive(&mut self, account: &AccountId) {
+        if let Some(standing) = self.accounts.get_mut(account) {
+            *standing = Standing { parked: standing.parked.take(), ..Standing::default() };
+        }
+        self.accounts.retain(|_, standing| *standing != Standing::default());
+    }
+
+    /// Forgets what time has settled, so that the file does not grow for ever.
+    pub fn tidy(&mut self, now: Timestamp) {
+        for standing in self.accounts.values_mut() {
+            standing.cooldown.take_if(|cooldown| cooldown.until <= now);
+            standing.parked.take_if(|parked| parked.until.is_some_and(|until| until <= now));
+            standing.next_reset.take_if(|reset| *reset <= now);
+        }
+        self.accounts.retain(|_, standing| *standing != Standing::default());
     }
 
     /// The bytes to write.
@@ -79,26 +226,113 @@ impl State {
     }
 }
 
+impl Predecessor {
+    fn read(document: &Value) -> Self {
+        let slot = |label: &str| label.rsplit('-').next().and_then(|number| number.parse().ok());
+        let last = document["last_label"].as_str().and_then(slot);
+        let cooldowns = document["cooldowns"].as_object().into_iter().flatten();
+        let cooldowns =
+            cooldowns.filter_map(|(label, until)| Some((slot(label)?, Timestamp::from_json(until)?)));
+        Self { last, cooldowns: cooldowns.collect() }
+    }
+}
+
+/// JSON has no keys of two parts, so the map is written as a list.
+mod by_account {
+    use super::{AccountId, BTreeMap, Deserialize, Deserializer, Serialize, Serializer, Standing};
+
+    #[derive(Serialize, Deserialize)]
+    struct Entry<A, S> {
+        #[serde(flatten)]
+        account: A,
+        #[serde(flatten)]
+        standing: S,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        accounts: &BTreeMap<AccountId, Standing>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(accounts.iter().map(|(account, standing)| Entry { account, standing }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<AccountId, Standing>, D::Error> {
+        let entries = Vec::<Entry<AccountId, Standing>>::deserialize(deserializer)?;
+        Ok(entries.into_iter().map(|entry| (entry.account, entry.standing)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn reads_back_what_it_wrote_and_keeps_what_it_does_not_know() {
-        let text = r#"{"version": 1, "active": {"account_id": "acct-A", "user_id": "user-A", "slot": 2,
-            "since": "2026-11-23T12:32:55.123Z"}, "pins": [1]}"#;
-        let state = State::parse(text.as_bytes()).unwrap();
-        assert_eq!(state.active.as_ref().unwrap().slot.to_string(), "account-2");
-        assert_eq!(State::parse(&state.to_bytes()).unwrap(), state);
-        assert!(String::from_utf8(state.to_bytes()).unwrap().contains("\"pins\""));
+    fn ours(text: &str) -> State {
+        match State::parse(text.as_bytes()).unwrap() {
+            Parsed::Ours(state) => state,
+            Parsed::Predecessors(_) => panic!("taken for the predecessor's"),
+        }
     }
 
     #[test]
-    fn tells_the_predecessors_a_newer_and_a_broken_one_apart() {
+    fn reads_back_what_it_wrote_and_keeps_what_it_does_not_know() {
+        let state = ours(
+            r#"{"version": 1, "active": {"account_id": "acct-A", "user_id": "user-A", "slot": 2,
+                "since": "2026-11-23T12:32:55.123Z"}, "later": [1], "accounts": [{"account_id": "acct-A",
+                "user_id": "user-A", "cooldown": {"until": "2026-11-23T15:00:00Z", "kind": "usage_cap",
+                "source": "resets_at"}, "needs_login": {"grant": "0011", "since": 1795439575, "code": "x"}}]}"#,
+        );
+        assert_eq!(state.active.as_ref().unwrap().slot.to_string(), "account-2");
+        assert_eq!(state.accounts.len(), 1);
+        assert_eq!(State::parse(&state.to_bytes()).unwrap(), Parsed::Ours(state.clone()));
+        assert!(String::from_utf8(state.to_bytes()).unwrap().contains("\"later\""));
+    }
+
+    #[test]
+    fn tells_a_newer_and_a_broken_one_apart() {
         let parse = |text: &str| State::parse(text.as_bytes()).unwrap_err();
-        assert_eq!(parse(r#"{"last_index": 0, "last_label": "account-1"}"#), NotAState::Predecessor);
         assert_eq!(parse(r#"{"version": 2}"#), NotAState::Newer(2));
         assert!(matches!(parse("{"), NotAState::Broken(_)));
         assert!(matches!(parse("[]"), NotAState::Broken(_)));
+    }
+
+    #[test]
+    fn takes_the_predecessors_slots_and_cooldowns() {
+        let text = r#"{"last_index": 1, "last_label": "account-2", "timestamp": 1, "cooldowns":
+            {"account-1": 1795439575.5, "account-3": "soon", "x": 5}}"#;
+        let Ok(Parsed::Predecessors(found)) = State::parse(text.as_bytes()) else {
+            panic!("not the predecessor's")
+        };
+        assert_eq!(found.last.unwrap().number(), 2);
+        assert_eq!(found.cooldowns.len(), 1);
+        assert_eq!(found.cooldowns[&Slot::FIRST].seconds(), 1_795_439_575);
+    }
+
+    #[test]
+    fn what_time_has_settled_is_forgotten() {
+        let account = AccountId { account_id: "acct-A".into(), user_id: None };
+        let until = Timestamp::from_seconds(100);
+        let cooldown = Some(Cooldown { until, kind: Kind::UsageCap, source: Source::Floor });
+        let mut state = State::default();
+        state.accounts.insert(account, Standing { cooldown, next_reset: Some(until), ..Standing::default() });
+        state.tidy(Timestamp::from_seconds(99));
+        assert_eq!(state.accounts.len(), 1);
+        state.tidy(until);
+        assert!(state.accounts.is_empty());
+    }
+
+    #[test]
+    fn a_new_login_is_forgiven_everything_but_what_the_operator_said() {
+        let account = AccountId { account_id: "acct-A".into(), user_id: None };
+        let mut state = State::default();
+        let parked = Standing { parked: Some(Parked::default()), ..Standing::default() };
+        let grant = Grant::of(&Secret::new("rt"));
+        state.accounts.insert(account.clone(), Standing { unanswered: Some(grant), ..parked.clone() });
+        state.forgive(&account);
+        assert_eq!(state.standing(&account), parked);
+        state.accounts.get_mut(&account).unwrap().parked = None;
+        state.forgive(&account);
+        assert!(state.accounts.is_empty(), "nothing known is not written down");
     }
 }

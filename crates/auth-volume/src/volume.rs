@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use thiserror::Error;
 
-use crate::atomic::{self, Access};
+use crate::atomic::{self, Access, Room};
 use crate::exit::{Exit, Failure};
 use crate::login::NotALogin;
 use crate::private_file::{NotRead, PrivateFile};
 use crate::published::Found;
 use crate::signal::Signal;
-use crate::state::{NotAState, State};
+use crate::state::{NotAState, Parsed, Predecessor, State};
 use crate::{Layout, Login, Slot, Timestamp};
 
 /// How long a command waits for another writer: longer than any writer should take.
@@ -77,8 +77,8 @@ pub enum VolumeError {
         cause: io::Error,
     },
     /// Another writer does not finish.
-    #[error("another process has held {0} for 10 s: try again, or look for a command that hangs")]
-    Locked(PathBuf),
+    #[error("another process has held {0} for {1} s: try again, or look for a command that hangs")]
+    Locked(PathBuf, u64),
     /// Another login into the same slot is under way.
     #[error("another login into {0} is under way: finish or end that one first")]
     LoginUnderWay(Slot),
@@ -94,7 +94,7 @@ impl VolumeError {
         match self {
             Self::NotThere(_) | Self::State(..) => Exit::BadConfig,
             Self::CannotRead { .. } | Self::CannotWrite { .. } => Exit::CannotWrite,
-            Self::Locked(_) | Self::LoginUnderWay(_) => Exit::TryAgain,
+            Self::Locked(..) | Self::LoginUnderWay(_) => Exit::TryAgain,
         }
     }
 }
@@ -132,8 +132,27 @@ pub enum Unusable {
 pub struct Remembered {
     /// The state to go on from.
     pub state: State,
+    /// The predecessor's state, if that is what the file holds.
+    pub predecessor: Option<Predecessor>,
     /// Why it is not the one in the file, if it is not.
     pub note: Option<String>,
+}
+
+/// Room for a slot's next login.
+#[derive(Debug)]
+pub struct Reserved {
+    path: PathBuf,
+    room: Room,
+}
+
+impl Reserved {
+    /// Stores the login in it, durably.
+    ///
+    /// # Errors
+    /// The file system said no; what was there before is still there.
+    pub fn install(self, login: &[u8]) -> Result<(), VolumeError> {
+        self.room.fill(login, Access::PRIVATE).map_err(cannot_write(&self.path))
+    }
 }
 
 /// A signal taken from where it was left.
@@ -177,6 +196,22 @@ impl Volume {
         Ok(slots.into_iter().map(|slot| self.master(slot)).collect())
     }
 
+    /// The bytes of one slot's file.
+    ///
+    /// # Errors
+    /// See [`NotRead`].
+    pub fn master_bytes(&self, slot: Slot) -> Result<Vec<u8>, NotRead> {
+        Ok(PrivateFile::read(&self.layout.master(slot))?.content)
+    }
+
+    /// What LiteLLM is served, byte for byte, to see whether it is a login.
+    ///
+    /// # Errors
+    /// See [`NotRead`].
+    pub fn published_bytes(&self) -> Result<Vec<u8>, NotRead> {
+        Ok(PrivateFile::read(&self.layout.published())?.content)
+    }
+
     /// What is in one slot.
     #[must_use]
     pub fn master(&self, slot: Slot) -> Master {
@@ -195,16 +230,22 @@ impl Volume {
     /// It is of a later release, which knows rules that this one would break; or it cannot be read.
     pub fn remembered(&self) -> Result<Remembered, VolumeError> {
         let path = self.layout.state();
-        let fresh = |note| Ok(Remembered { state: State::default(), note });
+        let fresh = |predecessor, note| Ok(Remembered { state: State::default(), predecessor, note });
+        let broken =
+            |why: &dyn std::fmt::Display| Some(format!("{}: {why}: starting a new one", path.display()));
         match PrivateFile::read(&path) {
             Ok(file) => match State::parse(&file.content) {
-                Ok(state) => Ok(Remembered { state, note: None }),
+                Ok(Parsed::Ours(state)) => Ok(Remembered { state, predecessor: None, note: None }),
+                Ok(Parsed::Predecessors(predecessor)) => {
+                    let note = format!("{}: the predecessor's state, taken over", path.display());
+                    fresh(Some(predecessor), Some(note))
+                }
                 Err(e @ NotAState::Newer(_)) => Err(VolumeError::State(path, e)),
-                Err(e) => fresh(Some(format!("{}: {e}: starting a new one", path.display()))),
+                Err(e) => fresh(None, broken(&e)),
             },
-            Err(NotRead::Missing) => fresh(None),
+            Err(NotRead::Missing) => fresh(None, None),
             Err(NotRead::Io(cause)) => Err(VolumeError::CannotRead { path, cause }),
-            Err(e) => fresh(Some(format!("{}: {e}: starting a new one", path.display()))),
+            Err(e) => fresh(None, broken(&e)),
         }
     }
 
@@ -224,9 +265,9 @@ impl Volume {
     /// The directory cannot be read.
     pub fn signals(&self) -> Result<Vec<Taken>, VolumeError> {
         let waiting = |path: PathBuf| match PrivateFile::read(&path) {
-            Ok(file) => Some(Taken { signal: Signal::parse(&file.content), path }),
+            Ok(file) => Some(Taken { signal: Signal::parse(&file.content, file.written), path }),
             Err(NotRead::Missing) => None,
-            Err(_) => Some(Taken { path, signal: Signal::Unreadable }),
+            Err(_) => Some(Taken { path, signal: Signal::Unreadable { at: Timestamp::now() } }),
         };
         let taken = self.taken_signals()?.into_iter().chain([self.layout.signal()]);
         Ok(taken.filter_map(waiting).collect())
@@ -254,12 +295,20 @@ impl Volume {
     /// # Errors
     /// The volume cannot be written, or another writer does not finish within 10 s.
     pub fn lock(&self) -> Result<Locked<'_>, VolumeError> {
+        self.lock_within(PATIENCE)
+    }
+
+    /// As [`Volume::lock`], with more or less patience.
+    ///
+    /// # Errors
+    /// The volume cannot be written, or another writer does not finish in time.
+    pub fn lock_within(&self, patience: Duration) -> Result<Locked<'_>, VolumeError> {
         let path = self.layout.lock();
         let lock = open_lock(&path)?;
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + patience;
         while !try_lock(&lock, &path)? {
             if Instant::now() >= give_up {
-                return Err(VolumeError::Locked(path));
+                return Err(VolumeError::Locked(path, patience.as_secs()));
             }
             sleep(LOOK_AGAIN);
         }
@@ -334,6 +383,16 @@ impl Locked<'_> {
         atomic::install(&path, login, Access::PRIVATE).map_err(cannot_write(&path))
     }
 
+    /// Takes room for a slot's next login, before the issuer is asked for it.
+    ///
+    /// # Errors
+    /// There is none, or the volume cannot be written.
+    pub fn reserve(&self, slot: Slot) -> Result<Reserved, VolumeError> {
+        let path = self.volume.layout.master(slot);
+        let room = Room::reserve(&path, PROOF.len()).map_err(cannot_write(&path))?;
+        Ok(Reserved { path, room })
+    }
+
     /// Removes a login.
     ///
     /// # Errors
@@ -406,7 +465,7 @@ impl Locked<'_> {
     pub fn end_signals(&self, signals: Vec<Taken>) -> Result<(), VolumeError> {
         for Taken { path, signal } in signals {
             let ended = match signal {
-                Signal::Unreadable => {
+                Signal::Unreadable { .. } => {
                     std::fs::rename(&path, self.volume.layout.live().join("rotate-now.unreadable"))
                 }
                 _ => std::fs::remove_file(&path),
@@ -532,7 +591,7 @@ mod tests {
         volume.wake(b"{half").unwrap();
         locked.end_signals(taken).unwrap();
         let taken = locked.take_signals(Timestamp::now()).unwrap();
-        assert_eq!(taken[0].signal, Signal::Unreadable);
+        assert!(matches!(taken[0].signal, Signal::Unreadable { .. }));
         locked.end_signals(taken).unwrap();
         assert_eq!(names(&volume), [".lock", "rotate-now.unreadable"]);
     }

@@ -1,11 +1,14 @@
 //! The command line.
 
+use std::time::Duration;
+
 use auth_volume::Slot;
 use auth_volume::args::VolumeArgs;
 use auth_volume::atomic::Access;
 use clap::{Parser, ValueEnum};
 
-use crate::decide::{Policy, Purpose};
+use crate::cooldown::Floors;
+use crate::pass::Wish;
 
 /// Chooses the account in use and publishes its record for LiteLLM, then ends
 #[derive(Debug, Parser)]
@@ -17,7 +20,7 @@ pub(crate) struct Args {
 
     /// Use this slot's account now
     #[arg(long, value_name = "N")]
-    to: Option<Slot>,
+    pub(crate) to: Option<Slot>,
 
     /// Which account is next
     #[arg(long, value_enum, value_name = "POLICY", env = "CODEX_ROTATION_POLICY", default_value_t = Order::RoundRobin)]
@@ -30,6 +33,18 @@ pub(crate) struct Args {
     /// Print the plan as JSON on stdout
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Renew a login this long before its access token ends
+    #[arg(long, value_name = "DURATION", env = "CODEX_REFRESH_BEFORE_SEC", default_value = "1d", value_parser = duration)]
+    refresh_before: Duration,
+
+    /// How long an account that is capped is left alone when nobody says until when
+    #[arg(long, value_name = "DURATION", env = "CODEX_CAP_COOLDOWN_SEC", default_value = "3h", value_parser = duration)]
+    cap_cooldown: Duration,
+
+    /// The same for a refusal that passes
+    #[arg(long, value_name = "DURATION", env = "CODEX_TRANSIENT_COOLDOWN_SEC", default_value = "5m", value_parser = duration)]
+    transient_cooldown: Duration,
 
     /// Permissions of the published auth.json
     #[arg(long, value_name = "OCTAL", env = "CHATGPT_PUBLISHED_MODE", default_value = "600", value_parser = mode)]
@@ -54,21 +69,29 @@ pub(crate) enum Order {
     RoundRobin,
     /// The account in use stays until it is refused
     Sticky,
+    /// The same, and then the account whose usage window resets first, as far as signals told
+    EarliestReset,
 }
 
 impl Args {
-    pub(crate) fn policy(&self) -> Policy {
-        let purpose = match self.to {
-            Some(slot) => Purpose::To(slot),
-            None if self.init => Purpose::Init,
-            None => Purpose::Rotate,
-        };
-        Policy { order: self.policy, purpose }
+    pub(crate) fn wish(&self) -> Wish {
+        Wish {
+            order: self.policy,
+            to: self.to,
+            init: self.init,
+            floors: Floors { cap: self.cap_cooldown, transient: self.transient_cooldown },
+            renew_before: self.refresh_before,
+            access: Access { mode: self.published_mode, group: self.published_group },
+        }
     }
+}
 
-    pub(crate) fn access(&self) -> Access {
-        Access { mode: self.published_mode, group: self.published_group }
-    }
+/// Plain seconds, as the predecessor's variables hold, or with units.
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let seconds = text.parse().map(Duration::from_secs).ok();
+    let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
+    duration.ok_or_else(|| "want 30m, 1h30m, 90s or plain seconds".to_owned())
 }
 
 /// A group, or none; under a name of its own, for clap reads `Option` as a flag that may be left out.

@@ -1,21 +1,27 @@
-//! One pass of the rotator: look at the logins, choose the one in use, publish it for LiteLLM, end.
+//! One pass of the rotator: take the signals in, renew what is due, choose the account in use, publish it for
+//! LiteLLM, end.
 //!
 //! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
 
+mod absorb;
 mod args;
+mod cooldown;
 mod decide;
+mod harvest;
 mod pass;
+mod renewal;
 mod report;
 mod world;
 
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::{Timestamp, log, secret};
+use auth_volume::{Timestamp, Volume, log, secret};
 use clap::Parser as _;
 
 use crate::args::Args;
-use crate::decide::decide;
+use crate::decide::{Plan, decide};
+use crate::pass::Wish;
 
 /// The name in front of every log line.
 const COMMAND: &str = "rotate-once";
@@ -27,29 +33,38 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let volume = args.volume.open()?;
-    let now = Timestamp::now();
-    let plan = if args.dry_run {
-        let reading = world::read(&volume, volume.signals()?)?;
-        decide(&reading.world, args.policy(), now)
-    } else {
-        let locked = volume.lock()?;
-        // The init container runs beside nobody who waits for an answer: signals are the rotator's.
-        let signals = if args.init { Vec::new() } else { locked.take_signals(now)? };
-        let reading = world::read(&volume, signals)?;
-        let plan = decide(&reading.world, args.policy(), now);
-        pass::carry_out(&locked, reading, &plan, args.access(), now, &|line| log::line(COMMAND, line))?;
-        plan
-    };
-    if args.json {
-        println!("{}", report::json(&plan, args.dry_run));
-    } else if args.dry_run {
-        print!("{}", report::text(&plan));
-    }
+    let (wish, now) = (args.wish(), Timestamp::now());
+    let plan = if args.dry_run { look(args, &volume, wish, now)? } else { pass(args, &volume, wish, now)? };
     match plan.chosen {
-        None if !args.init => Err(Failure::new(
-            Exit::NoUsableAccount,
-            report::nothing_chosen(&plan, args.policy().purpose, &volume),
-        )),
+        None if !args.init => {
+            Err(Failure::new(Exit::NoUsableAccount, report::nothing_chosen(&plan, args.to, &volume)))
+        }
         _ => Ok(()),
     }
+}
+
+fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
+    let mut world = world::read(volume, now)?.world;
+    let signals: Vec<_> = volume.signals()?.into_iter().map(|taken| taken.signal).collect();
+    let outlook = pass::outlook(&mut world, &signals, wish, now);
+    let plan = decide(&world, outlook.policy, now);
+    if args.json {
+        println!("{}", report::json(&plan, true));
+    } else {
+        print!("{}", report::text(&plan, &outlook));
+    }
+    Ok(plan)
+}
+
+fn pass(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
+    let locked = volume.lock()?;
+    // The init container runs before anybody who waits for an answer: signals are the rotator's.
+    let signals = if args.init { Vec::new() } else { locked.take_signals(now)? };
+    let reading = world::read(volume, now)?;
+    let plan =
+        pass::carry_out(&locked, volume, reading, signals, wish, now, &|line| log::line(COMMAND, line))?;
+    if args.json {
+        println!("{}", report::json(&plan, false));
+    }
+    Ok(plan)
 }

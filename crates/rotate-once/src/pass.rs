@@ -1,58 +1,142 @@
-//! Carrying a plan out.
+//! One pass: take the signals in, renew what is due, choose, publish.
+
+use std::time::Duration;
 
 use auth_volume::atomic::Access;
+use auth_volume::exit::{Exit, Failure, OrExit as _};
 use auth_volume::published::{self, Found};
 use auth_volume::signal::Signal;
 use auth_volume::state::Active;
-use auth_volume::{Locked, Timestamp, VolumeError};
+use auth_volume::volume::Taken;
+use auth_volume::{Locked, Timestamp, Volume};
+use issuer::Issuer;
 
-use crate::decide::{Chosen, Plan, Reason};
+use crate::absorb::{Absorbed, absorb};
+use crate::args::Order;
+use crate::cooldown::Floors;
+use crate::decide::{Chosen, Plan, Policy, Purpose, Reason, World, decide};
+use crate::harvest::bring_home;
+use crate::renewal::{Due, due, renew};
 use crate::world::Reading;
 
-/// Publishes, remembers, ends the signals, and logs a line for each event.
+/// What the operator wants of a pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) order: Order,
+    /// A slot that is named, or `None` for the order's own.
+    pub(crate) to: Option<auth_volume::Slot>,
+    /// Only see to it that LiteLLM can start.
+    pub(crate) init: bool,
+    pub(crate) floors: Floors,
+    /// How long before its end a login is renewed.
+    pub(crate) renew_before: Duration,
+    pub(crate) access: Access,
+}
+
+/// What a pass comes to before anything is done: all of it can be shown, and is pure.
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    pub(crate) absorbed: Absorbed,
+    pub(crate) due: Vec<Due>,
+    pub(crate) policy: Policy,
+}
+
+/// What the signals mean for a world, and the world after them.
+pub(crate) fn outlook(world: &mut World, signals: &[Signal], wish: Wish, now: Timestamp) -> Outlook {
+    let absorbed = absorb(world, signals, wish.floors, now);
+    for (account, standing) in &absorbed.standings {
+        world.state.accounts.insert(account.clone(), standing.clone());
+    }
+    let due = if wish.init { Vec::new() } else { due(world, &absorbed, wish.renew_before, now) };
+    let purpose = match wish.to {
+        Some(slot) => Purpose::To(slot),
+        None if absorbed.move_on => Purpose::MoveOn,
+        None if wish.init || absorbed.called => Purpose::Look,
+        None => Purpose::Tick,
+    };
+    Outlook { absorbed, due, policy: Policy { order: wish.order, purpose } }
+}
+
+/// Carries a pass out and logs a line for each event.
 ///
-/// The order matters: whoever is killed in between leaves a published record from which the next pass can
-/// tell who is active, and signals that it takes again.
+/// The order matters: tokens are stored before a record is published, a record before the state says who is in
+/// use, and signals end last. Whoever is killed in between leaves what the next pass can go on from.
 ///
 /// # Errors
 /// The volume cannot be written; the last published record is still there.
 pub(crate) fn carry_out(
     locked: &Locked<'_>,
+    volume: &Volume,
     reading: Reading,
-    plan: &Plan,
-    access: Access,
+    signals: Vec<Taken>,
+    wish: Wish,
     now: Timestamp,
     log: &dyn Fn(String),
-) -> Result<(), VolumeError> {
-    let Reading { world, mut state, signals, too_open, notes } = reading;
+) -> Result<Plan, Failure> {
+    let Reading { world, stored, too_open, notes } = reading;
     notes.into_iter().for_each(log);
-    if signals.iter().any(|taken| taken.signal == Signal::Unreadable) {
-        log("the signal could not be read: kept as rotate-now.unreadable, taken for a plain one".to_owned());
-    }
     for slot in too_open {
         log(match locked.narrow(slot) {
             Ok(()) => format!("{slot}: others could read its file: narrowed to its owner"),
             Err(e) => format!("{slot}: others can read its file: {e}"),
         });
     }
-    for (slot, reason) in plan.passed_over.iter().filter(|(_, reason)| *reason != Reason::NotItsTurn) {
-        log(format!("{slot} passed over: {reason}"));
+    let mut world = bring_home(locked, volume, world, now, log)?;
+
+    let heard: Vec<_> = signals.iter().map(|taken| taken.signal.clone()).collect();
+    if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
+        log("the signal could not be read: kept as rotate-now.unreadable, taken for a plain one".to_owned());
     }
+    let Outlook { absorbed, due, policy } = outlook(&mut world, &heard, wish, now);
+    absorbed.said.into_iter().for_each(log);
+    if !due.is_empty() {
+        let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
+        world = renew(locked, volume, &issuer, world, &due, now, log)?;
+    }
+
+    let plan = decide(&world, policy, now);
+    for (slot, reason) in &plan.passed_over {
+        if !matches!(reason, Reason::NotItsTurn | Reason::Cooling(_) | Reason::Parked(_)) {
+            log(format!("{slot} passed over: {reason}"));
+        }
+    }
+    publish(locked, &mut world, &plan, wish.access, now, log)?;
+    world.state.tidy(now);
+    // A renewal has written markers meanwhile, which must not stay.
+    if !due.is_empty() || stored.as_ref() != Some(&world.state) {
+        locked.remember(&world.state)?;
+    }
+    locked.end_signals(signals)?;
+    Ok(plan)
+}
+
+fn publish(
+    locked: &Locked<'_>,
+    world: &mut World,
+    plan: &Plan,
+    access: Access,
+    now: Timestamp,
+    log: &dyn Fn(String),
+) -> Result<(), Failure> {
     if let Found::Foreign { why, refresh_token } = &world.published
         && (plan.chosen.is_some() || plan.placeholder)
     {
         log(format!("auth.json was not written by us ({why}): replacing it"));
-        if refresh_token.is_some() {
+        let logins = world.slots.iter().flat_map(|slot| &slot.login);
+        let is_known = logins.into_iter().any(|login| login.refresh_token == *refresh_token);
+        if refresh_token.is_some() && !is_known {
             log(format!("what it held is kept in {}", locked.keep_found(now)?.display()));
         }
     }
     match &plan.chosen {
-        Some(chosen) => {
-            locked.publish(&published::record(&chosen.login), access)?;
-            let Chosen { slot, login, since, .. } = chosen;
-            state.active = Some(Active { account: login.account.clone(), slot: *slot, since: *since });
-            locked.remember(&state)?;
-            log(format!("active {slot} ({})", login.expires()));
+        Some(Chosen { slot, login, since, why }) => {
+            locked.publish(&published::record(login), access)?;
+            world.state.active = Some(Active { account: login.account.clone(), slot: *slot, since: *since });
+            let note = match why {
+                crate::decide::Why::BackFirst(_) => format!("; {why}"),
+                _ => String::new(),
+            };
+            log(format!("active {slot} ({}){note}", login.expires()));
         }
         None if plan.placeholder => {
             locked.publish(&published::placeholder(), access)?;
@@ -60,5 +144,5 @@ pub(crate) fn carry_out(
         }
         None => {}
     }
-    locked.end_signals(signals)
+    Ok(())
 }

@@ -2,19 +2,26 @@
 
 use std::fmt::Write as _;
 
-use auth_volume::Volume;
+use auth_volume::{Slot, Volume};
 use serde_json::{Value, json};
 
-use crate::decide::{Chosen, Plan, Purpose};
+use crate::decide::{Chosen, Plan};
+use crate::pass::Outlook;
+use crate::renewal::Due;
 
 /// The plan as lines, for `--dry-run`.
-pub(crate) fn text(plan: &Plan) -> String {
-    let mut text = match &plan.chosen {
+pub(crate) fn text(plan: &Plan, outlook: &Outlook) -> String {
+    let mut text: String = outlook.absorbed.said.iter().map(|said| said.clone() + "\n").collect();
+    for Due { slot, refused } in &outlook.due {
+        let why = if *refused { "its access token was refused" } else { "its access token ends" };
+        let _ = writeln!(text, "would refresh {slot}: {why}");
+    }
+    let _ = match &plan.chosen {
         Some(Chosen { slot, login, why, .. }) => {
-            format!("would publish {slot} ({}): {why}\n", login.expires())
+            writeln!(text, "would publish {slot} ({}): {why}", login.expires())
         }
-        None if plan.placeholder => "would publish a placeholder: no usable account\n".to_owned(),
-        None => "would leave auth.json as it is: no usable account\n".to_owned(),
+        None if plan.placeholder => writeln!(text, "would publish a placeholder: no usable account"),
+        None => writeln!(text, "would leave auth.json as it is: no usable account"),
     };
     for (slot, reason) in &plan.passed_over {
         let _ = writeln!(text, "{slot} passed over: {reason}");
@@ -40,9 +47,9 @@ pub(crate) fn json(plan: &Plan, dry_run: bool) -> Value {
 }
 
 /// Why nothing could be chosen, slot by slot, in one line.
-pub(crate) fn nothing_chosen(plan: &Plan, purpose: Purpose, volume: &Volume) -> String {
+pub(crate) fn nothing_chosen(plan: &Plan, to: Option<Slot>, volume: &Volume) -> String {
     let directory = volume.layout().auth().display();
-    if let Purpose::To(asked) = purpose {
+    if let Some(asked) = to {
         let file = asked.file_name();
         return match plan.passed_over.iter().find(|(slot, _)| *slot == asked) {
             Some((slot, why)) => format!("{slot} cannot be used: {why}"),

@@ -1,17 +1,17 @@
 //! Reading what a pass decides by.
 
-use auth_volume::state::State;
-use auth_volume::volume::{Remembered, Taken};
-use auth_volume::{Slot, Volume, VolumeError, env_fed};
+use auth_volume::state::{Active, Cooldown, Kind, Predecessor, Source, State};
+use auth_volume::volume::Remembered;
+use auth_volume::{Slot, Timestamp, Volume, VolumeError, env_fed};
 
 use crate::decide::{Candidate, World};
 
-/// What was read: the world, and what the pass needs beside it.
+/// What was read: the world, and what the log should say of it.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) world: World,
-    pub(crate) state: State,
-    pub(crate) signals: Vec<Taken>,
+    /// The state as it is on the volume, if it is one of ours.
+    pub(crate) stored: Option<State>,
     /// Slots whose files others than their owner can read.
     pub(crate) too_open: Vec<Slot>,
     /// What the operator should know.
@@ -22,31 +22,50 @@ pub(crate) struct Reading {
 ///
 /// # Errors
 /// The volume cannot be read.
-pub(crate) fn read(volume: &Volume, signals: Vec<Taken>) -> Result<Reading, VolumeError> {
-    let Remembered { state, note } = volume.remembered()?;
+pub(crate) fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
+    let Remembered { state, predecessor, note } = volume.remembered()?;
+    let stored = note.is_none().then(|| state.clone());
     let mut notes: Vec<_> = note.into_iter().collect();
     let masters = volume.masters()?;
     let too_open = masters.iter().filter(|master| master.too_open).map(|master| master.slot).collect();
     let mut slots: Vec<_> = masters
         .into_iter()
-        .map(|master| Candidate { slot: master.slot, login: master.login.map_err(|why| why.to_string()) })
+        .map(|master| Candidate {
+            slot: master.slot,
+            login: master.login.map_err(|why| why.to_string()),
+            is_stored: true,
+        })
         .collect();
     if slots.is_empty() {
         slots = fed_by_environment();
         if !slots.is_empty() {
             notes.push(format!(
-                "no auth-N.json in {}: using the tokens from the environment, which nobody renews; auth-login 1 mends that",
+                "no auth-N.json in {}: using the tokens from the environment; auth-login 1 makes a login that is kept",
                 volume.layout().auth().display()
             ));
         }
     }
-    let world = World {
-        slots,
-        active: state.active.clone(),
-        published: volume.published(),
-        signals: signals.iter().map(|taken| taken.signal.clone()).collect(),
-    };
-    Ok(Reading { world, state, signals, too_open, notes })
+    let mut world = World::new(slots, state, volume.published());
+    if let Some(predecessor) = predecessor {
+        world.state = taken_over(&world, &predecessor, now);
+    }
+    Ok(Reading { world, stored, too_open, notes })
+}
+
+/// The predecessor knew slots and no accounts: what it said of a slot is about the account that is there now.
+fn taken_over(world: &World, predecessor: &Predecessor, now: Timestamp) -> State {
+    let mut state = State::default();
+    for Candidate { slot, login, .. } in &world.slots {
+        let Ok(login) = login else { continue };
+        if predecessor.last == Some(*slot) {
+            state.active = Some(Active { account: login.account.clone(), slot: *slot, since: now });
+        }
+        if let Some(until) = predecessor.cooldowns.get(slot).filter(|until| **until > now) {
+            let cooldown = Cooldown { until: *until, kind: Kind::UsageCap, source: Source::Predecessor };
+            state.accounts.entry(login.account.clone()).or_default().cooldown = Some(cooldown);
+        }
+    }
+    state
 }
 
 fn fed_by_environment() -> Vec<Candidate> {
@@ -56,6 +75,7 @@ fn fed_by_environment() -> Vec<Candidate> {
     fed.map(|(slot, login)| Candidate {
         slot,
         login: login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned()),
+        is_stored: false,
     })
     .collect()
 }

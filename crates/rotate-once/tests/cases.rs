@@ -17,9 +17,8 @@ fn every_case_ends_as_its_folder_says() {
     let mut names: Vec<_> = fs::read_dir(cases).unwrap().map(|case| case.unwrap().path()).collect();
     names.sort();
     assert!(names.len() > 20, "the cases are gone");
-    for case in names {
-        run(&case);
-    }
+    let failed = names.iter().filter(|case| std::panic::catch_unwind(|| run(case)).is_err());
+    assert_eq!(failed.count(), 0, "cases failed: see above");
 }
 
 fn run(case: &Path) {
@@ -83,20 +82,28 @@ fn tree(directory: &Path, volume: &str) -> BTreeMap<String, String> {
     files
 }
 
-/// Makes the volume's path and the time of the run equal; the fixtures' own `since` is told by its value.
+/// Makes the volume's path and the times of the run equal; the fixtures' own times are of other years and days.
 fn normal(text: &str, volume: &str) -> String {
-    let text = text.replace(volume, "VOLUME");
-    let lines = text.split_inclusive('\n').map(|line| {
-        if let Some((before, _)) = line.split_once("auth.json.found-") {
-            let end = if line.ends_with('\n') { "\n" } else { "" };
-            return format!("{before}auth.json.found-TIME{end}");
-        }
-        match line.split_once("\"since\": \"") {
-            Some((before, time)) if !time.starts_with("2026-11-01T00:00:00") => {
-                format!("{before}\"since\": \"TIME\"{}", time.split_once('"').map_or("", |(_, rest)| rest))
-            }
-            _ => line.to_owned(),
-        }
-    });
-    lines.collect()
+    let mut rest = text.replace(volume, "VOLUME");
+    if let Some((before, after)) = rest
+        .split_once("auth.json.found-")
+        .filter(|(_, after)| after.starts_with(|c: char| c.is_ascii_digit()))
+    {
+        rest =
+            format!("{before}auth.json.found-TIME{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    let mut normal = String::new();
+    while let Some(at) = rest.find("20") {
+        let time = rest[at..].split_inclusive('Z').next().unwrap_or_default();
+        let is_time = time.len() <= 30 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
+        let is_ours = ["2099-01-01T", "2026-11-01T", "2026-01-01T"].iter().any(|day| time.starts_with(day));
+        normal.push_str(&rest[..at]);
+        normal.push_str(match (is_time, is_ours) {
+            (true, false) => "TIME",
+            (true, true) => time,
+            (false, _) => "20",
+        });
+        rest = rest.split_off(at + if is_time { time.len() } else { 2 });
+    }
+    normal + &rest
 }

@@ -1,0 +1,204 @@
+//! The issuer of the tokens, and the one HTTP client that speaks to it.
+//!
+//! A refresh token works once, so what matters of a failure is one thing: can the request have arrived? See
+//! [`Answer`].
+
+mod trust;
+
+use std::env;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use auth_volume::Secret;
+use serde_json::{Value, json};
+use ureq::tls::{TlsConfig, TlsProvider};
+use ureq::{Agent, Error, Timeout};
+
+/// Where tokens are renewed, unless `CODEX_REFRESH_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
+const TOKEN_URL: &str = "https://auth.openai.com/oauth/token";
+
+/// codex's own client, unless `OPENAI_CODEX_CLIENT_ID` (the predecessor's name) says otherwise.
+const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+
+/// How long a connection may take, and how long the whole exchange: less than the grace of a pod that is stopped.
+const CONNECT: Duration = Duration::from_secs(5);
+const WHOLE: Duration = Duration::from_secs(20);
+
+/// The longest answer that is read.
+const LONGEST: u64 = 1 << 20;
+
+/// Codes after which a grant never works again. Everything else is worth another try.
+const TERMINAL: [&str; 9] = [
+    "refresh_token_expired",
+    "refresh_token_reused",
+    "refresh_token_invalidated",
+    "invalid_grant",
+    "token_revoked",
+    "token_invalidated",
+    "app_session_terminated",
+    "account_deactivated",
+    "account_deleted",
+];
+
+/// The issuer.
+#[derive(Debug)]
+pub struct Issuer {
+    agent: Agent,
+    url: String,
+    client_id: String,
+}
+
+/// New tokens. What the issuer did not send stays as it was.
+#[derive(Debug)]
+pub struct Tokens {
+    /// The new access token.
+    pub access_token: Secret,
+    /// The new refresh token: the old one is used up.
+    pub refresh_token: Option<Secret>,
+    /// The new id token.
+    pub id_token: Option<Secret>,
+}
+
+/// What became of a request for new tokens.
+#[derive(Debug)]
+pub enum Answer {
+    /// Here they are, and the refresh token that was sent is used up.
+    Renewed(Tokens),
+    /// The grant is dead, by this code.
+    Dead(String),
+    /// The issuer said no, for now; the refresh token is as good as before.
+    NotNow(String),
+    /// The request never left; the refresh token is as good as before.
+    NotSent(String),
+    /// The request may have arrived, and no whole answer came: the refresh token may be used up.
+    Unanswered(String),
+}
+
+impl Issuer {
+    /// The issuer that the environment names, through the proxy and with the trust it names.
+    ///
+    /// # Errors
+    /// A certificate file that is named cannot be read.
+    pub fn from_environment() -> anyhow::Result<Self> {
+        let given =
+            |name: &str| env::var(name).ok().map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
+        let roots =
+            trust::roots().context("cannot read the certificates of SSL_CERT_FILE or SSL_CERT_DIR")?;
+        let tls = TlsConfig::builder().provider(TlsProvider::Rustls).root_certs(roots).build();
+        // The proxy variables are read by the client itself.
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(WHOLE))
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .user_agent(concat!("codex-podkit/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self {
+            agent: config.into(),
+            url: given("CODEX_REFRESH_TOKEN_URL_OVERRIDE").unwrap_or_else(|| TOKEN_URL.to_owned()),
+            client_id: given("OPENAI_CODEX_CLIENT_ID").unwrap_or_else(|| CLIENT_ID.to_owned()),
+        })
+    }
+
+    /// Asks for new tokens. Whatever the answer, the caller must assume the worst until it is stored.
+    #[must_use]
+    pub fn refresh(&self, refresh_token: &Secret) -> Answer {
+        let request = json!({
+            "client_id": self.client_id,
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token.expose(),
+        });
+        let mut response = match self.agent.post(&self.url).send_json(request) {
+            Ok(response) => response,
+            Err(e) if is_before_sending(&e) => return Answer::NotSent(e.to_string()),
+            Err(e) => return Answer::Unanswered(e.to_string()),
+        };
+        let status = response.status().as_u16();
+        match response.body_mut().with_config().limit(LONGEST).read_to_vec() {
+            Ok(body) => judge(status, &body),
+            // A status that is no success means that nothing was issued, whatever the rest would have said.
+            Err(e) if status >= 400 => Answer::NotNow(format!("HTTP {status}, {e}")),
+            Err(e) => Answer::Unanswered(e.to_string()),
+        }
+    }
+}
+
+/// Whether the request cannot have reached the issuer.
+fn is_before_sending(error: &Error) -> bool {
+    match error {
+        Error::HostNotFound
+        | Error::ConnectionFailed
+        | Error::ConnectProxyFailed(_)
+        | Error::BadUri(_)
+        | Error::InvalidProxyUrl
+        | Error::Tls(_)
+        | Error::Rustls(_) => true,
+        Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
+        Error::Io(e) => matches!(
+            e.kind(),
+            std::io::ErrorKind::ConnectionRefused
+                | std::io::ErrorKind::HostUnreachable
+                | std::io::ErrorKind::NetworkUnreachable
+                | std::io::ErrorKind::AddrNotAvailable
+        ),
+        _ => false,
+    }
+}
+
+fn judge(status: u16, body: &[u8]) -> Answer {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let token = |name: &str| answer[name].as_str().map(Secret::new).filter(|token| !token.is_empty());
+    if (200..300).contains(&status) {
+        return match token("access_token") {
+            Some(access_token) => Answer::Renewed(Tokens {
+                access_token,
+                refresh_token: token("refresh_token"),
+                id_token: token("id_token"),
+            }),
+            None => Answer::Unanswered(format!("HTTP {status} without an access token")),
+        };
+    }
+    let error = &answer["error"];
+    let code = error["code"].as_str().or_else(|| error.as_str()).or_else(|| error["type"].as_str());
+    match code.filter(|_| (400..500).contains(&status)) {
+        Some(code) if TERMINAL.contains(&code) => Answer::Dead(code.to_owned()),
+        // A code from elsewhere goes into a log line: only if it looks like one.
+        Some(code) if code.len() < 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+            Answer::NotNow(format!("HTTP {status}, {code}"))
+        }
+        _ => Answer::NotNow(format!("HTTP {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(status: u16, body: &str) -> String {
+        match judge(status, body.as_bytes()) {
+            Answer::Renewed(tokens) => format!("renewed {}", tokens.access_token.expose()),
+            Answer::Dead(code) => format!("dead {code}"),
+            Answer::NotNow(why) => format!("not now {why}"),
+            Answer::NotSent(why) => format!("not sent {why}"),
+            Answer::Unanswered(why) => format!("unanswered {why}"),
+        }
+    }
+
+    #[test]
+    fn tells_a_dead_grant_from_one_to_try_again() {
+        for (status, body, expected) in [
+            (200, r#"{"access_token": "at", "refresh_token": "rt"}"#, "renewed at"),
+            (200, r#"{"refresh_token": "rt"}"#, "unanswered HTTP 200 without an access token"),
+            (200, "<html>", "unanswered HTTP 200 without an access token"),
+            (401, r#"{"error": {"code": "refresh_token_reused"}}"#, "dead refresh_token_reused"),
+            (400, r#"{"error": "invalid_grant", "error_description": "x"}"#, "dead invalid_grant"),
+            (400, r#"{"error": {"code": "slow down!"}}"#, "not now HTTP 400"),
+            (429, r#"{"error": {"code": "rate_limited"}}"#, "not now HTTP 429, rate_limited"),
+            (500, r#"{"error": {"code": "invalid_grant"}}"#, "not now HTTP 500"),
+            (503, "", "not now HTTP 503"),
+        ] {
+            assert_eq!(says(status, body), expected, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What signals mean: whom each is about, and what it changes. Pure.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use auth_volume::signal::{Refusal, Signal};
+use auth_volume::state::{Cooldown, Kind, NeedsLogin, Source, Standing};
+use auth_volume::{AccountId, Slot, Timestamp};
+
+use crate::cooldown::{Floors, cooldown, merged};
+use crate::decide::{Candidate, InUse, World};
+
+/// How much older than the activation a file may seem that was written after it: a tick of the kernel's clock.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What the signals of one pass came to.
+#[derive(Debug, Default)]
+pub(crate) struct Absorbed {
+    /// The world after them.
+    pub(crate) standings: Vec<(AccountId, Standing)>,
+    /// Whether any came: else the pass is a tick.
+    pub(crate) called: bool,
+    /// Whether somebody asked for another account, whichever is in use.
+    pub(crate) move_on: bool,
+    /// Accounts whose access token was refused, and that are worth a refresh.
+    pub(crate) refused: BTreeSet<AccountId>,
+    /// A line for the log about each thing that happened.
+    pub(crate) said: Vec<String>,
+}
+
+/// Takes the signals in, one after the other.
+pub(crate) fn absorb(world: &World, signals: &[Signal], floors: Floors, now: Timestamp) -> Absorbed {
+    let mut absorbed = Absorbed { called: !signals.is_empty(), ..Absorbed::default() };
+    let active = world.active();
+    for signal in signals {
+        absorbed.take(world, active, signal, floors, now);
+    }
+    absorbed
+}
+
+impl Absorbed {
+    fn take(
+        &mut self,
+        world: &World,
+        active: Option<InUse<'_>>,
+        signal: &Signal,
+        floors: Floors,
+        now: Timestamp,
+    ) {
+        match signal {
+            Signal::SignedIn => {}
+            Signal::Served { account } => self.serves_again(world, account),
+            Signal::Refused { at, account, refusal } => match whom(world, active, account) {
+                Some(candidate) => self.refused(world, candidate, *at, refusal, floors, now),
+                None => {
+                    self.said.push(format!("a signal about {account}, which no slot holds: nothing to do"));
+                }
+            },
+            Signal::RotateNow { at, .. } | Signal::Unreadable { at }
+                if active.and_then(|active| active.since).is_some_and(|since| at.plus(TICK) < since) =>
+            {
+                self.said.push("a signal from before this account was in use: nothing to do".to_owned());
+            }
+            Signal::RotateNow { at, refusal: Some(refusal) } => {
+                match active.and_then(|active| world.holder(active.account)) {
+                    Some(candidate) => self.refused(world, candidate, *at, refusal, floors, now),
+                    None => self.move_on = true,
+                }
+            }
+            Signal::RotateNow { refusal: None, .. } | Signal::Unreadable { .. } => self.move_on = true,
+        }
+    }
+
+    fn refused(
+        &mut self,
+        world: &World,
+        candidate: &Candidate,
+        at: Timestamp,
+        refusal: &Refusal,
+        floors: Floors,
+        now: Timestamp,
+    ) {
+        let Ok(login) = &candidate.login else { return };
+        let slot = candidate.slot;
+        let mut standing = self.standing(world, &login.account);
+        standing.next_reset = refusal.next_reset.or(standing.next_reset);
+        if refusal.status == 401 {
+            let grant = login.grant();
+            if login.last_refresh.is_some_and(|renewed| renewed > at) {
+                self.said.push(format!("{slot}: a 401 from before its last refresh: nothing to do"));
+            } else if login.refresh_token.is_some() && standing.renewed_for_401.as_ref() != Some(&grant) {
+                self.refused.insert(login.account.clone());
+            } else if standing.needs_login.as_ref().is_none_or(|needs| needs.grant != grant) {
+                standing.needs_login =
+                    Some(NeedsLogin { grant, since: now, code: "token_invalidated".to_owned() });
+                self.said.push(needs_login(slot, "token_invalidated"));
+            }
+        } else if let Some(new) = cooldown(refusal, at, floors, now) {
+            let cooldown = merged(standing.cooldown.as_ref(), new, now);
+            if standing.cooldown.as_ref() != Some(&cooldown) {
+                self.said.push(parked(slot, &cooldown));
+            }
+            standing.cooldown = Some(cooldown);
+        }
+        self.set(&login.account, standing);
+    }
+
+    fn serves_again(&mut self, world: &World, account: &AccountId) {
+        let Some(candidate) = whom(world, None, account) else { return };
+        let Ok(login) = &candidate.login else { return };
+        let mut standing = self.standing(world, &login.account);
+        if standing.cooldown.take().is_some() {
+            self.said.push(format!("{} serves again: its cooldown is over", candidate.slot));
+        }
+        self.set(&login.account, standing);
+    }
+
+    fn standing(&self, world: &World, account: &AccountId) -> Standing {
+        let changed = self.standings.iter().find(|(known, _)| known == account);
+        changed.map_or_else(|| world.state.standing(account), |(_, standing)| standing.clone())
+    }
+
+    fn set(&mut self, account: &AccountId, standing: Standing) {
+        self.standings.retain(|(known, _)| known != account);
+        self.standings.push((account.clone(), standing));
+    }
+}
+
+/// `account-1 parked until 2026-11-23T15:00:00Z (usage cap, resets_at)`, which operators look for.
+pub(crate) fn parked(slot: Slot, cooldown: &Cooldown) -> String {
+    format!("{slot} parked until {}", until(cooldown))
+}
+
+/// `2026-11-23T15:00:00Z (usage cap, resets_at)`
+pub(crate) fn until(cooldown: &Cooldown) -> String {
+    let kind = match cooldown.kind {
+        Kind::UsageCap => "usage cap",
+        Kind::Transient => "transient",
+    };
+    let source = match cooldown.source {
+        Source::ResetsAt => "resets_at",
+        Source::Headers => "headers",
+        Source::Floor => "floor",
+        Source::Predecessor => "predecessor",
+    };
+    format!("{} ({kind}, {source})", cooldown.until)
+}
+
+/// `account-1 needs login: run auth-login 1 (refresh_token_reused)`, which operators look for.
+pub(crate) fn needs_login(slot: Slot, code: &str) -> String {
+    format!("{slot} needs login: run auth-login {} ({code})", slot.number())
+}
+
+/// The slot that a signal is about. Two seats of a workspace share the account id: without a user, the one in
+/// use is meant, and if that is another account, the only one that it can be.
+fn whom<'a>(world: &'a World, active: Option<InUse<'_>>, named: &AccountId) -> Option<&'a Candidate> {
+    let fits = |account: &AccountId| {
+        account.account_id == named.account_id
+            && (named.user_id.is_none() || account.user_id == named.user_id)
+    };
+    if let Some(active) = active.filter(|active| fits(active.account)) {
+        return world.holder(active.account);
+    }
+    let mut fitting =
+        world.slots.iter().filter(|slot| slot.login.as_ref().is_ok_and(|login| fits(&login.account)));
+    let first = fitting.next()?;
+    let same = |slot: &Candidate| match (&slot.login, &first.login) {
+        (Ok(a), Ok(b)) => a.account == b.account,
+        _ => false,
+    };
+    let only = first.login.as_ref().ok().filter(|_| fitting.all(same))?;
+    world.holder(&only.account)
+}

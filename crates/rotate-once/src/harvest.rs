@@ -1,0 +1,65 @@
+//! Bringing home what somebody else wrote into the published record: a `LiteLLM` that still held a refresh token,
+//! or the predecessor.
+
+use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError};
+
+use crate::decide::{Candidate, World};
+
+/// Where a login found in `auth.json` belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// The master of its account, which is older.
+    Older(Slot),
+    /// A slot of its own: no other has its account.
+    Free(Slot),
+    /// Nowhere: the master of its account is as new, or newer.
+    Known,
+}
+
+/// Finds the home of a login, by whose it is and never by who was published last. Pure.
+pub(crate) fn home(world: &World, found: &Login) -> Home {
+    let holder = world.holder(&found.account).filter(|holder| holder.is_stored);
+    if let Some(Candidate { slot, login: Ok(master), .. }) = holder {
+        // The issuer gives each generation a later end.
+        let is_newer = found.expiry > master.expiry && found.grant() != master.grant();
+        return if is_newer { Home::Older(*slot) } else { Home::Known };
+    }
+    let taken: Vec<_> = world.slots.iter().filter(|slot| slot.is_stored).map(|slot| slot.slot).collect();
+    Home::Free(Slot::first_free(&taken))
+}
+
+/// Stores a login found in `auth.json` where it belongs, before the record is replaced.
+///
+/// # Errors
+/// The volume cannot be written.
+pub(crate) fn bring_home(
+    locked: &Locked<'_>,
+    volume: &Volume,
+    world: World,
+    now: Timestamp,
+    log: &dyn Fn(String),
+) -> Result<World, VolumeError> {
+    let Ok(bytes) = volume.published_bytes() else { return Ok(world) };
+    let Ok(found) = Login::parse(&bytes) else { return Ok(world) };
+    if found.refresh_token.is_none() {
+        return Ok(world);
+    }
+    let slot = match home(&world, &found) {
+        Home::Known => return Ok(world),
+        Home::Older(slot) => {
+            log(format!("auth.json holds newer tokens of {slot}: brought home to its master"));
+            slot
+        }
+        Home::Free(slot) => {
+            log(format!("auth.json holds a login that no slot has: it is {slot} now"));
+            slot
+        }
+    };
+    let master = volume.master_bytes(slot).unwrap_or_default();
+    locked.install(slot, &found.renewed(&master, now))?;
+    let World { mut slots, state, published, .. } = world;
+    slots.retain(|candidate| candidate.slot != slot && candidate.is_stored);
+    slots.push(Candidate { slot, login: Ok(Login { last_refresh: Some(now), ..found }), is_stored: true });
+    slots.sort_unstable_by_key(|candidate| candidate.slot);
+    Ok(World::new(slots, state, published))
+}
