@@ -56,6 +56,8 @@ pub struct Refusal {
     pub window_resets_at: Option<Timestamp>,
     /// When the next window resets, used up or not.
     pub next_reset: Option<Timestamp>,
+    /// Which access token was refused, by its fingerprint.
+    pub token: Option<String>,
 }
 
 impl Signal {
@@ -114,6 +116,7 @@ impl Refusal {
             resets_at: Timestamp::from_json(&document["resets_at"]).or(relative),
             window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
             next_reset: windows.into_iter().filter_map(reset).min(),
+            token: document["token"].as_str().map(str::to_owned),
         }
     }
 
@@ -152,6 +155,7 @@ mod tests {
     fn understands_our_callback() {
         let text = r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A",
             "type": "usage_limit_reached", "code": null, "resets_at": 1795439575, "resets_in_seconds": 69,
+            "token": "0011223344556677",
             "headers": {"x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
             "x-codex-secondary-used-percent": "99.6", "x-codex-secondary-reset-at": "1795999999"}}"#;
         let Signal::Refused { at, account, refusal } = parse(text) else { panic!("not understood") };
@@ -163,6 +167,7 @@ mod tests {
             resets_at: Some(Timestamp::from_seconds(1_795_439_575)),
             window_resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
             next_reset: Some(Timestamp::from_seconds(1_795_439_580)),
+            token: Some("0011223344556677".to_owned()),
         };
         assert_eq!(refusal, expected);
     }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use auth_volume::signal::{Refusal, Signal};
 use auth_volume::state::{Cooldown, Kind, NeedsLogin, Source, Standing};
-use auth_volume::{AccountId, Slot, Timestamp};
+use auth_volume::{AccountId, Login, Slot, Timestamp};
 
 use crate::cooldown::{Floors, cooldown, merged};
 use crate::decide::{Candidate, InUse, World};
 
 /// How much older than the activation a file may seem that was written after it: a tick of the kernel's clock.
 const TICK: Duration = Duration::from_millis(20);
+
+/// How long requests may be under way that were made with a token from before a refresh.
+const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// What the signals of one pass came to.
 #[derive(Debug, Default)]
@@ -86,8 +89,8 @@ impl Absorbed {
         standing.next_reset = refusal.next_reset.or(standing.next_reset);
         if refusal.status == 401 {
             let grant = login.grant();
-            if login.last_refresh.is_some_and(|renewed| renewed > at) {
-                self.said.push(format!("{slot}: a 401 from before its last refresh: nothing to do"));
+            if is_of_an_old_token(login, refusal, at) {
+                self.said.push(format!("{slot}: a 401 of a token that was renewed since: nothing to do"));
             } else if login.refresh_token.is_some() && standing.renewed_for_401.as_ref() != Some(&grant) {
                 self.refused.insert(login.account.clone());
             } else if standing.needs_login.as_ref().is_none_or(|needs| needs.grant != grant) {
@@ -123,6 +126,15 @@ impl Absorbed {
     fn set(&mut self, account: &AccountId, standing: Standing) {
         self.standings.retain(|(known, _)| known != account);
         self.standings.push((account.clone(), standing));
+    }
+}
+
+/// Requests that were under way with the old token are refused after the new one is there; they must not cost a
+/// good login. A signal that does not say which token was refused is believed once they must be over.
+fn is_of_an_old_token(login: &Login, refusal: &Refusal, at: Timestamp) -> bool {
+    match &refusal.token {
+        Some(token) => *token != login.access_token.fingerprint(),
+        None => login.last_refresh.is_some_and(|renewed| renewed.plus(UNDER_WAY) > at),
     }
 }
 

@@ -216,25 +216,29 @@ fn a_401_renews_once_and_then_needs_a_login_without_a_walk_through_the_pool() {
     let volume = Volume::living(864_000);
     volume.pass(&[], 0);
     assert_eq!(volume.served(), "acct-ann");
-    let refused = || {
+    let refusal = || {
         let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
-        volume.write(
-            "rotate-now",
-            &json!({"at": at, "status": 401, "account_id": "acct-ann", "user_id": "user-ann"}).to_string(),
-        );
+        let login = volume.json("auth-1.json");
+        let token = auth_volume::Secret::new(login["tokens"]["access_token"].as_str().unwrap()).fingerprint();
+        json!({"at": at, "status": 401, "account_id": "acct-ann", "user_id": "user-ann", "token": token})
     };
     let old = volume.json("auth.json")["access_token"].clone();
-    refused();
+    let first = refusal().to_string();
+    volume.write("rotate-now", &first);
     assert!(volume.pass(&[], 0).contains("account-1 refreshed"));
     assert_eq!(volume.served(), "acct-ann");
     assert_ne!(volume.json("auth.json")["access_token"], old);
 
-    std::thread::sleep(Duration::from_millis(10));
-    refused();
+    volume.write("rotate-now", &first);
+    let said = volume.pass(&[], 0);
+    assert!(said.contains("account-1: a 401 of a token that was renewed since: nothing to do"), "{said}");
+    assert_eq!(volume.served(), "acct-ann");
+
+    volume.write("rotate-now", &refusal().to_string());
     let said = volume.pass(&[], 0);
     assert!(said.contains("account-1 needs login: run auth-login 1 (token_invalidated)"), "{said}");
     assert_eq!(volume.served(), "acct-ben");
-    refused();
+    volume.write("rotate-now", &refusal().to_string());
     volume.pass(&["--policy", "sticky"], 0);
     assert_eq!((volume.served(), volume.refreshes()), (json!("acct-ben"), 1));
 }
