@@ -6,6 +6,7 @@
 mod trust;
 
 use std::env;
+use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -135,15 +136,22 @@ fn is_before_sending(error: &Error) -> bool {
         | Error::Tls(_)
         | Error::Rustls(_) => true,
         Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
-        Error::Io(e) => matches!(
-            e.kind(),
-            std::io::ErrorKind::ConnectionRefused
-                | std::io::ErrorKind::HostUnreachable
-                | std::io::ErrorKind::NetworkUnreachable
-                | std::io::ErrorKind::AddrNotAvailable
-        ),
+        Error::Io(e) => is_refused_connection(e) || is_distrust(e),
         _ => false,
     }
+}
+
+fn is_refused_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)
+}
+
+/// We send nothing to a server whose certificate we have not accepted.
+fn is_distrust(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    tls.is_some_and(|e| {
+        matches!(e, rustls::Error::InvalidCertificate(_) | rustls::Error::PeerIncompatible(_))
+    })
 }
 
 fn judge(status: u16, body: &[u8]) -> Answer {
