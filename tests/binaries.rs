@@ -63,6 +63,37 @@ fn rotate_once_works_from_scratch() {
 }
 
 #[test]
+fn names_resolve_from_scratch() {
+    let root = from_scratch("rotate-once");
+    let openai = stand_in::StandIn::start();
+    for directory in ["etc", "chatgpt-auth"] {
+        fs::create_dir(root.path().join(directory)).unwrap();
+    }
+    fs::write(root.path().join("etc/hosts"), "127.0.0.1 issuer.test\n").unwrap();
+    let lifetime = stand_in::AccountRequest {
+        email: "ann@example.test".into(),
+        token_lifetime_seconds: Some(60),
+        ..Default::default()
+    };
+    openai.account(&lifetime);
+    let login = openai.sign_in("ann@example.test").codex_auth_json(openai.url());
+    fs::write(root.path().join("chatgpt-auth/auth-1.json"), login.to_string()).unwrap();
+    run(root.path(), "rotate-once")
+        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url().replace("127.0.0.1", "issuer.test"))
+        .assert()
+        .success()
+        .stderr(contains("account-1 refreshed"));
+    run(root.path(), "rotate-once")
+        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "https://nowhere.test/oauth/token")
+        .args(["--refresh-before", "20d"])
+        .assert()
+        .success()
+        .stderr(
+            contains("account-1 not refreshed: ").and(contains("its refresh token is as good as before")),
+        );
+}
+
+#[test]
 fn idle_works_from_scratch_and_reports_its_command() {
     let root = from_scratch("idle");
     run(root.path(), "idle")

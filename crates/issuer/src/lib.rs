@@ -3,17 +3,21 @@
 //! A refresh token works once, so what matters of a failure is one thing: can the request have arrived? See
 //! [`Answer`].
 
+mod sent;
 mod trust;
 
 use std::env;
-use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use auth_volume::Secret;
 use serde_json::{Value, json};
 use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::{Agent, Error, Timeout};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
+use ureq::{Agent, Error};
+
+use crate::sent::Sent;
 
 /// Where tokens are renewed, unless `CODEX_REFRESH_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
 const TOKEN_URL: &str = "https://auth.openai.com/oauth/token";
@@ -45,6 +49,7 @@ const TERMINAL: [&str; 9] = [
 #[derive(Debug)]
 pub struct Issuer {
     agent: Agent,
+    sent: Sent,
     url: String,
     client_id: String,
 }
@@ -95,8 +100,11 @@ impl Issuer {
             .http_status_as_error(false)
             .user_agent(concat!("codex-podkit/", env!("CARGO_PKG_VERSION")))
             .build();
+        let sent = Sent::default();
+        let connector = DefaultConnector::default().chain(sent.clone());
         Ok(Self {
-            agent: config.into(),
+            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+            sent,
             url: given("CODEX_REFRESH_TOKEN_URL_OVERRIDE").unwrap_or_else(|| TOKEN_URL.to_owned()),
             client_id: given("OPENAI_CODEX_CLIENT_ID").unwrap_or_else(|| CLIENT_ID.to_owned()),
         })
@@ -110,9 +118,10 @@ impl Issuer {
             "grant_type": "refresh_token",
             "refresh_token": refresh_token.expose(),
         });
+        self.sent.reset();
         let mut response = match self.agent.post(&self.url).send_json(request) {
             Ok(response) => response,
-            Err(e) if is_before_sending(&e) => return Answer::NotSent(e.to_string()),
+            Err(e) if !self.sent.is_true() || is_distrust(&e) => return Answer::NotSent(e.to_string()),
             Err(e) => return Answer::Unanswered(e.to_string()),
         };
         let status = response.status().as_u16();
@@ -125,29 +134,9 @@ impl Issuer {
     }
 }
 
-/// Whether the request cannot have reached the issuer.
-fn is_before_sending(error: &Error) -> bool {
-    match error {
-        Error::HostNotFound
-        | Error::ConnectionFailed
-        | Error::ConnectProxyFailed(_)
-        | Error::BadUri(_)
-        | Error::InvalidProxyUrl
-        | Error::Tls(_)
-        | Error::Rustls(_) => true,
-        Error::Timeout(timeout) => matches!(timeout, Timeout::Resolve | Timeout::Connect),
-        Error::Io(e) => is_refused_connection(e) || is_distrust(e),
-        _ => false,
-    }
-}
-
-fn is_refused_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)
-}
-
-/// We send nothing to a server whose certificate we have not accepted.
-fn is_distrust(error: &io::Error) -> bool {
+/// Nothing is sent to a server whose certificate was not accepted, though sending is what finds that out.
+fn is_distrust(error: &Error) -> bool {
+    let Error::Io(error) = error else { return matches!(error, Error::Tls(_) | Error::Rustls(_)) };
     let tls = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     tls.is_some_and(|e| {
         matches!(e, rustls::Error::InvalidCertificate(_) | rustls::Error::PeerIncompatible(_))
