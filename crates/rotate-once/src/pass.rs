@@ -8,15 +8,15 @@ use auth_volume::published::{self, Found};
 use auth_volume::signal::Signal;
 use auth_volume::state::Active;
 use auth_volume::volume::Taken;
-use auth_volume::{Locked, Timestamp, Volume};
+use auth_volume::{Locked, Slot, Timestamp, Volume};
 use issuer::Issuer;
 
 use crate::absorb::{Absorbed, absorb};
 use crate::args::Order;
 use crate::cooldown::Floors;
-use crate::decide::{Chosen, Plan, Policy, Purpose, Reason, World, decide};
+use crate::decide::{Chosen, Plan, Policy, Purpose, Reason, Why, World, decide};
 use crate::harvest::bring_home;
-use crate::renewal::{Due, due, renew};
+use crate::renewal::{Due, Renewal, due};
 use crate::world::Reading;
 
 /// What the operator wants of a pass.
@@ -24,7 +24,7 @@ use crate::world::Reading;
 pub(crate) struct Wish {
     pub(crate) order: Order,
     /// A slot that is named, or `None` for the order's own.
-    pub(crate) to: Option<auth_volume::Slot>,
+    pub(crate) to: Option<Slot>,
     /// Only see to it that LiteLLM can start.
     pub(crate) init: bool,
     pub(crate) floors: Floors,
@@ -89,9 +89,12 @@ pub(crate) fn carry_out(
     }
     let Outlook { absorbed, due, policy } = outlook(&mut world, &heard, wish, now);
     absorbed.said.into_iter().for_each(log);
+    let mut issuer = Ok(());
     if !due.is_empty() {
-        let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
-        world = renew(locked, volume, &issuer, world, &due, now, log)?;
+        match Issuer::from_environment() {
+            Ok(issuer) => world = Renewal { volume, locked, issuer, now, log }.all(world, &due),
+            Err(e) => issuer = Err(e),
+        }
     }
 
     let plan = decide(&world, policy, now);
@@ -107,6 +110,8 @@ pub(crate) fn carry_out(
         locked.remember(&world.state)?;
     }
     locked.end_signals(signals)?;
+    // Last, because an account that needs no renewal must be able to serve meanwhile.
+    issuer.or_exit(Exit::BadConfig)?;
     Ok(plan)
 }
 
@@ -133,7 +138,7 @@ fn publish(
             locked.publish(&published::record(login), access)?;
             world.state.active = Some(Active { account: login.account.clone(), slot: *slot, since: *since });
             let note = match why {
-                crate::decide::Why::BackFirst(_) => format!("; {why}"),
+                Why::BackFirst(_) => format!("; {why}"),
                 _ => String::new(),
             };
             log(format!("active {slot} ({}){note}", login.expires()));

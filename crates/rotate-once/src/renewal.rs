@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_volume::state::{NeedsLogin, Standing};
+use auth_volume::state::{Cooldown, Kind, NeedsLogin, Source, Standing, State};
 use auth_volume::{AccountId, Locked, Login, Slot, Timestamp, Volume, VolumeError};
 use issuer::{Answer, Issuer, Tokens};
 use nix::sys::signal::{SigSet, Signal};
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_mins(5);
 const MOST: usize = 20;
 
 /// How long an account whose access token was refused is left alone when it could not be renewed.
-const REFUSED: Duration = Duration::from_mins(5);
+const REST: Duration = Duration::from_mins(5);
 
 /// A login to renew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,85 +75,110 @@ fn spread_of(account: &AccountId) -> u32 {
     account.to_string().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).into()
 }
 
-/// Renews one login after the other and gives the world as it is then.
-///
-/// Before the issuer is asked there is room for its answer, and a marker that says who was asked about. The
-/// answer is on the disk before anything else is done with it.
-///
-/// # Errors
-/// The volume cannot be written; nothing was asked for that could not be stored.
-pub(crate) fn renew(
-    locked: &Locked<'_>,
-    volume: &Volume,
-    issuer: &Issuer,
-    mut world: World,
-    due: &[Due],
-    now: Timestamp,
-    log: &dyn Fn(String),
-) -> Result<World, VolumeError> {
-    for Due { slot, refused } in due {
-        let Some(at) = world.slots.iter().position(|candidate| candidate.slot == *slot) else { continue };
-        let Ok(login) = world.slots[at].login.clone() else { continue };
-        let Some(refresh_token) = &login.refresh_token else { continue };
+/// What renewing needs of the world outside.
+pub(crate) struct Renewal<'a> {
+    pub(crate) volume: &'a Volume,
+    pub(crate) locked: &'a Locked<'a>,
+    pub(crate) issuer: Issuer,
+    pub(crate) now: Timestamp,
+    pub(crate) log: &'a dyn Fn(String),
+}
 
-        let room = locked.reserve(*slot)?;
-        let mut standing =
-            Standing { unanswered: Some(login.grant()), ..world.state.standing(&login.account) };
-        world.state.accounts.insert(login.account.clone(), standing.clone());
-        locked.remember(&world.state)?;
+impl Renewal<'_> {
+    /// Renews one login after the other and gives the world as it is then. A volume that cannot be written stops
+    /// this, and not the pass: the accounts that can serve must be able to.
+    pub(crate) fn all(&self, mut world: World, due: &[Due]) -> World {
+        for due in due {
+            let at = world.slots.iter().position(|candidate| candidate.slot == due.slot);
+            let Some(Ok(login)) = at.map(|at| world.slots[at].login.clone()) else { continue };
+            let (standing, renewed, goes_on) = match self.one(&mut world.state, *due, &login) {
+                Ok(outcome) => outcome,
+                Err(e) => {
+                    self.say(format!("{} not refreshed: {e}", due.slot));
+                    break;
+                }
+            };
+            world.state.accounts.insert(login.account.clone(), standing);
+            if let (Some(at), Some(renewed)) = (at, renewed) {
+                world.slots[at] = Candidate { slot: due.slot, login: Ok(renewed), is_stored: true };
+            }
+            if !goes_on {
+                // The network is gone; the others would wait for it in vain, and the lock with them.
+                break;
+            }
+        }
+        let World { slots, state, published, .. } = world;
+        World::new(slots, state, published)
+    }
 
-        let held = HeldSignals::hold();
-        let answer = issuer.refresh(refresh_token);
-        let goes_on = matches!(answer, Answer::Renewed(_) | Answer::Dead(_) | Answer::NotNow(_));
-        match answer {
+    /// Renews one login. Before the issuer is asked there is room for its answer, and a marker that says who was
+    /// asked about; the answer is on the disk before anything else is done with it. Gives what is known of the
+    /// account then, the renewed login, and whether there is a point in asking for the next.
+    ///
+    /// # Errors
+    /// The volume cannot be written. If that is found after the answer, the marker stays.
+    fn one(
+        &self,
+        state: &mut State,
+        Due { slot, refused }: Due,
+        login: &Login,
+    ) -> Result<(Standing, Option<Login>, bool), VolumeError> {
+        let Some(refresh_token) = &login.refresh_token else {
+            return Ok((state.standing(&login.account), None, true));
+        };
+        let room = self.locked.reserve(slot)?;
+        let before = state.standing(&login.account);
+        let asked = Standing { unanswered: Some(login.grant()), ..before.clone() };
+        state.accounts.insert(login.account.clone(), asked.clone());
+        self.locked.remember(state)?;
+
+        let _held = HeldSignals::hold();
+        let answer = self.issuer.refresh(refresh_token);
+        let failed = |standing: Standing| Standing { refresh_failed: Some(self.now), ..standing };
+        Ok(match answer {
             Answer::Renewed(tokens) => {
-                let renewed = with(&login, tokens, now);
-                // Not read before: what the lock protects is what is there now.
-                let master = volume.master_bytes(*slot).unwrap_or_default();
-                room.install(&renewed.renewed(&master, now))?;
-                log(format!("{slot} refreshed ({})", renewed.expires()));
-                standing = Standing {
-                    unanswered: None,
-                    needs_login: None,
-                    refresh_failed: None,
-                    renewed_for_401: refused.then(|| renewed.grant()),
-                    ..standing
-                };
-                world.slots[at] = Candidate { slot: *slot, login: Ok(renewed), is_stored: true };
+                let renewed = with(login, tokens, self.now);
+                let master = self.volume.master_bytes(slot).unwrap_or_default();
+                room.install(&renewed.renewed(&master, self.now))?;
+                self.say(format!("{slot} refreshed ({})", renewed.expires()));
+                let renewed_for_401 = refused.then(|| renewed.grant());
+                let kept = Standing { needs_login: None, refresh_failed: None, renewed_for_401, ..before };
+                (Standing { unanswered: None, ..kept }, Some(renewed), true)
             }
             Answer::Dead(code) => {
-                log(needs_login(*slot, &code));
-                let dead = NeedsLogin { grant: login.grant(), since: now, code };
-                standing = Standing { unanswered: None, needs_login: Some(dead), ..standing };
+                self.say(needs_login(slot, &code));
+                let dead = NeedsLogin { grant: login.grant(), since: self.now, code };
+                (Standing { unanswered: None, needs_login: Some(dead), ..before }, None, true)
             }
-            Answer::NotNow(why) | Answer::NotSent(why) => {
-                log(format!("{slot} not refreshed: {why}; its refresh token is as good as before"));
-                standing = Standing { unanswered: None, refresh_failed: Some(now), ..standing };
+            Answer::NotNow(why) => {
+                self.say(format!("{slot} not refreshed: {why}; its refresh token is as good as before"));
+                (self.rested(failed(before), refused), None, true)
+            }
+            Answer::NotSent(why) => {
+                self.say(format!("{slot} not refreshed: {why}; its refresh token is as good as before"));
+                (self.rested(failed(before), refused), None, false)
             }
             Answer::Unanswered(why) => {
                 let until = login.expiry.map_or_else(String::new, |expiry| format!(", until {expiry}"));
-                log(format!(
-                    "{slot} may have been refreshed, but no answer came ({why}): left alone while its access token lives{until}"
+                self.say(format!(
+                    "{slot} may have been refreshed, but no answer came ({why}): left alone while its access token \
+                     lives{until}"
                 ));
-                standing = Standing { refresh_failed: Some(now), ..standing };
+                (self.rested(failed(asked), refused), None, false)
             }
-        }
-        drop(held);
-        if *refused && world.slots[at].login.as_ref().is_ok_and(|now| now.grant() == login.grant()) {
-            standing.cooldown = standing.cooldown.or(Some(auth_volume::state::Cooldown {
-                until: now.plus(REFUSED),
-                kind: auth_volume::state::Kind::Transient,
-                source: auth_volume::state::Source::Floor,
-            }));
-        }
-        world.state.accounts.insert(login.account.clone(), standing);
-        if !goes_on {
-            // The network is gone; the others would wait for it in vain, and the lock with them.
-            break;
-        }
+        })
     }
-    let World { slots, state, published, .. } = world;
-    Ok(World::new(slots, state, published))
+
+    /// An account whose access token was refused, and that could not be renewed, lets the others serve.
+    fn rested(&self, standing: Standing, refused: bool) -> Standing {
+        let rest = Cooldown { until: self.now.plus(REST), kind: Kind::Transient, source: Source::Floor };
+        let cooldown = standing.cooldown.or(refused.then_some(rest));
+        Standing { cooldown, ..standing }
+    }
+
+    fn say(&self, line: String) {
+        (self.log)(line);
+    }
 }
 
 /// The login with its new tokens; what the issuer did not send stays.

@@ -152,9 +152,9 @@ fn an_issuer_that_is_not_trusted_gets_no_token() {
 #[test]
 fn a_certificate_file_that_is_not_there_is_bad_configuration() {
     let (issuer, volume) = (TlsIssuer::start(), volume());
-    rotate_once(&volume, &issuer).env("SSL_CERT_FILE", "/nonexistent.pem").assert().code(78).stderr(
+    rotate_once(&volume, &issuer).env("SSL_CERT_FILE", "/nonexistent.pem").assert().code(78).stderr(contains(
         "rotate-once: cannot read the certificates of SSL_CERT_FILE or SSL_CERT_DIR: No such file or directory (os error 2)\n",
-    );
+    ));
 }
 
 #[test]
