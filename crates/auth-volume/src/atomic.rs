@@ -34,7 +34,9 @@ impl Access {
 pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     let staged = staged(path);
     stage(&staged, content, access)?;
-    rename_and_sync(&staged, path)
+    rename_and_sync(&staged, path).inspect_err(|_| {
+        let _ = std::fs::remove_file(&staged);
+    })
 }
 
 /// Like [`replace`], but a file that does not exist yet appears under its own name at once, so that being
@@ -91,29 +93,35 @@ impl Room {
         remove_if_there(&staged)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
         let mut room = Self { path: path.to_owned(), staged, file, is_filled: false };
-        room.file.write_all(&vec![0; size])?;
+        // Spaces: JSON with spaces behind it is whole, should we be killed before they are cut off.
+        room.file.write_all(&vec![b' '; size])?;
         room.file.sync_all()?;
         sync_directory(parent(path))?;
         Ok(room)
     }
 
-    /// Puts the content into the room, and the file in its place.
+    /// Puts the content into the room, and the file in its place. Content that is whole stays in the room when it
+    /// cannot take its place: it may be the only copy, and whoever next holds the lock finishes this.
     ///
     /// # Errors
-    /// Whatever the file system said, also of a second try from nothing. The old file is then still there.
-    pub fn fill(mut self, content: &[u8], access: Access) -> io::Result<()> {
-        let filled = self.write(content, access).and_then(|()| rename_and_sync(&self.staged, &self.path));
+    /// Whatever the file system said. Only if the content could not be written at all, the old file is all there is.
+    pub fn fill(mut self, content: &[u8]) -> io::Result<()> {
         self.is_filled = true;
-        filled.or_else(|_| replace(&self.path, content, access))
+        if self.write(content).is_err() {
+            return replace(&self.path, content, Access::PRIVATE);
+        }
+        let synced = self.file.sync_all();
+        std::fs::rename(&self.staged, &self.path)?;
+        sync_directory(parent(&self.path)).and(synced)
     }
 
-    fn write(&mut self, content: &[u8], access: Access) -> io::Result<()> {
+    fn write(&mut self, content: &[u8]) -> io::Result<()> {
         // Written over, not truncated first, which would give the room away.
         self.file.rewind()?;
         self.file.write_all(content)?;
-        self.file.set_len(content.len() as u64)?;
-        self.file.set_permissions(Permissions::from_mode(access.mode))?;
-        self.file.sync_all()
+        // Without this a few spaces stay behind it.
+        let _ = self.file.set_len(content.len() as u64);
+        Ok(())
     }
 }
 
@@ -137,12 +145,9 @@ pub fn staged(path: &Path) -> PathBuf {
 /// Moves a complete staged file to its place, durably.
 ///
 /// # Errors
-/// Whatever the file system said; the staged file is removed.
+/// Whatever the file system said.
 pub fn rename_and_sync(staged: &Path, path: &Path) -> io::Result<()> {
-    if let Err(e) = std::fs::rename(staged, path) {
-        let _ = std::fs::remove_file(staged);
-        return Err(e);
-    }
+    std::fs::rename(staged, path)?;
     sync_directory(parent(path))
 }
 
@@ -202,7 +207,11 @@ fn cannot_be_unnamed(e: &io::Error) -> bool {
     })
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
+/// Removes a file; one that is not there is removed.
+///
+/// # Errors
+/// Whatever the file system said.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
@@ -291,7 +300,7 @@ mod tests {
         std::fs::write(&path, "old").unwrap();
         drop(Room::reserve(&path, 4096).unwrap());
         assert_eq!(names(dir.path()), ["auth-1.json"]);
-        Room::reserve(&path, 4096).unwrap().fill(b"new", Access::PRIVATE).unwrap();
+        Room::reserve(&path, 4096).unwrap().fill(b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(names(dir.path()), ["auth-1.json"]);
     }

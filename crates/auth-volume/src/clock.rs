@@ -69,7 +69,15 @@ impl Timestamp {
     /// This much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        self.plus_seconds(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(LAST);
+        Self(self.0.saturating_add(milliseconds).clamp(0, LAST))
+    }
+
+    /// This much earlier.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let milliseconds = i64::try_from(duration.as_millis()).unwrap_or(LAST);
+        Self(self.0.saturating_sub(milliseconds).clamp(0, LAST))
     }
 
     /// How long from `earlier` to this; nothing if `earlier` is the later of the two.

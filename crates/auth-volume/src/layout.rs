@@ -44,6 +44,11 @@ impl Layout {
         self.live.join("auth.json")
     }
 
+    /// The record before, for the moment in which it is replaced.
+    pub(crate) fn published_aside(&self) -> PathBuf {
+        self.live.join(".auth.json.before")
+    }
+
     /// The signal that wakes the rotator.
     #[must_use]
     pub fn signal(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use std::io::Write as _;
 ///
 /// Control characters become spaces, so that nothing read from a file or a server can start a line of its own.
 pub fn line(command: &str, message: impl Display) {
-    let message = message.to_string().replace(char::is_control, " ");
-    // Nobody is left to tell when stderr itself is gone.
-    let _ = writeln!(std::io::stderr(), "{command}: {message}");
+    let line = format!("{command}: {message}").replace(char::is_control, " ") + "\n";
+    // In one piece, for others may write there too. Nobody is left to tell when stderr itself is gone.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -151,7 +151,7 @@ impl Reserved {
     /// # Errors
     /// The file system said no; what was there before is still there.
     pub fn install(self, login: &[u8]) -> Result<(), VolumeError> {
-        self.room.fill(login, Access::PRIVATE).map_err(cannot_write(&self.path))
+        self.room.fill(login).map_err(cannot_write(&self.path))
     }
 }
 
@@ -204,12 +204,27 @@ impl Volume {
         Ok(PrivateFile::read(&self.layout.master(slot))?.content)
     }
 
+    /// When what LiteLLM is served was written.
+    #[must_use]
+    pub fn published_at(&self) -> Option<Timestamp> {
+        let written = std::fs::symlink_metadata(self.layout.published()).ok()?.modified().ok()?;
+        Some(Timestamp::from_system_time(written))
+    }
+
     /// What LiteLLM is served, byte for byte, to see whether it is a login.
     ///
     /// # Errors
     /// See [`NotRead`].
     pub fn published_bytes(&self) -> Result<Vec<u8>, NotRead> {
         Ok(PrivateFile::read(&self.layout.published())?.content)
+    }
+
+    /// What a pass that died had put aside of it.
+    ///
+    /// # Errors
+    /// See [`NotRead`].
+    pub fn aside_bytes(&self) -> Result<Vec<u8>, NotRead> {
+        Ok(PrivateFile::read(&self.layout.published_aside())?.content)
     }
 
     /// What is in one slot.
@@ -264,13 +279,8 @@ impl Volume {
     /// # Errors
     /// The directory cannot be read.
     pub fn signals(&self) -> Result<Vec<Taken>, VolumeError> {
-        let waiting = |path: PathBuf| match PrivateFile::read(&path) {
-            Ok(file) => Some(Taken { signal: Signal::parse(&file.content, file.written), path }),
-            Err(NotRead::Missing) => None,
-            Err(_) => Some(Taken { path, signal: Signal::Unreadable { at: Timestamp::now() } }),
-        };
         let taken = self.taken_signals()?.into_iter().chain([self.layout.signal()]);
-        Ok(taken.filter_map(waiting).collect())
+        Ok(read_signals(taken))
     }
 
     /// Leaves a signal for the rotator, unless one is waiting already: that one wakes it as well.
@@ -403,24 +413,37 @@ impl Locked<'_> {
         atomic::sync_directory(self.volume.layout.auth()).map_err(cannot_write(&path))
     }
 
-    /// Publishes a record for LiteLLM.
+    /// Publishes a record for LiteLLM, and gives what stood there until that moment: a LiteLLM with a refresh token
+    /// of its own may have written it after it was last looked at.
     ///
     /// # Errors
     /// The file system said no; the record before is still there.
-    pub fn publish(&self, record: &[u8], access: Access) -> Result<(), VolumeError> {
+    pub fn publish(&self, record: &[u8], access: Access) -> Result<Option<Vec<u8>>, VolumeError> {
         let path = self.volume.layout.published();
-        atomic::replace(&path, record, access).map_err(cannot_write(&path))
+        let aside = self.volume.layout.published_aside();
+        // A second name for the file that is about to lose its first. Without one there is only the last look.
+        let is_aside = atomic::remove_if_there(&aside).is_ok() && std::fs::hard_link(&path, &aside).is_ok();
+        atomic::replace(&path, record, access).map_err(cannot_write(&path))?;
+        let replaced = is_aside.then(|| PrivateFile::read(&aside).ok().map(|file| file.content)).flatten();
+        Ok(replaced)
+    }
+
+    /// Removes what [`Locked::publish`] put aside, once there is nothing in it that is not stored.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn end_aside(&self) -> Result<(), VolumeError> {
+        let path = self.volume.layout.published_aside();
+        atomic::remove_if_there(&path).map_err(cannot_write(&path))
     }
 
     /// Keeps a copy of what somebody else left in the published record's place, and says where.
     ///
     /// # Errors
     /// It cannot be read, or the copy cannot be written.
-    pub fn keep_found(&self, now: Timestamp) -> Result<PathBuf, VolumeError> {
-        let path = self.volume.layout.published();
-        let copy = self.volume.layout.auth().join(format!("auth.json.found-{}", now.seconds()));
-        let file = PrivateFile::read(&path).map_err(|e| cannot_read(&path)(io::Error::other(e)))?;
-        atomic::replace(&copy, &file.content, Access::PRIVATE).map_err(cannot_write(&copy))?;
+    pub fn keep_found(&self, now: Timestamp, found: &[u8]) -> Result<PathBuf, VolumeError> {
+        let copy = self.volume.layout.auth().join(format!("auth.json.found-{}", now.milliseconds()));
+        atomic::replace(&copy, found, Access::PRIVATE).map_err(cannot_write(&copy))?;
         Ok(copy)
     }
 
@@ -454,7 +477,7 @@ impl Locked<'_> {
         let aside = aside.into_iter().find(|aside| !aside.exists()).expect("some number is free");
         match std::fs::rename(&path, aside) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
-            _ => self.volume.signals(),
+            _ => Ok(read_signals(self.volume.taken_signals()?)),
         }
     }
 
@@ -487,8 +510,20 @@ impl Locked<'_> {
                 if whole { atomic::rename_and_sync(&staged, &path) } else { std::fs::remove_file(&staged) };
             settled.map_err(cannot_write(&path))?;
         }
+        for path in [layout.state(), layout.published()] {
+            atomic::remove_if_there(&atomic::staged(&path)).map_err(cannot_write(&path))?;
+        }
         Ok(())
     }
+}
+
+fn read_signals(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Taken> {
+    let read = |path: PathBuf| match PrivateFile::read(&path) {
+        Ok(file) => Some(Taken { signal: Signal::parse(&file.content, file.written), path }),
+        Err(NotRead::Missing) => None,
+        Err(_) => Some(Taken { path, signal: Signal::Unreadable { at: Timestamp::now() } }),
+    };
+    paths.into_iter().filter_map(read).collect()
 }
 
 fn open_lock(path: &Path) -> Result<File, VolumeError> {

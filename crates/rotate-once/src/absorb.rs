@@ -10,9 +10,6 @@ use auth_volume::{AccountId, Login, Slot, Timestamp};
 use crate::cooldown::{Floors, cooldown, merged};
 use crate::decide::{Candidate, InUse, World};
 
-/// How much older than the activation a file may seem that was written after it: a tick of the kernel's clock.
-const TICK: Duration = Duration::from_millis(20);
-
 /// How long requests may be under way that were made with a token from before a refresh.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
@@ -60,7 +57,7 @@ impl Absorbed {
                 }
             },
             Signal::RotateNow { at, .. } | Signal::Unreadable { at }
-                if active.and_then(|active| active.since).is_some_and(|since| at.plus(TICK) < since) =>
+                if active.and_then(|active| active.stale_before).is_some_and(|stale| *at < stale) =>
             {
                 self.said.push("a signal from before this account was in use: nothing to do".to_owned());
             }

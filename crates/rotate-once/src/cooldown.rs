@@ -7,7 +7,7 @@ use auth_volume::signal::Refusal;
 use auth_volume::state::{Cooldown, Kind, Source};
 
 /// The longest that is believed: a weekly window, and a day for clocks that differ.
-const LONGEST: Duration = Duration::from_hours(8 * 24);
+pub(crate) const LONGEST: Duration = Duration::from_hours(8 * 24);
 
 /// The shortest: a window that resets this moment is asked again a little later.
 const SHORTEST: Duration = Duration::from_secs(30);

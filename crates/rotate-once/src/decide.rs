@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use auth_volume::published::Found;
 use auth_volume::state::{Active, Cooldown, Parked, State};
@@ -10,6 +11,9 @@ use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
 
 use crate::absorb::{needs_login, until};
 use crate::args::Order;
+
+/// How far the clock that dates files may lag behind ours: the slowest tick of a kernel's.
+const TICK: Duration = Duration::from_millis(10);
 
 /// What a pass finds.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct World {
     pub(crate) state: State,
     /// What LiteLLM is served.
     pub(crate) published: Found,
+    /// Since when.
+    pub(crate) published_at: Option<Timestamp>,
     /// Which slot counts of those that hold an account: the newest login.
     holders: BTreeMap<AccountId, usize>,
 }
@@ -38,8 +44,10 @@ pub(crate) struct Candidate {
 pub(crate) struct InUse<'a> {
     pub(crate) account: &'a AccountId,
     pub(crate) slot: Slot,
-    /// Unknown when only the published record tells who is in use.
+    /// Unknown when there is neither a state nor a published record's time.
     pub(crate) since: Option<Timestamp>,
+    /// A file written before this was left before the account was in use.
+    pub(crate) stale_before: Option<Timestamp>,
 }
 
 /// What the operator wants.
@@ -140,7 +148,12 @@ impl World {
                 }
             }
         }
-        Self { slots, state, published, holders }
+        Self { slots, state, published, published_at: None, holders }
+    }
+
+    /// The same world with other logins in it.
+    pub(crate) fn with(self, slots: Vec<Candidate>) -> Self {
+        Self { published_at: self.published_at, ..Self::new(slots, self.state, self.published) }
     }
 
     /// The slot that counts for an account.
@@ -155,11 +168,13 @@ impl World {
         let remembered = self.state.active.as_ref();
         match &self.published {
             Found::Record { account } if remembered.is_none_or(|active| active.account != *account) => {
-                Some(InUse { account, slot: slot_of(account)?, since: None })
+                let since = self.published_at;
+                Some(InUse { account, slot: slot_of(account)?, since, stale_before: since })
             }
             _ => {
                 let Active { account, slot, since } = remembered?;
-                Some(InUse { account, slot: slot_of(account).unwrap_or(*slot), since: Some(*since) })
+                let slot = slot_of(account).unwrap_or(*slot);
+                Some(InUse { account, slot, since: Some(*since), stale_before: Some(since.minus(TICK)) })
             }
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn home(world: &World, found: &Login) -> Home {
     Home::Free(Slot::first_free(&taken))
 }
 
-/// Stores a login found in `auth.json` where it belongs, before the record is replaced.
+/// Stores a login found in `auth.json` where it belongs. One that belongs nowhere is kept in a file of its own.
 ///
 /// # Errors
 /// The volume cannot be written.
@@ -36,16 +36,22 @@ pub(crate) fn bring_home(
     locked: &Locked<'_>,
     volume: &Volume,
     world: World,
+    bytes: &[u8],
     now: Timestamp,
     log: &dyn Fn(String),
 ) -> Result<World, VolumeError> {
-    let Ok(bytes) = volume.published_bytes() else { return Ok(world) };
-    let Ok(found) = Login::parse(&bytes) else { return Ok(world) };
+    let Ok(found) = Login::parse(bytes) else { return Ok(world) };
     if found.refresh_token.is_none() {
         return Ok(world);
     }
     let slot = match home(&world, &found) {
-        Home::Known => return Ok(world),
+        Home::Known => {
+            let mut logins = world.slots.iter().flat_map(|slot| &slot.login);
+            if !logins.any(|login| login.refresh_token == found.refresh_token) {
+                log(format!("what auth.json held is kept in {}", locked.keep_found(now, bytes)?.display()));
+            }
+            return Ok(world);
+        }
         Home::Older(slot) => {
             log(format!("auth.json holds newer tokens of {slot}: brought home to its master"));
             slot
@@ -57,9 +63,9 @@ pub(crate) fn bring_home(
     };
     let master = volume.master_bytes(slot).unwrap_or_default();
     locked.install(slot, &found.renewed(&master, now))?;
-    let World { mut slots, state, published, .. } = world;
+    let mut slots = world.slots.clone();
     slots.retain(|candidate| candidate.slot != slot && candidate.is_stored);
     slots.push(Candidate { slot, login: Ok(Login { last_refresh: Some(now), ..found }), is_stored: true });
     slots.sort_unstable_by_key(|candidate| candidate.slot);
-    Ok(World::new(slots, state, published))
+    Ok(world.with(slots))
 }

@@ -81,7 +81,12 @@ pub(crate) fn carry_out(
             Err(e) => format!("{slot}: others can read its file: {e}"),
         });
     }
-    let mut world = bring_home(locked, volume, world, now, log)?;
+    let mut world = world;
+    // What a pass that died had replaced, then what stands there.
+    let seen: Vec<_> = [volume.aside_bytes(), volume.published_bytes()].into_iter().flatten().collect();
+    for found in &seen {
+        world = bring_home(locked, volume, world, found, now, log)?;
+    }
 
     let heard: Vec<_> = signals.iter().map(|taken| taken.signal.clone()).collect();
     if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
@@ -103,7 +108,11 @@ pub(crate) fn carry_out(
             log(format!("{slot} passed over: {reason}"));
         }
     }
-    publish(locked, &mut world, &plan, wish.access, now, log)?;
+    let replaced = publish(locked, &mut world, &plan, wish.access, log)?;
+    if let Some(replaced) = replaced.filter(|replaced| !seen.contains(replaced)) {
+        world = bring_home(locked, volume, world, &replaced, now, log)?;
+    }
+    locked.end_aside()?;
     world.state.tidy(now);
     // A renewal has written markers meanwhile, which must not stay.
     if !due.is_empty() || stored.as_ref() != Some(&world.state) {
@@ -115,27 +124,23 @@ pub(crate) fn carry_out(
     Ok(plan)
 }
 
+/// Publishes what was chosen, and gives what stood there until then.
 fn publish(
     locked: &Locked<'_>,
     world: &mut World,
     plan: &Plan,
     access: Access,
-    now: Timestamp,
     log: &dyn Fn(String),
-) -> Result<(), Failure> {
-    if let Found::Foreign { why, refresh_token } = &world.published
+) -> Result<Option<Vec<u8>>, Failure> {
+    if let Found::Foreign { why, .. } = &world.published
         && (plan.chosen.is_some() || plan.placeholder)
     {
         log(format!("auth.json was not written by us ({why}): replacing it"));
-        let logins = world.slots.iter().flat_map(|slot| &slot.login);
-        let is_known = logins.into_iter().any(|login| login.refresh_token == *refresh_token);
-        if refresh_token.is_some() && !is_known {
-            log(format!("what it held is kept in {}", locked.keep_found(now)?.display()));
-        }
     }
+    let mut replaced = None;
     match &plan.chosen {
         Some(Chosen { slot, login, since, why }) => {
-            locked.publish(&published::record(login), access)?;
+            replaced = locked.publish(&published::record(login), access)?;
             world.state.active = Some(Active { account: login.account.clone(), slot: *slot, since: *since });
             let note = match why {
                 Why::BackFirst(_) => format!("; {why}"),
@@ -144,10 +149,10 @@ fn publish(
             log(format!("active {slot} ({}){note}", login.expires()));
         }
         None if plan.placeholder => {
-            locked.publish(&published::placeholder(), access)?;
+            replaced = locked.publish(&published::placeholder(), access)?;
             log("no usable account: published a placeholder, so that LiteLLM can start".to_owned());
         }
         None => {}
     }
-    Ok(())
+    Ok(replaced)
 }

@@ -107,8 +107,8 @@ impl Renewal<'_> {
                 break;
             }
         }
-        let World { slots, state, published, .. } = world;
-        World::new(slots, state, published)
+        let slots = std::mem::take(&mut world.slots);
+        world.with(slots)
     }
 
     /// Renews one login. Before the issuer is asked there is room for its answer, and a marker that says who was
@@ -126,6 +126,7 @@ impl Renewal<'_> {
         let Some(refresh_token) = &login.refresh_token else {
             return Ok((state.standing(&login.account), None, true));
         };
+        let master = self.volume.master_bytes(slot).unwrap_or_default();
         let room = self.locked.reserve(slot)?;
         let before = state.standing(&login.account);
         let asked = Standing { unanswered: Some(login.grant()), ..before.clone() };
@@ -138,7 +139,6 @@ impl Renewal<'_> {
         Ok(match answer {
             Answer::Renewed(tokens) => {
                 let renewed = with(login, tokens, self.now);
-                let master = self.volume.master_bytes(slot).unwrap_or_default();
                 room.install(&renewed.renewed(&master, self.now))?;
                 self.say(format!("{slot} refreshed ({})", renewed.expires()));
                 let renewed_for_401 = refused.then(|| renewed.grant());

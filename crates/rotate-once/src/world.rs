@@ -2,8 +2,9 @@
 
 use auth_volume::state::{Active, Cooldown, Kind, Predecessor, Source, State};
 use auth_volume::volume::Remembered;
-use auth_volume::{Slot, Timestamp, Volume, VolumeError, env_fed};
+use auth_volume::{Login, Slot, Timestamp, Volume, VolumeError, env_fed};
 
+use crate::cooldown::LONGEST;
 use crate::decide::{Candidate, World};
 
 /// What was read: the world, and what the log should say of it.
@@ -32,7 +33,7 @@ pub(crate) fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeErr
         .into_iter()
         .map(|master| Candidate {
             slot: master.slot,
-            login: master.login.map_err(|why| why.to_string()),
+            login: master.login.map(|login| not_from_the_future(login, now)).map_err(|why| why.to_string()),
             is_stored: true,
         })
         .collect();
@@ -45,11 +46,31 @@ pub(crate) fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeErr
             ));
         }
     }
-    let mut world = World::new(slots, state, volume.published());
+    let mut world = World::new(slots, believed(state, now), volume.published());
+    world.published_at = volume.published_at();
     if let Some(predecessor) = predecessor {
         world.state = taken_over(&world, &predecessor, now);
     }
     Ok(Reading { world, stored, too_open, notes })
+}
+
+/// A clock that jumped may have left times of the future behind, which would hold for ever.
+fn believed(mut state: State, now: Timestamp) -> State {
+    if let Some(active) = &mut state.active {
+        active.since = active.since.min(now);
+    }
+    for standing in state.accounts.values_mut() {
+        standing.refresh_failed.take_if(|failed| *failed > now);
+        if let Some(cooldown) = &mut standing.cooldown {
+            cooldown.until = cooldown.until.min(now.plus(LONGEST));
+        }
+    }
+    state
+}
+
+fn not_from_the_future(mut login: Login, now: Timestamp) -> Login {
+    login.last_refresh.take_if(|last| *last > now);
+    login
 }
 
 /// The predecessor knew slots and no accounts: what it said of a slot is about the account that is there now.
@@ -61,7 +82,8 @@ fn taken_over(world: &World, predecessor: &Predecessor, now: Timestamp) -> State
             state.active = Some(Active { account: login.account.clone(), slot: *slot, since: now });
         }
         if let Some(until) = predecessor.cooldowns.get(slot).filter(|until| **until > now) {
-            let cooldown = Cooldown { until: *until, kind: Kind::UsageCap, source: Source::Predecessor };
+            let until = (*until).min(now.plus(LONGEST));
+            let cooldown = Cooldown { until, kind: Kind::UsageCap, source: Source::Predecessor };
             state.accounts.entry(login.account.clone()).or_default().cooldown = Some(cooldown);
         }
     }
