@@ -18,6 +18,10 @@ pub struct State {
     /// Whose record is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<Active>,
+    /// The signals of the last pass that had any, by the names under which they were taken: should it die before
+    /// they are removed, they are not heard again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<String>,
     /// The account that the operator wants whenever it can be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<AccountId>,
@@ -169,7 +173,14 @@ pub struct Predecessor {
 
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, active: None, pin: None, accounts: BTreeMap::new(), rest: Map::new() }
+        Self {
+            version: VERSION,
+            active: None,
+            heard: Vec::new(),
+            pin: None,
+            accounts: BTreeMap::new(),
+            rest: Map::new(),
+        }
     }
 }
 

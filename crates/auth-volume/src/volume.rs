@@ -163,6 +163,14 @@ pub struct Taken {
     pub signal: Signal,
 }
 
+impl Taken {
+    /// The name under which it was taken, different for every signal.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
 impl Volume {
     /// The volume at a layout's directories.
     ///
@@ -473,8 +481,8 @@ impl Locked<'_> {
     /// The file system said no.
     pub fn take_signals(&self, now: Timestamp) -> Result<Vec<Taken>, VolumeError> {
         let (path, live) = (self.volume.layout.signal(), self.volume.layout.live());
-        let aside = (0..).map(|n| live.join(format!("{TAKEN}{}-{n}", now.seconds())));
-        let aside = aside.into_iter().find(|aside| !aside.exists()).expect("some number is free");
+        // Never the same again, for the state remembers by it what has been heard.
+        let aside = live.join(format!("{TAKEN}{}-{}", now.milliseconds(), std::process::id()));
         match std::fs::rename(&path, aside) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
             _ => Ok(read_signals(self.volume.taken_signals()?)),
@@ -638,8 +646,9 @@ mod tests {
         volume.wake(b"").unwrap();
         let died = locked.take_signals(Timestamp::from_seconds(1)).unwrap();
         volume.wake(b"").unwrap();
-        assert_eq!(died.len(), 1);
-        assert_eq!(locked.take_signals(Timestamp::from_seconds(1)).unwrap().len(), 2);
+        let again = locked.take_signals(Timestamp::from_seconds(2)).unwrap();
+        assert_eq!((died.len(), again.len()), (1, 2));
+        assert_eq!(died[0].name(), again[0].name());
     }
 
     #[test]

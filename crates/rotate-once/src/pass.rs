@@ -88,7 +88,11 @@ pub(crate) fn carry_out(
         world = bring_home(locked, volume, world, found, now, log)?;
     }
 
-    let heard: Vec<_> = signals.iter().map(|taken| taken.signal.clone()).collect();
+    let is_new = |taken: &&Taken| !world.state.heard.contains(&taken.name());
+    let heard: Vec<_> = signals.iter().filter(is_new).map(|taken| taken.signal.clone()).collect();
+    if !signals.is_empty() {
+        world.state.heard = signals.iter().map(Taken::name).collect();
+    }
     if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
         log("the signal could not be read: kept as rotate-now.unreadable, taken for a plain one".to_owned());
     }

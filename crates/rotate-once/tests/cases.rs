@@ -92,6 +92,13 @@ fn normal(text: &str, volume: &str) -> String {
         rest =
             format!("{before}auth.json.found-TIME{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
     }
+    if let Some((before, after)) = rest.split_once(".rotate-now.taken-") {
+        let name = |c: char| c.is_ascii_digit() || c == '-';
+        rest = format!(
+            "{before}.rotate-now.taken-NAME{}",
+            after.trim_start_matches("NAME").trim_start_matches(name)
+        );
+    }
     let mut normal = String::new();
     while let Some(at) = rest.find("20") {
         let time = rest[at..].split_inclusive('Z').next().unwrap_or_default();
