@@ -1,4 +1,4 @@
-//! A real LiteLLM that reads the published record, on both versions that are proven.
+//! A real LiteLLM that reads the published record, on each version that is proven.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::pod::{Pod, Running, repository, tool, wait_until};
 
-/// The version that is used by default, and the oldest that is proven.
-pub(crate) const VERSIONS: [&str; 2] = ["1.106.2", "1.88.1"];
+/// The version that is used by default, and the oldest and the newest that are proven.
+pub(crate) const VERSIONS: [&str; 3] = ["1.106.2", "1.88.1", "1.109.1"];
 
 const KEY: &str = "sk-end-to-end";
 
@@ -23,6 +23,11 @@ pub(crate) struct LiteLlm {
 impl LiteLlm {
     /// Starts with the documented configuration and callback; the published record must be there already.
     pub(crate) fn start(version: &str, pod: &Pod) -> Self {
+        Self::start_with(version, pod, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(version: &str, pod: &Pod, environment: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         for file in ["config.yaml", "rotate_now.py"] {
             fs::copy(repository().join("images/litellm").join(file), home.path().join(file)).unwrap();
@@ -38,6 +43,7 @@ impl LiteLlm {
             .env("LITELLM_MASTER_KEY", KEY)
             .env("CHATGPT_TOKEN_DIR", pod.volume())
             .env("CHATGPT_API_BASE", pod.openai.api_base())
+            .envs(environment.iter().copied())
             .arg("--config")
             .arg(home.path().join("config.yaml"))
             .args(["--host", "127.0.0.1", "--port", &port.to_string()])
@@ -56,11 +62,16 @@ impl LiteLlm {
         format!("{}/v1", self.url)
     }
 
-    /// Asks as an agent does, and gives the status and the whole answer.
+    /// Asks without a stream, and gives the status and the whole answer.
     pub(crate) fn ask(&self) -> (u16, String) {
+        self.ask_for(false)
+    }
+
+    /// Asks as an agent does, for a stream, or without one.
+    pub(crate) fn ask_for(&self, stream: bool) -> (u16, String) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let question =
-            json!({"model": "gpt-5.6-sol", "input": [{"role": "user", "content": "Who are you?"}]});
+        let input = json!([{"role": "user", "content": "Who are you?"}]);
+        let question = json!({"model": "gpt-5.6-sol", "stream": stream, "input": input});
         let mut answer = agent
             .post(format!("{}/responses", self.base_url()))
             .header("Authorization", format!("Bearer {KEY}"))
@@ -78,8 +89,14 @@ impl LiteLlm {
     }
 }
 
-/// Runs the real codex in a home that `seed-codex-config` made.
-fn codex_exec(pod: &Pod, litellm: &LiteLlm) -> String {
+/// What the real codex says, and what it shows beside it.
+pub(crate) struct Said {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs the real codex in a home that `seed-codex-config` made; it must succeed.
+pub(crate) fn codex_exec(pod: &Pod, litellm: &LiteLlm) -> Said {
     let home = tempfile::tempdir().unwrap();
     let mut codex = pod.command("seed-codex-config");
     codex
@@ -91,7 +108,8 @@ fn codex_exec(pod: &Pod, litellm: &LiteLlm) -> String {
         .arg(crate::pod::codex())
         .args(["exec", "--skip-git-repo-check", "Who are you?"]);
     let answer = assert_cmd::Command::from_std(codex).assert().success();
-    String::from_utf8_lossy(&answer.get_output().stdout).trim().to_owned()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    Said { stdout: text(&answer.get_output().stdout), stderr: text(&answer.get_output().stderr) }
 }
 
 fn each_account_answers_and_litellm_is_not_restarted(version: &str) {
@@ -108,7 +126,7 @@ fn each_account_answers_and_litellm_is_not_restarted(version: &str) {
     {
         pod.rotate_once(&["--to", &slot.to_string()]).success();
         let published = pod.read("auth.json");
-        assert_eq!(codex_exec(&pod, &litellm), who);
+        assert_eq!(codex_exec(&pod, &litellm).stdout, who);
         assert!(litellm.ask().1.contains(who));
         assert_eq!(pod.read("auth.json"), published, "LiteLLM has no reason to write");
     }
@@ -126,6 +144,11 @@ fn litellm_1_106_2_serves_each_account_in_turn() {
 #[test]
 fn litellm_1_88_1_serves_each_account_in_turn() {
     each_account_answers_and_litellm_is_not_restarted(VERSIONS[1]);
+}
+
+#[test]
+fn litellm_1_109_1_serves_each_account_in_turn() {
+    each_account_answers_and_litellm_is_not_restarted(VERSIONS[2]);
 }
 
 #[test]

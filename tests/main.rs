@@ -7,6 +7,8 @@
 
 mod agent;
 mod binaries;
+mod failover;
+mod faults;
 mod habits;
 mod killed_login;
 mod litellm;

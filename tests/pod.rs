@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stand_in::StandIn;
@@ -54,7 +54,8 @@ impl Pod {
             .env("PATH", format!("{}:/usr/bin:/bin", binaries().display()))
             .env("TMPDIR", self.memory.path())
             .env("CHATGPT_AUTH_DIR", self.volume())
-            .env("CODEX_BIN", codex());
+            .env("CODEX_BIN", codex())
+            .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", self.openai.refresh_url());
         command
     }
 
@@ -81,6 +82,19 @@ impl Pod {
 
     pub(crate) fn rotate_once(&self, args: &[&str]) -> assert_cmd::assert::Assert {
         assert_cmd::Command::from_std(self.command("rotate-once")).args(args).assert()
+    }
+
+    /// `idle` running `rotate-once`, as the sidecar does.
+    pub(crate) fn sidecar(&self) -> Running {
+        let log = File::create(self.file("log")).unwrap();
+        let mut idle = self.command("idle");
+        idle.args(["--every", "30m", "--wake-on"]).arg(self.file("rotate-now")).args(["--", "rotate-once"]);
+        Running(idle.stdin(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    /// The lines of the sidecar's log that have this in them.
+    pub(crate) fn logged(&self, words: &str) -> Vec<String> {
+        self.read("log").lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
     }
 
     /// Everything on the volume and in memory that holds a token the stand-in issued: file by file, sorted.

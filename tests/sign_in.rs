@@ -282,7 +282,8 @@ fn signing_in_again_ends_what_was_held_against_the_account() {
     pod.put_login(1, "ann@example.test");
     let cooldown = r#"{"until": "2099-01-01T00:00:00Z", "kind": "usage_cap", "source": "resets_at"}"#;
     let account = format!(r#"{{"account_id": "acct-ann", "user_id": "user-ann", "cooldown": {cooldown}}}"#);
-    fs::write(pod.file("rotator_state.json"), format!(r#"{{"version": 1, "accounts": [{account}]}}"#)).unwrap();
+    fs::write(pod.file("rotator_state.json"), format!(r#"{{"version": 1, "accounts": [{account}]}}"#))
+        .unwrap();
     pod.rotate_once(&["--dry-run"]).success().stdout(contains("all are cooling down"));
     pod.sign_in(1, "ann@example.test");
     pod.rotate_once(&["--dry-run"]).success().stdout(contains("the only usable one"));

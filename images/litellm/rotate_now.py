@@ -1,35 +1,41 @@
-"""Tells the rotator that an account hit its cap or lost its login: writes the file `rotate-now`.
+"""Tells the rotator that an account hit its cap or lost its login, and has LiteLLM's own retry wait for another one.
 
-Only the async failure hook: the proxy calls no other for an upstream error, and awaits it before its own retry.
-The status decides, never the class: LiteLLM 1.88 and 1.106 raise BadRequestError for a 401.
-Only failures that carry a bearer: without one nothing was sent, and no account has refused anything.
-The account is in the bearer's claims; the header can be another's when auth.json is swapped between LiteLLM's two
-reads. The user id goes along, since two seats of a workspace share the account id.
+It leaves the file `rotate-now`, then awaits, CHATGPT_FAILOVER_WAIT_SEC at most, that auth.json holds another token.
+The status decides, never the class: LiteLLM 1.88 and 1.106 raise BadRequestError for a 401. Without a bearer nothing
+was sent. Its claims name the account and, since two seats of a workspace share the account id, the user.
 Nothing here may fail a request or hold up the event loop, and no token may get into the file."""
 
 import asyncio
 import base64
 import contextlib
+import hashlib
 import json
 import os
+import queue
 import re
 import tempfile
+import threading
 import time
-from typing import Any, Optional
+from pathlib import Path
+from typing import Any
 
 from litellm._logging import verbose_proxy_logger as log
 from litellm.integrations.custom_logger import CustomLogger
 
-ACCOUNT = ("account_id", "user_id")
+env = os.environ.get
+LIVE = Path(env("CHATGPT_LIVE_DIR") or env("CHATGPT_AUTH_DIR") or env("CHATGPT_TOKEN_DIR") or "/chatgpt-auth")
+SIGNAL, RECORD = LIVE / "rotate-now", LIVE / (env("CHATGPT_AUTH_FILE") or "auth.json")
+WAIT_SEC = float(env("CHATGPT_FAILOVER_WAIT_SEC") or 2)
+SUBJECT, CAP = ("account_id", "user_id", "token"), "usage_limit_reached"
 SECRET = re.compile(r"(?i)bearer\s+\S+|[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)?")
+told: Any = queue.SimpleQueue()
 
 
 def claims(bearer: str) -> dict[str, Any]:
     """The claims of a JWT that say whose it is; none of an opaque token."""
     try:
-        part = bearer.split(".")[1]
-        return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["https://api.openai.com/auth"])
-    except (IndexError, KeyError, TypeError, ValueError):
+        return dict(json.loads(base64.urlsafe_b64decode(bearer.split(".")[1] + "=="))["https://api.openai.com/auth"])
+    except (LookupError, TypeError, ValueError):
         return {}
 
 
@@ -37,88 +43,108 @@ def upstream_error(text: str) -> dict[str, Any]:
     """The `error` of the upstream's body, which LiteLLM puts behind its own words in the exception's text."""
     try:
         return dict(json.JSONDecoder().raw_decode(text[text.index("{") :])[0]["error"])
-    except (KeyError, TypeError, ValueError):
-        return {}
+    except (LookupError, TypeError, ValueError):  # of a stream's `response.failed` only the message is left
+        return {"type": CAP} if "The usage limit has been reached" in text else {}
 
 
-def signal_for(kwargs: dict[str, Any]) -> Optional[dict[str, Any]]:
-    """What a failed call tells about an account; None if nothing."""
-    failure = kwargs.get("exception")
-    status = str(getattr(failure, "status_code", None))
-    sent = {k.lower(): str(v) for k, v in ((kwargs.get("additional_args") or {}).get("headers") or {}).items()}
-    bearer = sent.get("authorization", "")[len("Bearer ") :]
-    if kwargs.get("custom_llm_provider") != "chatgpt" or status not in ("401", "403", "429") or not bearer:
-        return None
+def is_published(bearer: str) -> bool:
+    """Whether a retry would be sent with this token. Read on the loop: it is small, and LiteLLM reads it there, too."""
+    try:
+        return bool(json.loads(RECORD.read_bytes())["access_token"] == bearer)
+    except (OSError, LookupError, TypeError, ValueError):
+        return True
+
+
+def signal_for(call: dict[str, Any], failure: Any, bearer: str, named: Any) -> dict[str, Any]:
+    """What a failed call, sent with this bearer and in the name of this account, tells about it; empty if nothing."""
+    error, whose, status = upstream_error(str(failure)), claims(bearer), str(getattr(failure, "status_code", None))
+    status = "429" if error.get("type") == CAP else status  # that of a stream is always 500 in 1.88
+    mixed = named not in (None, whose.get("chatgpt_account_id", named)) and not is_published(bearer)
+    if mixed or call.get("custom_llm_provider") != "chatgpt" or status not in ("401", "403", "429") or not bearer:
+        return {}  # mixed: one's token and another's name, as auth.json was swapped between LiteLLM's two reads of it
 
     def clean(value: Any) -> Any:
         return SECRET.sub("…", value.replace(bearer, "…"))[:500] if isinstance(value, str) else value
 
-    whose, error = claims(bearer), upstream_error(str(failure))
     received = getattr(failure, "litellm_response_headers", None) or {}
     known = {
         "at": time.time(),
         "status": int(status),
-        "account_id": whose.get("chatgpt_account_id") or sent.get("chatgpt-account-id"),
+        "account_id": whose.get("chatgpt_account_id") or named,
         "user_id": whose.get("chatgpt_user_id") or whose.get("user_id"),
+        "token": hashlib.sha256(bearer.encode()).hexdigest()[:16],  # tells a refreshed one from the one before it
         **{name: clean(error.get(name)) for name in ("type", "code", "resets_at", "resets_in_seconds")},
         "headers": {k.lower(): clean(str(received[k])) for k in received if k.lower().startswith("x-codex-")} or None,
-        "model": kwargs.get("model"),
+        "model": call.get("model"),
         "message": clean(str(error.get("message") or failure)),
     }
     return {name: value for name, value in known.items() if value is not None or name == "code"}
 
 
-def same_account(path: str, signal: dict[str, Any]) -> bool:
-    """Whether the signal at `path` is about the same account; no, when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            there = json.load(file)
-        return all(there.get(key) == signal.get(key) for key in ACCOUNT)
-    except (OSError, ValueError, AttributeError):
-        return False
+def strength(signal: dict[str, Any]) -> Any:
+    """A lost login outweighs a cap, a cap a passing limit, and one that tells when it ends one that does not."""
+    return signal.get("status") in (401, 403), signal.get("type") == CAP, "resets_at" in signal
 
 
 def put(signal: dict[str, Any]) -> bool:
-    """Writes the signal. False if one about another account lies there, which the rotator must take first."""
-    names = ("CHATGPT_LIVE_DIR", "CHATGPT_AUTH_DIR", "CHATGPT_TOKEN_DIR")
-    target = os.path.join(next(filter(None, map(os.environ.get, names)), "/chatgpt-auth"), "rotate-now")
-    if os.path.lexists(target):
-        return same_account(target, signal)
+    """Leaves the signal. False if one about another token lies there: the rotator must take that first."""
+    leave = os.link  # complete at once like a rename, but it never replaces one that was not taken yet
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="rotate-now.", dir=os.path.dirname(target)) as draft:
-            os.fchmod(draft.fileno(), 0o660)  # the rotator is another user of our group
-            json.dump(signal, draft)
-            draft.flush()
-            # Complete at once like a rename, but it never replaces a signal that was not taken yet.
-            os.link(draft.name, target)
+        with contextlib.suppress(FileNotFoundError):
+            there = dict(json.loads(SIGNAL.read_bytes()))
+            another = "status" not in there or any(there.get(key) != signal.get(key) for key in SUBJECT)
+            if another or strength(there) >= strength(signal):
+                return not another
+            leave = os.replace
+        with tempfile.TemporaryDirectory(prefix="rotate-now.", dir=LIVE) as own:
+            (draft := Path(own, "draft")).write_text(json.dumps(signal))
+            draft.chmod(0o660)  # the rotator is another user of our group
+            leave(draft, SIGNAL)
         # Watchers take a file for whole when it is closed after writing, and a link is no writing.
         with contextlib.suppress(FileNotFoundError):  # taken already
-            os.close(os.open(target, os.O_WRONLY))
-    except FileExistsError:
-        return same_account(target, signal)
+            os.close(os.open(SIGNAL, os.O_WRONLY))
+    except (FileExistsError, TypeError, ValueError):
+        return False
     except OSError as error:
-        log.error("rotate_now: cannot write %s: %s", target, error)
+        log.error("rotate_now: cannot write %s: %s", SIGNAL, error)
     return True
 
 
-class RotateNow(CustomLogger):
-    waiting: dict[Any, Any] = {}  # by account: signals that wait until another account's is taken
+def write_signals() -> None:
+    """A signal waits here while another token's lies there. No task: in 1.88 a failed stream's loop ends with it."""
+    waiting: dict[Any, dict[str, Any]] = {}
+    while True:
+        with contextlib.suppress(queue.Empty):
+            signal = told.get(timeout=0.2 if waiting else None)
+            subject = tuple(map(signal.get, SUBJECT))
+            waiting[subject] = max(waiting.get(subject, signal), signal, key=strength)
+        waiting = {subject: signal for subject, signal in waiting.items() if not put(signal)}
 
+
+class RotateNow(CustomLogger):
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        # For each attempt the hook below is called. 1.88 has none and calls this, but without a stream only if told to.
+        kwargs["has_logged_async_failure"] = hasattr(CustomLogger, "async_post_call_failure_deployment_hook")
+        await self.failed(kwargs, kwargs["exception"])
+
+    async def async_post_call_failure_deployment_hook(self, request: Any, failure: Any, *_: Any, **__: Any) -> None:
+        await self.failed(request["litellm_logging_obj"].model_call_details, failure)
+
+    async def failed(self, call: dict[str, Any], failure: Any) -> None:
         try:
-            signal = signal_for(kwargs) or {}
-            account = tuple(map(signal.get, ACCOUNT))
-            if signal and account not in self.waiting and not await asyncio.to_thread(put, signal):
-                self.waiting[account] = asyncio.create_task(self.put_later(account, signal))
-            # Here is the place to await, 2 s at most, that auth.json names another account for the retry.
+            sent = {k.lower(): str(v) for k, v in ((call.get("additional_args") or {}).get("headers") or {}).items()}
+            bearer = sent.get("authorization", "")[len("Bearer ") :]
+            signal = signal_for(call, failure, bearer, sent.get("chatgpt-account-id"))
+            if signal and call.get("rotate_now", "") != call.get("api_call_start_time"):  # this attempt is not told yet
+                call["rotate_now"] = call.get("api_call_start_time")
+                told.put(signal)
+                # A stream that has begun is not retried, and while we waited 1.88 would stand still.
+                give_up = time.monotonic() + (WAIT_SEC if str(signal["status"]) == str(failure.status_code) else 0)
+                while is_published(bearer) and time.monotonic() < give_up:
+                    await asyncio.sleep(0.02)
         except Exception as error:
             log.error("rotate_now: cannot tell the rotator: %s", type(error).__name__)
 
-    async def put_later(self, account: Any, signal: dict[str, Any]) -> None:
-        """Loses nothing: the rotator takes the other signal by a rename, then ours goes in."""
-        while not await asyncio.to_thread(put, signal):
-            await asyncio.sleep(0.2)
-        self.waiting.pop(account, None)
-
 
 handler = RotateNow()
+threading.Thread(target=write_signals, daemon=True).start()

@@ -1,0 +1,16 @@
+//! `rotate-once` under faults: killed anywhere, on a volume that fails anywhere, with an issuer that misbehaves,
+//! with clocks that jumped, in a crowd. What must hold after each of them is told once, in `judge`.
+//!
+//! Each suite prints its figures: `cargo test -p end-to-end faults -- --nocapture`.
+
+mod clocks;
+mod crowd;
+mod errors;
+mod figures;
+mod issuer;
+mod judge;
+mod killed;
+mod meanwhile;
+mod scenario;
+mod trace;
+mod volume;

@@ -1,0 +1,58 @@
+//! What a suite counts, and prints.
+
+use std::time::Instant;
+
+/// How many complaints a failing suite prints; the others are alike.
+const SHOWN: usize = 40;
+
+pub(crate) struct Figures {
+    suite: &'static str,
+    start: Instant,
+    pub(crate) passes: usize,
+    /// How many passes a fault befell, as far as that is known.
+    pub(crate) struck: usize,
+    pub(crate) refresh_tokens_lost: usize,
+    /// Answers that died with the process or the connection that was to bring them: nobody has them.
+    pub(crate) lost_on_the_wire: usize,
+    pub(crate) records_torn: usize,
+    pub(crate) secrets_out: usize,
+    complaints: Vec<String>,
+}
+
+impl Figures {
+    pub(crate) fn of(suite: &'static str) -> Self {
+        Self {
+            suite,
+            start: Instant::now(),
+            passes: 0,
+            struck: 0,
+            refresh_tokens_lost: 0,
+            lost_on_the_wire: 0,
+            records_torn: 0,
+            secrets_out: 0,
+            complaints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn complain(&mut self, complaint: String) {
+        self.complaints.push(complaint);
+    }
+
+    /// Prints the figures, and fails with the complaints if there are any.
+    pub(crate) fn print(self, more: &str) {
+        println!(
+            "{}: {} passes, {} of them struck; refresh tokens lost: {} (and {} on the wire); records torn: {}; \
+             secrets printed: {}{more} ({:.1} s)",
+            self.suite,
+            self.passes,
+            self.struck,
+            self.refresh_tokens_lost,
+            self.lost_on_the_wire,
+            self.records_torn,
+            self.secrets_out,
+            self.start.elapsed().as_secs_f32()
+        );
+        let shown: Vec<_> = self.complaints.iter().take(SHOWN).cloned().collect();
+        assert!(shown.is_empty(), "{} complaints:\n{}", self.complaints.len(), shown.join("\n"));
+    }
+}

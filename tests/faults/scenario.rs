@@ -1,0 +1,71 @@
+//! What a pass is in the middle of when the fault comes.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::faults::volume::{ANN, BEN, LONG, Volume};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// The login in use is renewed and published again.
+    LoginDue,
+    /// A signal says that the account in use was refused.
+    Refused,
+    /// An operator asks for another account.
+    Touched,
+    /// `auth.json` holds newer tokens of an account than its master.
+    Harvest,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 4] = [Self::LoginDue, Self::Refused, Self::Touched, Self::Harvest];
+
+    /// A volume just before the pass: ann in slot 1 and in use, ben in slot 2.
+    pub(crate) fn volume(self) -> Volume {
+        let volume = Volume::new();
+        volume.put_login(1, ANN, if self == Self::LoginDue { 3600 } else { LONG });
+        volume.put_login(2, BEN, LONG);
+        let first = volume.pass(&["--refresh-before", "0s"]);
+        assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+        match self {
+            Self::LoginDue => {}
+            Self::Refused => {
+                let now = auth_volume::Timestamp::now().seconds();
+                let signal = json!({
+                    "at": now, "status": 429, "account_id": "acct-ann", "user_id": "user-ann",
+                    "type": "usage_limit_reached", "resets_at": now + 3600,
+                });
+                assert!(volume.signal(&signal.to_string()));
+            }
+            Self::Touched => {
+                // A file's time is that of the last tick of the kernel's clock, and the account is in use since now.
+                std::thread::sleep(Duration::from_millis(12));
+                assert!(volume.signal(""));
+            }
+            Self::Harvest => {
+                volume.lifetime(ANN, LONG + 60);
+                let record = volume.refresh_as_litellm(ANN, &volume.refresh_token(1));
+                volume.write("auth.json", &record.to_string());
+            }
+        }
+        volume
+    }
+
+    /// What is wrong with the volume once all is done; what every scenario has in common is judged elsewhere.
+    pub(crate) fn complaint(self, volume: &Volume) -> Option<String> {
+        let state = volume.json("rotator_state.json");
+        let (served, active) =
+            (volume.json("auth.json")["account_id"].clone(), &state["active"]["account_id"]);
+        let expected = match self {
+            Self::LoginDue | Self::Harvest => "acct-ann",
+            Self::Refused | Self::Touched => "acct-ben",
+        };
+        if served != expected || *active != expected {
+            return Some(format!("served is {served}, remembered {active}, and not {expected}"));
+        }
+        let is_cooling = state["accounts"][0]["cooldown"].is_object();
+        (is_cooling != (self == Self::Refused))
+            .then(|| format!("what the signal said is not in the state: {state}"))
+    }
+}
