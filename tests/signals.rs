@@ -74,3 +74,39 @@ fn litellm_1_106_2_tells_the_rotator() {
 fn litellm_1_88_1_tells_the_rotator() {
     a_refused_account_is_named_and_the_rotator_moves_on(VERSIONS[1]);
 }
+
+fn a_success_ends_the_cooldown_of_the_account_that_serves(version: &str) {
+    let pod = Pod::new();
+    pod.put_login(1, ANN);
+    let _sidecar = pod.sidecar();
+    wait_until("ann is published", || pod.logged("active account-1 ").len() == 1);
+    let litellm = LiteLlm::start_with(version, &pod, &[("CHATGPT_FAILOVER_WAIT_SEC", "0")]);
+    pod.openai.set(ANN, Behaviour::Capped);
+    assert_eq!(litellm.ask_for(true).0, 429);
+    wait_until("ann serves for want of others", || !pod.logged("all are cooling down").is_empty());
+    pod.openai.set(ANN, Behaviour::Ok);
+    assert_eq!(litellm.ask_for(true).0, 200);
+    wait_until("her cooldown is over", || {
+        !pod.logged("account-1 serves again: its cooldown is over").is_empty()
+    });
+    wait_until("and forgotten", || {
+        pod.json("rotator_state.json").get("accounts").is_none_or(|accounts| {
+            accounts.as_array().unwrap().iter().all(|account| account.get("cooldown").is_none())
+        })
+    });
+}
+
+#[test]
+fn litellm_1_106_2_tells_of_a_success_after_a_cap() {
+    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[0]);
+}
+
+#[test]
+fn litellm_1_88_1_tells_of_a_success_after_a_cap() {
+    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[1]);
+}
+
+#[test]
+fn litellm_1_109_1_tells_of_a_success_after_a_cap() {
+    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[2]);
+}

@@ -29,6 +29,13 @@ WAIT_SEC = float(env("CHATGPT_FAILOVER_WAIT_SEC") or 2)
 SUBJECT, CAP = ("account_id", "user_id", "token"), "usage_limit_reached"
 SECRET = re.compile(r"(?i)bearer\s+\S+|[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)?")
 told: Any = queue.SimpleQueue()
+capped: dict[str, float] = {}  # bearers that were refused for their usage, and when; a later success ends it
+
+
+def sent_with(call: dict[str, Any]) -> tuple[str, Any]:
+    """The bearer a call was sent with, and the account id it named; nothing of one that was not sent."""
+    sent = {k.lower(): str(v) for k, v in ((call.get("additional_args") or {}).get("headers") or {}).items()}
+    return sent.get("authorization", "")[len("Bearer ") :], sent.get("chatgpt-account-id")
 
 
 def claims(bearer: str) -> dict[str, Any]:
@@ -58,7 +65,7 @@ def is_published(bearer: str) -> bool:
 def signal_for(call: dict[str, Any], failure: Any, bearer: str, named: Any) -> dict[str, Any]:
     """What a failed call, sent with this bearer and in the name of this account, tells about it; empty if nothing."""
     error, whose, status = upstream_error(str(failure)), claims(bearer), str(getattr(failure, "status_code", None))
-    status = "429" if error.get("type") == CAP else status  # that of a stream is always 500 in 1.88
+    status = "429" if error.get("type") == CAP and status == "500" else status  # 1.88 says 500 of a stream that fails
     mixed = named not in (None, whose.get("chatgpt_account_id", named)) and not is_published(bearer)
     if mixed or call.get("custom_llm_provider") != "chatgpt" or status not in ("401", "403", "429") or not bearer:
         return {}  # mixed: one's token and another's name, as auth.json was swapped between LiteLLM's two reads of it
@@ -130,14 +137,27 @@ class RotateNow(CustomLogger):
     async def async_post_call_failure_deployment_hook(self, request: Any, failure: Any, *_: Any, **__: Any) -> None:
         await self.failed(request["litellm_logging_obj"].model_call_details, failure)
 
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        try:
+            bearer = sent_with(kwargs)[0] if capped else ""
+            # Of calls that were under way when the account was refused, a success says nothing.
+            if bearer in capped and kwargs["api_call_start_time"].timestamp() > capped[bearer]:
+                del capped[bearer]
+                whose = claims(bearer)
+                account = {"account_id": whose["chatgpt_account_id"], "user_id": whose.get("chatgpt_user_id")}
+                told.put({"at": time.time(), "status": 200, **{k: v for k, v in account.items() if v}})
+        except Exception as error:
+            log.error("rotate_now: cannot tell the rotator: %s", type(error).__name__)
+
     async def failed(self, call: dict[str, Any], failure: Any) -> None:
         try:
-            sent = {k.lower(): str(v) for k, v in ((call.get("additional_args") or {}).get("headers") or {}).items()}
-            bearer = sent.get("authorization", "")[len("Bearer ") :]
-            signal = signal_for(call, failure, bearer, sent.get("chatgpt-account-id"))
+            bearer, named = sent_with(call)
+            signal = signal_for(call, failure, bearer, named)
             if signal and call.get("rotate_now", "") != call.get("api_call_start_time"):  # this attempt is not told yet
                 call["rotate_now"] = call.get("api_call_start_time")
                 told.put(signal)
+                if signal["status"] == 429:
+                    capped[bearer] = time.time()
                 # A stream that has begun is not retried, and while we waited 1.88 would stand still.
                 give_up = time.monotonic() + (WAIT_SEC if str(signal["status"]) == str(failure.status_code) else 0)
                 while is_published(bearer) and time.monotonic() < give_up:
