@@ -36,15 +36,15 @@ pub(crate) struct Args {
 
     /// Renew a login this long before its access token ends
     #[arg(long, value_name = "DURATION", env = "CODEX_REFRESH_BEFORE_SEC", default_value = "1d", value_parser = duration)]
-    refresh_before: Duration,
+    refresh_before: Span,
 
     /// How long an account that is capped is left alone when nobody says until when
     #[arg(long, value_name = "DURATION", env = "CODEX_CAP_COOLDOWN_SEC", default_value = "3h", value_parser = duration)]
-    cap_cooldown: Duration,
+    cap_cooldown: Span,
 
     /// The same for a refusal that passes
     #[arg(long, value_name = "DURATION", env = "CODEX_TRANSIENT_COOLDOWN_SEC", default_value = "5m", value_parser = duration)]
-    transient_cooldown: Duration,
+    transient_cooldown: Span,
 
     /// Permissions of the published auth.json
     #[arg(long, value_name = "OCTAL", env = "CHATGPT_PUBLISHED_MODE", default_value = "600", value_parser = mode)]
@@ -79,19 +79,28 @@ impl Args {
             order: self.policy,
             to: self.to,
             init: self.init,
-            floors: Floors { cap: self.cap_cooldown, transient: self.transient_cooldown },
-            renew_before: self.refresh_before,
+            floors: Floors {
+                cap: self.cap_cooldown.unwrap_or(Duration::from_hours(3)),
+                transient: self.transient_cooldown.unwrap_or(Duration::from_mins(5)),
+            },
+            renew_before: self.refresh_before.unwrap_or(Duration::from_hours(24)),
             access: Access { mode: self.published_mode, group: self.published_group },
         }
     }
 }
 
+/// A duration, or the default where a variable is set to nothing, as charts do.
+type Span = Option<Duration>;
+
 /// Plain seconds, as the predecessor's variables hold, or with units.
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Span, String> {
     let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
     let seconds = text.parse().map(Duration::from_secs).ok();
     let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
-    duration.ok_or_else(|| "want 30m, 1h30m, 90s or plain seconds".to_owned())
+    duration.map(Some).ok_or_else(|| "want 30m, 1h30m, 90s or plain seconds".to_owned())
 }
 
 /// A group, or none; under a name of its own, for clap reads `Option` as a flag that may be left out.
@@ -119,6 +128,13 @@ mod tests {
     #[test]
     fn args_are_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_is_plain_seconds_or_has_units_and_nothing_is_the_default() {
+        assert_eq!(duration("1800"), duration("30m"));
+        assert_eq!(duration("\n"), Ok(None));
+        assert!(duration("soon").is_err());
     }
 
     #[test]

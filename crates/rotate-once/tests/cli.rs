@@ -112,7 +112,13 @@ fn litellm_can_be_given_a_directory_of_its_own() {
 fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
     let volume = volume_of_ann();
     rotate_once(volume.path())
-        .envs([("CHATGPT_LIVE_DIR", ""), ("CHATGPT_PUBLISHED_GROUP", ""), ("CHATGPT_PUBLISHED_MODE", "")])
+        .envs([
+            ("CHATGPT_LIVE_DIR", ""),
+            ("CHATGPT_PUBLISHED_GROUP", ""),
+            ("CHATGPT_PUBLISHED_MODE", ""),
+            ("CODEX_CAP_COOLDOWN_SEC", ""),
+            ("CODEX_REFRESH_BEFORE_SEC", ""),
+        ])
         .assert()
         .success();
     assert!(volume.path().join("auth.json").exists());
