@@ -29,7 +29,11 @@ fn signing_in_publishes_at_once_and_a_touch_moves_on() {
     assert_eq!(pod.json("auth.json")["account_id"], "acct-ben");
     wait_until("the signal is consumed", || !pod.file("rotate-now").exists());
 
-    kill(Pid::from_raw(sidecar.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    // Told to stop during a pass, idle would pass the pass's own end on.
+    let pid = sidecar.0.id();
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    wait_until("the pass has ended", || fs::read_to_string(&children).unwrap().is_empty());
+    kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGTERM).unwrap();
     let mut sidecar = sidecar;
     assert_eq!(sidecar.0.wait().unwrap().code(), Some(0));
 }
