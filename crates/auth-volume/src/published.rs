@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{AccountId, Login, Secret};
+use crate::{AccountId, Login};
 
 /// The year 2100: far enough that LiteLLM never thinks of refreshing. Whole seconds, as LiteLLM wants them.
 const EXPIRES_AT: i64 = 4_102_444_800;
@@ -54,8 +54,6 @@ pub enum Found {
     Foreign {
         /// What is wrong with it.
         why: &'static str,
-        /// Its refresh token, when it has one: perhaps the only copy.
-        refresh_token: Option<Secret>,
     },
 }
 
@@ -65,8 +63,7 @@ impl Found {
     pub fn judge(content: &[u8]) -> Self {
         let document: Value = serde_json::from_slice(content).unwrap_or(Value::Null);
         let login = Login::parse(content).ok();
-        let refresh_token = login.as_ref().and_then(|login| login.refresh_token.clone());
-        let foreign = |why| Self::Foreign { why, refresh_token: refresh_token.clone() };
+        let foreign = |why| Self::Foreign { why };
         let Some(found) = login.as_ref().filter(|_| !document["tokens"].is_object()) else {
             return foreign("not a record that LiteLLM can use");
         };
@@ -91,6 +88,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Secret;
 
     fn login() -> Login {
         let (access, refresh) = (Secret::new("at-1"), Some(Secret::new("rt-1")));

@@ -278,7 +278,7 @@ impl Volume {
         match PrivateFile::read(&self.layout.published()) {
             Ok(file) => Found::judge(&file.content),
             Err(NotRead::Missing) => Found::Nothing,
-            Err(_) => Found::Foreign { why: "not a file that can be read", refresh_token: None },
+            Err(_) => Found::Foreign { why: "not a file that can be read" },
         }
     }
 
@@ -448,7 +448,7 @@ impl Locked<'_> {
     /// Keeps a copy of what somebody else left in the published record's place, and says where.
     ///
     /// # Errors
-    /// It cannot be read, or the copy cannot be written.
+    /// The copy cannot be written.
     pub fn keep_found(&self, now: Timestamp, found: &[u8]) -> Result<PathBuf, VolumeError> {
         let copy = self.volume.layout.auth().join(format!("auth.json.found-{}", now.milliseconds()));
         atomic::replace(&copy, found, Access::PRIVATE).map_err(cannot_write(&copy))?;

@@ -35,7 +35,7 @@ pub(crate) fn home(world: &World, found: &Login) -> Home {
 pub(crate) fn bring_home(
     locked: &Locked<'_>,
     volume: &Volume,
-    world: World,
+    mut world: World,
     bytes: &[u8],
     now: Timestamp,
     log: &dyn Fn(String),
@@ -63,7 +63,7 @@ pub(crate) fn bring_home(
     };
     let master = volume.master_bytes(slot).unwrap_or_default();
     locked.install(slot, &found.renewed(&master, now))?;
-    let mut slots = world.slots.clone();
+    let mut slots = std::mem::take(&mut world.slots);
     slots.retain(|candidate| candidate.slot != slot && candidate.is_stored);
     slots.push(Candidate { slot, login: Ok(Login { last_refresh: Some(now), ..found }), is_stored: true });
     slots.sort_unstable_by_key(|candidate| candidate.slot);

@@ -136,7 +136,7 @@ fn publish(
     access: Access,
     log: &dyn Fn(String),
 ) -> Result<Option<Vec<u8>>, Failure> {
-    if let Found::Foreign { why, .. } = &world.published
+    if let Found::Foreign { why } = &world.published
         && (plan.chosen.is_some() || plan.placeholder)
     {
         log(format!("auth.json was not written by us ({why}): replacing it"));

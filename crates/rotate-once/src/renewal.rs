@@ -135,6 +135,7 @@ impl Renewal<'_> {
 
         let _held = HeldSignals::hold();
         let answer = self.issuer.refresh(refresh_token);
+        let was_sent = !matches!(answer, Answer::NotSent(_));
         let failed = |standing: Standing| Standing { refresh_failed: Some(self.now), ..standing };
         Ok(match answer {
             Answer::Renewed(tokens) => {
@@ -150,13 +151,9 @@ impl Renewal<'_> {
                 let dead = NeedsLogin { grant: login.grant(), since: self.now, code };
                 (Standing { unanswered: None, needs_login: Some(dead), ..before }, None, true)
             }
-            Answer::NotNow(why) => {
+            Answer::NotNow(why) | Answer::NotSent(why) => {
                 self.say(format!("{slot} not refreshed: {why}; its refresh token is as good as before"));
-                (self.rested(failed(before), refused), None, true)
-            }
-            Answer::NotSent(why) => {
-                self.say(format!("{slot} not refreshed: {why}; its refresh token is as good as before"));
-                (self.rested(failed(before), refused), None, false)
+                (self.rested(failed(before), refused), None, was_sent)
             }
             Answer::Unanswered(why) => {
                 let until = login.expiry.map_or_else(String::new, |expiry| format!(", until {expiry}"));
