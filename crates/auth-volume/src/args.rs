@@ -13,11 +13,11 @@ const DEFAULT: &str = "/chatgpt-auth";
 #[derive(Clone, Debug, Args)]
 pub struct VolumeArgs {
     /// Directory of the logins, auth-N.json
-    #[arg(long, value_name = "DIR", env = "CHATGPT_AUTH_DIR", default_value = DEFAULT)]
+    #[arg(long, global = true, value_name = "DIR", env = "CHATGPT_AUTH_DIR", default_value = DEFAULT)]
     auth_dir: OsString,
 
     /// Directory of auth.json and rotate-now, when LiteLLM is to see nothing else
-    #[arg(long, value_name = "DIR", env = "CHATGPT_LIVE_DIR")]
+    #[arg(long, global = true, value_name = "DIR", env = "CHATGPT_LIVE_DIR")]
     live_dir: Option<OsString>,
 }
 

@@ -1,14 +1,11 @@
 //! The command line.
 
-use std::time::Duration;
-
 use auth_volume::Slot;
 use auth_volume::args::VolumeArgs;
 use auth_volume::atomic::Access;
-use clap::{Parser, ValueEnum};
-
-use crate::cooldown::Floors;
-use crate::pass::Wish;
+use clap::Parser;
+use rotation::args::PolicyArgs;
+use rotation::pass::Wish;
 
 /// Chooses the account in use and publishes its record for LiteLLM, then ends
 #[derive(Debug, Parser)]
@@ -22,10 +19,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<Slot>,
 
-    /// Which account is next
-    #[arg(long, value_enum, value_name = "POLICY", env = "CODEX_ROTATION_POLICY", default_value_t = Order::RoundRobin)]
-    policy: Order,
-
     /// Print what would be done and why, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -34,17 +27,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Renew a login this long before its access token ends
-    #[arg(long, value_name = "DURATION", env = "CODEX_REFRESH_BEFORE_SEC", default_value = "1d", value_parser = duration)]
-    refresh_before: Span,
-
-    /// How long an account that is capped is left alone when nobody says until when
-    #[arg(long, value_name = "DURATION", env = "CODEX_CAP_COOLDOWN_SEC", default_value = "3h", value_parser = duration)]
-    cap_cooldown: Span,
-
-    /// The same for a refusal that passes
-    #[arg(long, value_name = "DURATION", env = "CODEX_TRANSIENT_COOLDOWN_SEC", default_value = "5m", value_parser = duration)]
-    transient_cooldown: Span,
+    #[command(flatten)]
+    policy: PolicyArgs,
 
     /// Permissions of the published auth.json
     #[arg(long, value_name = "OCTAL", env = "CHATGPT_PUBLISHED_MODE", default_value = "600", value_parser = mode)]
@@ -62,45 +46,11 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last record or a placeholder stays), \
 73 the volume cannot be read or written, 75 another process holds the lock, 78 no such directory or a newer state";
 
-/// Which account is next when nothing says which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Order {
-    /// Each tick moves on to the next usable account
-    RoundRobin,
-    /// The account in use stays until it is refused
-    Sticky,
-    /// The same, and then the account whose usage window resets first, as far as signals told
-    EarliestReset,
-}
-
 impl Args {
     pub(crate) fn wish(&self) -> Wish {
-        Wish {
-            order: self.policy,
-            to: self.to,
-            init: self.init,
-            floors: Floors {
-                cap: self.cap_cooldown.unwrap_or(Duration::from_hours(3)),
-                transient: self.transient_cooldown.unwrap_or(Duration::from_mins(5)),
-            },
-            renew_before: self.refresh_before.unwrap_or(Duration::from_hours(24)),
-            access: Access { mode: self.published_mode, group: self.published_group },
-        }
+        let access = Access { mode: self.published_mode, group: self.published_group };
+        Wish { offline: self.init, ..self.policy.wish(self.to, access) }
     }
-}
-
-/// A duration, or the default where a variable is set to nothing, as charts do.
-type Span = Option<Duration>;
-
-/// Plain seconds, as the predecessor's variables hold, or with units.
-fn duration(text: &str) -> Result<Span, String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let seconds = text.parse().map(Duration::from_secs).ok();
-    let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
-    duration.map(Some).ok_or_else(|| "want 30m, 1h30m, 90s or plain seconds".to_owned())
 }
 
 /// A group, or none; under a name of its own, for clap reads `Option` as a flag that may be left out.
@@ -128,13 +78,6 @@ mod tests {
     #[test]
     fn args_are_sound() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_duration_is_plain_seconds_or_has_units_and_nothing_is_the_default() {
-        assert_eq!(duration("1800"), duration("30m"));
-        assert_eq!(duration("\n"), Ok(None));
-        assert!(duration("soon").is_err());
     }
 
     #[test]

@@ -3,25 +3,18 @@
 //!
 //! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
 
-mod absorb;
 mod args;
-mod cooldown;
-mod decide;
-mod harvest;
-mod pass;
-mod renewal;
-mod report;
-mod world;
 
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
 use auth_volume::{Timestamp, Volume, log, secret};
 use clap::Parser as _;
+use rotation::decide::Plan;
+use rotation::pass::{self, Wish};
+use rotation::{report, world};
 
 use crate::args::Args;
-use crate::decide::{Plan, decide};
-use crate::pass::Wish;
 
 /// The name in front of every log line.
 const COMMAND: &str = "rotate-once";
@@ -44,10 +37,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
-    let mut world = world::read(volume, now)?.world;
-    let signals: Vec<_> = volume.signals()?.into_iter().map(|taken| taken.signal).collect();
-    let outlook = pass::outlook(&mut world, &signals, wish, now);
-    let plan = decide(&world, outlook.policy, now);
+    let (outlook, plan) = pass::look(volume, wish, now)?;
     if args.json {
         println!("{}", report::json(&plan, true));
     } else {

@@ -9,21 +9,22 @@ use crate::decide::{Candidate, World};
 
 /// What was read: the world, and what the log should say of it.
 #[derive(Debug)]
-pub(crate) struct Reading {
-    pub(crate) world: World,
+pub struct Reading {
+    /// What a pass decides by.
+    pub world: World,
     /// The state as it is on the volume, if it is one of ours.
-    pub(crate) stored: Option<State>,
+    pub stored: Option<State>,
     /// Slots whose files others than their owner can read.
-    pub(crate) too_open: Vec<Slot>,
+    pub too_open: Vec<Slot>,
     /// What the operator should know.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// Reads the volume, and the environment when no slot has a file.
 ///
 /// # Errors
 /// The volume cannot be read.
-pub(crate) fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
+pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let Remembered { state, predecessor, note } = volume.remembered()?;
     let stored = note.is_none().then(|| state.clone());
     let mut notes: Vec<_> = note.into_iter().collect();

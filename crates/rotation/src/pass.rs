@@ -8,7 +8,7 @@ use auth_volume::published::{self, Found};
 use auth_volume::signal::Signal;
 use auth_volume::state::Active;
 use auth_volume::volume::Taken;
-use auth_volume::{Locked, Slot, Timestamp, Volume};
+use auth_volume::{Locked, Slot, Timestamp, Volume, VolumeError};
 use issuer::Issuer;
 
 use crate::absorb::{Absorbed, absorb};
@@ -17,28 +17,34 @@ use crate::cooldown::Floors;
 use crate::decide::{Chosen, Plan, Policy, Purpose, Reason, Why, World, decide};
 use crate::harvest::bring_home;
 use crate::renewal::{Due, Renewal, due};
-use crate::world::Reading;
+use crate::world::{self, Reading};
 
 /// What the operator wants of a pass.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish {
-    pub(crate) order: Order,
+pub struct Wish {
+    /// Which account is next.
+    pub order: Order,
     /// A slot that is named, or `None` for the order's own.
-    pub(crate) to: Option<Slot>,
-    /// Only see to it that LiteLLM can start.
-    pub(crate) init: bool,
-    pub(crate) floors: Floors,
+    pub to: Option<Slot>,
+    /// Only choose and publish, with the logins as they are: nothing is renewed, nobody is asked.
+    pub offline: bool,
+    /// How long a refused account rests when nobody says.
+    pub floors: Floors,
     /// How long before its end a login is renewed.
-    pub(crate) renew_before: Duration,
-    pub(crate) access: Access,
+    pub renew_before: Duration,
+    /// Who may read what is published.
+    pub access: Access,
 }
 
 /// What a pass comes to before anything is done: all of it can be shown, and is pure.
 #[derive(Debug)]
-pub(crate) struct Outlook {
-    pub(crate) absorbed: Absorbed,
-    pub(crate) due: Vec<Due>,
-    pub(crate) policy: Policy,
+pub struct Outlook {
+    /// What the signals mean.
+    pub absorbed: Absorbed,
+    /// The logins to renew.
+    pub due: Vec<Due>,
+    /// What is chosen by.
+    pub policy: Policy,
 }
 
 /// What the signals mean for a world, and the world after them.
@@ -47,14 +53,26 @@ pub(crate) fn outlook(world: &mut World, signals: &[Signal], wish: Wish, now: Ti
     for (account, standing) in &absorbed.standings {
         world.state.accounts.insert(account.clone(), standing.clone());
     }
-    let due = if wish.init { Vec::new() } else { due(world, &absorbed, wish.renew_before, now) };
+    let due = if wish.offline { Vec::new() } else { due(world, &absorbed, wish.renew_before, now) };
     let purpose = match wish.to {
         Some(slot) => Purpose::To(slot),
         None if absorbed.move_on => Purpose::MoveOn,
-        None if wish.init || absorbed.called => Purpose::Look,
+        None if wish.offline || absorbed.called => Purpose::Look,
         None => Purpose::Tick,
     };
     Outlook { absorbed, due, policy: Policy { order: wish.order, purpose } }
+}
+
+/// What a pass would do if it ran now. Reads, and does nothing.
+///
+/// # Errors
+/// The volume cannot be read.
+pub fn look(volume: &Volume, wish: Wish, now: Timestamp) -> Result<(Outlook, Plan), VolumeError> {
+    let mut world = world::read(volume, now)?.world;
+    let signals: Vec<_> = volume.signals()?.into_iter().map(|taken| taken.signal).collect();
+    let outlook = outlook(&mut world, &signals, wish, now);
+    let plan = decide(&world, outlook.policy, now);
+    Ok((outlook, plan))
 }
 
 /// Carries a pass out and logs a line for each event.
@@ -64,7 +82,7 @@ pub(crate) fn outlook(world: &mut World, signals: &[Signal], wish: Wish, now: Ti
 ///
 /// # Errors
 /// The volume cannot be written; the last published record is still there.
-pub(crate) fn carry_out(
+pub fn carry_out(
     locked: &Locked<'_>,
     volume: &Volume,
     reading: Reading,

@@ -10,7 +10,8 @@ use crate::pass::Outlook;
 use crate::renewal::Due;
 
 /// The plan as lines, for `--dry-run`.
-pub(crate) fn text(plan: &Plan, outlook: &Outlook) -> String {
+#[must_use]
+pub fn text(plan: &Plan, outlook: &Outlook) -> String {
     let mut text: String = outlook.absorbed.said.iter().map(|said| said.clone() + "\n").collect();
     for Due { slot, refused } in &outlook.due {
         let why = if *refused { "its access token was refused" } else { "its access token ends" };
@@ -30,7 +31,8 @@ pub(crate) fn text(plan: &Plan, outlook: &Outlook) -> String {
 }
 
 /// The plan as JSON, version 1.
-pub(crate) fn json(plan: &Plan, dry_run: bool) -> Value {
+#[must_use]
+pub fn json(plan: &Plan, dry_run: bool) -> Value {
     let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
         json!({
             "slot": slot,
@@ -47,7 +49,8 @@ pub(crate) fn json(plan: &Plan, dry_run: bool) -> Value {
 }
 
 /// Why nothing could be chosen, slot by slot, in one line.
-pub(crate) fn nothing_chosen(plan: &Plan, to: Option<Slot>, volume: &Volume) -> String {
+#[must_use]
+pub fn nothing_chosen(plan: &Plan, to: Option<Slot>, volume: &Volume) -> String {
     let directory = volume.layout().auth().display();
     if let Some(asked) = to {
         let file = asked.file_name();

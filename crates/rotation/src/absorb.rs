@@ -15,17 +15,17 @@ const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// What the signals of one pass came to.
 #[derive(Debug, Default)]
-pub(crate) struct Absorbed {
+pub struct Absorbed {
     /// The world after them.
-    pub(crate) standings: Vec<(AccountId, Standing)>,
+    pub standings: Vec<(AccountId, Standing)>,
     /// Whether any came: else the pass is a tick.
-    pub(crate) called: bool,
+    pub called: bool,
     /// Whether somebody asked for another account, whichever is in use.
-    pub(crate) move_on: bool,
+    pub move_on: bool,
     /// Accounts whose access token was refused, and that are worth a refresh.
-    pub(crate) refused: BTreeSet<AccountId>,
+    pub refused: BTreeSet<AccountId>,
     /// A line for the log about each thing that happened.
-    pub(crate) said: Vec<String>,
+    pub said: Vec<String>,
 }
 
 /// Takes the signals in, one after the other.
@@ -156,7 +156,8 @@ pub(crate) fn until(cooldown: &Cooldown) -> String {
 }
 
 /// `account-1 needs login: run auth-login 1 (refresh_token_reused)`, which operators look for.
-pub(crate) fn needs_login(slot: Slot, code: &str) -> String {
+#[must_use]
+pub fn needs_login(slot: Slot, code: &str) -> String {
     format!("{slot} needs login: run auth-login {} ({code})", slot.number())
 }
 

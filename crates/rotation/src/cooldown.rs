@@ -17,9 +17,11 @@ const FRESH: Duration = Duration::from_mins(5);
 
 /// How long an account is left alone when nobody says until when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Floors {
-    pub(crate) cap: Duration,
-    pub(crate) transient: Duration,
+pub struct Floors {
+    /// One that is capped.
+    pub cap: Duration,
+    /// One that was refused for something that passes.
+    pub transient: Duration,
 }
 
 /// The cooldown that a refusal means; none, if what it was about is over.

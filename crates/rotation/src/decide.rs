@@ -17,49 +17,55 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// What a pass finds.
 #[derive(Clone, Debug)]
-pub(crate) struct World {
+pub struct World {
     /// Every slot, in order, with its login or what is wrong with it.
-    pub(crate) slots: Vec<Candidate>,
+    pub slots: Vec<Candidate>,
     /// What is remembered.
-    pub(crate) state: State,
+    pub state: State,
     /// What LiteLLM is served.
-    pub(crate) published: Found,
+    pub published: Found,
     /// Since when.
-    pub(crate) published_at: Option<Timestamp>,
+    pub published_at: Option<Timestamp>,
     /// Which slot counts of those that hold an account: the newest login.
     holders: BTreeMap<AccountId, usize>,
 }
 
 /// A slot that may be chosen.
 #[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) slot: Slot,
-    pub(crate) login: Result<Login, String>,
+pub struct Candidate {
+    /// Where.
+    pub slot: Slot,
+    /// Its login, or what is wrong with it.
+    pub login: Result<Login, String>,
     /// Whether it has a file, and not only environment variables.
-    pub(crate) is_stored: bool,
+    pub is_stored: bool,
 }
 
 /// The account in use, and where it stands among the slots.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct InUse<'a> {
-    pub(crate) account: &'a AccountId,
-    pub(crate) slot: Slot,
+pub struct InUse<'a> {
+    /// Who.
+    pub account: &'a AccountId,
+    /// Where its login is, or was.
+    pub slot: Slot,
     /// Unknown when there is neither a state nor a published record's time.
-    pub(crate) since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// A file written before this was left before the account was in use.
-    pub(crate) stale_before: Option<Timestamp>,
+    pub stale_before: Option<Timestamp>,
 }
 
 /// What the operator wants.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
-    pub(crate) order: Order,
-    pub(crate) purpose: Purpose,
+pub struct Policy {
+    /// Which account is next.
+    pub order: Order,
+    /// What the pass is for.
+    pub purpose: Purpose,
 }
 
 /// What this pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// Nobody called: time to move on, where the order says so.
     Tick,
     /// Somebody called, but not for another account: the one in use stays if it can be used.
@@ -72,34 +78,44 @@ pub(crate) enum Purpose {
 
 /// What is to be done.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// The account to publish.
-    pub(crate) chosen: Option<Chosen>,
+    pub chosen: Option<Chosen>,
     /// Every other slot, and why not.
-    pub(crate) passed_over: Vec<(Slot, Reason)>,
+    pub passed_over: Vec<(Slot, Reason)>,
     /// Whether what stands in auth.json must give way to the placeholder.
-    pub(crate) placeholder: bool,
+    pub placeholder: bool,
 }
 
 /// The account to publish, and why it is that one.
 #[derive(Debug)]
-pub(crate) struct Chosen {
-    pub(crate) slot: Slot,
-    pub(crate) login: Login,
+pub struct Chosen {
+    /// Where its login is.
+    pub slot: Slot,
+    /// What is published of it.
+    pub login: Login,
     /// Since when it is the one in use.
-    pub(crate) since: Timestamp,
-    pub(crate) why: Why,
+    pub since: Timestamp,
+    /// Why this one.
+    pub why: Why,
 }
 
 /// Why an account was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub enum Why {
+    /// The operator named its slot.
     Asked,
+    /// The operator pinned it.
     Pinned,
+    /// It is the one in use, and nobody asked for another.
     StaysActive,
+    /// There is no other.
     OnlyUsable,
+    /// It comes after this slot.
     NextAfter(Slot),
+    /// Its usage window resets before the others'.
     EarliestReset,
+    /// It is the first of all.
     First,
     /// All are cooling down, and this one comes back first.
     BackFirst(Timestamp),
@@ -107,7 +123,7 @@ pub(crate) enum Why {
 
 /// Why a slot was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub enum Reason {
     /// It can be used, and another one is.
     NotItsTurn,
     /// What is wrong with its file.
@@ -126,7 +142,7 @@ pub(crate) enum Reason {
 
 /// How far an account can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
+pub enum Use {
     /// As it is.
     Ready,
     /// Only if there is no other: it is cooling down until then.
@@ -134,7 +150,9 @@ enum Use {
 }
 
 impl World {
-    pub(crate) fn new(slots: Vec<Candidate>, state: State, published: Found) -> Self {
+    /// A world of these slots.
+    #[must_use]
+    pub fn new(slots: Vec<Candidate>, state: State, published: Found) -> Self {
         let mut holders: BTreeMap<AccountId, usize> = BTreeMap::new();
         let rank = |at: usize| {
             let login = slots[at].login.as_ref().ok();
@@ -157,13 +175,15 @@ impl World {
     }
 
     /// The slot that counts for an account.
-    pub(crate) fn holder(&self, account: &AccountId) -> Option<&Candidate> {
+    #[must_use]
+    pub fn holder(&self, account: &AccountId) -> Option<&Candidate> {
         self.holders.get(account).map(|at| &self.slots[*at])
     }
 
     /// The account in use. What LiteLLM is served tells who it is; the state, written after it, only since when
     /// and from where.
-    pub(crate) fn active(&self) -> Option<InUse<'_>> {
+    #[must_use]
+    pub fn active(&self) -> Option<InUse<'_>> {
         let slot_of = |account: &AccountId| self.holder(account).map(|holder| holder.slot);
         let remembered = self.state.active.as_ref();
         match &self.published {
@@ -179,7 +199,11 @@ impl World {
         }
     }
 
-    fn judge<'a>(&'a self, candidate: &'a Candidate, now: Timestamp) -> Result<(&'a Login, Use), Reason> {
+    /// Whether a slot can be used, and if not, why.
+    ///
+    /// # Errors
+    /// The reason to pass it over.
+    pub fn judge<'a>(&'a self, candidate: &'a Candidate, now: Timestamp) -> Result<(&'a Login, Use), Reason> {
         let login = candidate.login.as_ref().map_err(|why| Reason::Unusable(why.clone()))?;
         if let Some(holder) = self.holder(&login.account).filter(|holder| holder.slot != candidate.slot) {
             return Err(Reason::SameAccountAs(holder.slot));
@@ -203,7 +227,8 @@ impl World {
 type Usable<'a> = (Slot, &'a Login, Use);
 
 /// Chooses the account to use from `now` on.
-pub(crate) fn decide(world: &World, policy: Policy, now: Timestamp) -> Plan {
+#[must_use]
+pub fn decide(world: &World, policy: Policy, now: Timestamp) -> Plan {
     let judged: Vec<_> = world.slots.iter().map(|slot| (slot.slot, world.judge(slot, now))).collect();
     let usable: Vec<Usable<'_>> = judged
         .iter()

@@ -24,10 +24,11 @@ const REST: Duration = Duration::from_mins(5);
 
 /// A login to renew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
-    pub(crate) slot: Slot,
+pub struct Due {
+    /// Where.
+    pub slot: Slot,
     /// Whether because its access token was refused, and not because it ends.
-    pub(crate) refused: bool,
+    pub refused: bool,
 }
 
 /// The logins to renew now, the account in use first, then by when they end.

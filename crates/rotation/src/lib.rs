@@ -1,0 +1,15 @@
+//! The judgement of the rotator, which `rotate-once` carries out and `accounts` shows: what signals mean, until when
+//! an account is left alone, what is renewed, who serves.
+//!
+//! Judging is pure: [`decide`](decide::decide) takes a world, a policy and the time, and gives a plan. Reading the
+//! world and carrying a plan out are beside it, at the edges: [`world`] and [`pass`].
+
+pub mod absorb;
+pub mod args;
+pub mod cooldown;
+pub mod decide;
+mod harvest;
+pub mod pass;
+pub mod renewal;
+pub mod report;
+pub mod world;
