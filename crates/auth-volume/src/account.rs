@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Login;
+
 /// An account: the workspace's `account_id` **and** the user in it.
 ///
 /// Both, because two people of one workspace share its `account_id`, and one person in two workspaces has one
@@ -21,5 +23,53 @@ impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.account_id)?;
         self.user_id.as_ref().map_or(Ok(()), |user| write!(f, "/{user}"))
+    }
+}
+
+/// How people are named where others may look: on a screen, in a scrape, in a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// `a…@example.test`: enough for those who know them.
+    Masked,
+    /// `ann@example.test`.
+    InFull,
+}
+
+impl Naming {
+    /// Whose login it is: the person's address, or the account's id where no token says an address.
+    #[must_use]
+    pub fn of(self, login: &Login) -> String {
+        let name = login.email.as_deref().unwrap_or(&login.account.account_id);
+        match self {
+            Self::InFull => name.to_owned(),
+            Self::Masked => masked(name),
+        }
+    }
+}
+
+fn masked(name: &str) -> String {
+    let (shown, rest) = match name.rsplit_once('@') {
+        Some((local, domain)) => (local.chars().take(1), format!("@{domain}")),
+        None => (name.chars().take(name.chars().count().min(8) / 2), String::new()),
+    };
+    shown.chain(['…']).collect::<String>() + &rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_name_is_known_to_those_who_know_it() {
+        for (name, expected) in [
+            ("ann@example.test", "a…@example.test"),
+            ("@example.test", "…@example.test"),
+            ("élodie@example.test", "é…@example.test"),
+            ("0b9d3a52-77aa", "0b9d…"),
+            ("ab", "a…"),
+            ("", "…"),
+        ] {
+            assert_eq!(masked(name), expected);
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::{Expiry, Secret, Timestamp};
 /// The claims we use of a JWT. Its signature is the issuer's business: we only route by what it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
+    /// When the token was made (`iat`).
+    pub issued: Option<Timestamp>,
     /// When the token ends (`exp`).
     pub expiry: Option<Expiry>,
     /// The person's address (`email`, or the same in the profile claim).
@@ -35,6 +37,7 @@ impl Claims {
         let auth = &claims["https://api.openai.com/auth"];
         let profile = &claims["https://api.openai.com/profile"];
         Self {
+            issued: Timestamp::from_json(&claims["iat"]),
             expiry: Timestamp::from_json(&claims["exp"]).map(Expiry),
             email: text(&claims["email"]).or_else(|| text(&profile["email"])),
             account_id: text(&auth["chatgpt_account_id"]),
@@ -47,6 +50,7 @@ impl Claims {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
+            issued: self.issued.or(other.issued),
             expiry: self.expiry.or(other.expiry),
             email: self.email.or(other.email),
             account_id: self.account_id.or(other.account_id),

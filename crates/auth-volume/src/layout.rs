@@ -61,6 +61,12 @@ impl Layout {
         self.auth.join("rotator_state.json")
     }
 
+    /// The record of what people did to the accounts.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.auth.join("audit.jsonl")
+    }
+
     /// The lock of all writers.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod args;
 pub mod atomic;
+pub mod audit;
 pub mod claims;
 pub mod clock;
 pub mod env_fed;
@@ -20,9 +21,10 @@ pub mod secret;
 pub mod signal;
 pub mod slot;
 pub mod state;
+pub mod usage;
 pub mod volume;
 
-pub use account::AccountId;
+pub use account::{AccountId, Naming};
 pub use clock::{Expiry, Timestamp};
 pub use layout::Layout;
 pub use login::Login;

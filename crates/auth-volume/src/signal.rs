@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
+use crate::usage::{Minutes, Percent, Usage, Window};
 use crate::{AccountId, Timestamp};
 
 /// The `type` of the signal that a login leaves.
 const SIGNED_IN: &str = "signed_in";
+
+/// The `type` of the signal that the operator's change of an account leaves.
+const CHANGED: &str = "accounts_changed";
 
 /// The `type` of an error that says a usage window is used up.
 const USAGE_LIMIT: &str = "usage_limit_reached";
@@ -34,8 +38,9 @@ pub enum Signal {
         /// Which.
         account: AccountId,
     },
-    /// An account was signed in.
-    SignedIn,
+    /// An account was signed in, or the operator changed what is known of one: look again, and move nobody
+    /// without need.
+    LookAgain,
     /// Not JSON; treated as [`Signal::RotateNow`] and reported.
     Unreadable {
         /// When it was left.
@@ -56,6 +61,8 @@ pub struct Refusal {
     pub window_resets_at: Option<Timestamp>,
     /// When the next window resets, used up or not.
     pub next_reset: Option<Timestamp>,
+    /// How much of its windows the account has used, as the headers say.
+    pub usage: Option<Usage>,
     /// Which access token was refused, by its fingerprint.
     pub token: Option<String>,
 }
@@ -71,8 +78,8 @@ impl Signal {
         let Ok(document @ Value::Object(_)) = serde_json::from_slice::<Value>(bytes) else {
             return Self::Unreadable { at: left_at };
         };
-        if document["type"] == SIGNED_IN {
-            return Self::SignedIn;
+        if document["type"] == SIGNED_IN || document["type"] == CHANGED {
+            return Self::LookAgain;
         }
         let said =
             Timestamp::from_json(&document["at"]).or_else(|| Timestamp::from_json(&document["timestamp"]));
@@ -92,6 +99,12 @@ impl Signal {
         let signal = json!({"at": now.seconds(), "type": SIGNED_IN, "account_id": account.account_id});
         signal.to_string().into_bytes()
     }
+
+    /// The bytes of the signal that the operator's change leaves.
+    #[must_use]
+    pub fn changed(now: Timestamp) -> Vec<u8> {
+        json!({"at": now.seconds(), "type": CHANGED}).to_string().into_bytes()
+    }
 }
 
 impl Refusal {
@@ -110,12 +123,24 @@ impl Refusal {
         let is_used_up =
             |window: &str| header(format!("x-codex-{window}-used-percent")).is_some_and(|used| used >= 100.0);
         let windows = ["primary", "secondary"];
+        let told = |window: &str| {
+            let minutes = header(format!("x-codex-{window}-window-minutes"))?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a nonsense length is 0 or the longest"
+            )]
+            let minutes = Minutes::new(minutes as u32)?;
+            let used_percent = Percent::new(header(format!("x-codex-{window}-used-percent"))?)?;
+            Some(Window { minutes, used_percent, resets_at: reset(window) })
+        };
         Self {
             status: document["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(429),
             usage_limit: document["type"] == USAGE_LIMIT || document["code"] == USAGE_LIMIT,
             resets_at: Timestamp::from_json(&document["resets_at"]).or(relative),
             window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
             next_reset: windows.into_iter().filter_map(reset).min(),
+            usage: Usage::told(at, windows.into_iter().filter_map(told)),
             token: document["token"].as_str().map(str::to_owned),
         }
     }
@@ -157,6 +182,7 @@ mod tests {
             "type": "usage_limit_reached", "code": null, "resets_at": 1795439575, "resets_in_seconds": 69,
             "token": "0011223344556677",
             "headers": {"x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
+            "x-codex-primary-window-minutes": "10080",
             "x-codex-secondary-used-percent": "99.6", "x-codex-secondary-reset-at": "1795999999"}}"#;
         let Signal::Refused { at, account, refusal } = parse(text) else { panic!("not understood") };
         assert_eq!(at.milliseconds(), 1_795_439_506_200);
@@ -167,6 +193,14 @@ mod tests {
             resets_at: Some(Timestamp::from_seconds(1_795_439_575)),
             window_resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
             next_reset: Some(Timestamp::from_seconds(1_795_439_580)),
+            usage: Usage::told(
+                at,
+                [Window {
+                    minutes: Minutes::WEEK,
+                    used_percent: Percent::new(100.0).unwrap(),
+                    resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
+                }],
+            ),
             token: Some("0011223344556677".to_owned()),
         };
         assert_eq!(refusal, expected);
@@ -193,7 +227,8 @@ mod tests {
     fn a_login_a_success_and_nonsense_are_told_apart() {
         let account = AccountId { account_id: "acct-A".into(), user_id: None };
         let left = Timestamp::from_seconds(LEFT);
-        assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::SignedIn);
+        assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::LookAgain);
+        assert_eq!(Signal::parse(&Signal::changed(left), left), Signal::LookAgain);
         assert_eq!(parse(r#"{"status": 200, "account_id": "acct-A"}"#), Signal::Served { account });
         for text in ["{half", "7", "[]"] {
             assert_eq!(parse(text), Signal::Unreadable { at: left }, "{text}");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::usage::Usage;
 use crate::{AccountId, Secret, Slot, Timestamp};
 
 /// The version this program writes.
@@ -67,6 +68,9 @@ pub struct Standing {
     /// When one of its usage windows resets next, as far as signals told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_reset: Option<Timestamp>,
+    /// How much of its usage it has used up, as far as signals told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// The grant that came of a refresh because of a 401: another 401 is not worth another refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewed_for_401: Option<Grant>,
@@ -210,12 +214,30 @@ impl State {
         self.accounts.get(account).cloned().unwrap_or_default()
     }
 
-    /// Forgets what a new login of the account, or the operator, has put right; what the operator parked stays.
+    /// Forgets what a new login of the account has put right. What the operator parked stays, and so does its usage:
+    /// a login gives none back.
     pub fn forgive(&mut self, account: &AccountId) {
         if let Some(standing) = self.accounts.get_mut(account) {
-            *standing = Standing { parked: standing.parked.take(), ..Standing::default() };
+            let (parked, usage) = (standing.parked.take(), standing.usage.take());
+            *standing = Standing { parked, usage, ..Standing::default() };
         }
         self.accounts.retain(|_, standing| *standing != Standing::default());
+    }
+
+    /// Ends what puts an account aside for a while: the operator's park, the provider's cooldown. A dead grant stays
+    /// dead. Says whether there was anything to end.
+    pub fn unpark(&mut self, account: &AccountId) -> bool {
+        let Some(standing) = self.accounts.get_mut(account) else { return false };
+        let ended = standing.parked.take().is_some() | standing.cooldown.take().is_some();
+        self.accounts.retain(|_, standing| *standing != Standing::default());
+        ended
+    }
+
+    /// Forgets an account whose login is gone.
+    pub fn forget(&mut self, account: &AccountId) {
+        self.accounts.remove(account);
+        self.pin.take_if(|pinned| pinned == account);
+        self.active.take_if(|active| active.account == *account);
     }
 
     /// Forgets what time has settled, so that the file does not grow for ever.
@@ -224,6 +246,7 @@ impl State {
             standing.cooldown.take_if(|cooldown| cooldown.until <= now);
             standing.parked.take_if(|parked| parked.until.is_some_and(|until| until <= now));
             standing.next_reset.take_if(|reset| *reset <= now);
+            standing.usage = standing.usage.take().and_then(|usage| usage.still(now));
         }
         self.accounts.retain(|_, standing| *standing != Standing::default());
     }
@@ -342,8 +365,7 @@ mod tests {
         state.accounts.insert(account.clone(), Standing { unanswered: Some(grant), ..parked.clone() });
         state.forgive(&account);
         assert_eq!(state.standing(&account), parked);
-        state.accounts.get_mut(&account).unwrap().parked = None;
-        state.forgive(&account);
+        assert!(state.unpark(&account) && !state.unpark(&account));
         assert!(state.accounts.is_empty(), "nothing known is not written down");
     }
 }

@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 use thiserror::Error;
 
 use crate::atomic::{self, Access, Room};
+use crate::audit::{self, Entry};
 use crate::exit::{Exit, Failure};
 use crate::login::NotALogin;
 use crate::private_file::{NotRead, PrivateFile};
@@ -217,6 +218,18 @@ impl Volume {
     pub fn published_at(&self) -> Option<Timestamp> {
         let written = std::fs::symlink_metadata(self.layout.published()).ok()?.modified().ok()?;
         Some(Timestamp::from_system_time(written))
+    }
+
+    /// Who may read what LiteLLM is served, for those who publish in the rotator's stead: they are not told, and a
+    /// record that LiteLLM cannot read would be none. Nothing is learned from a file that somebody else put there.
+    #[must_use]
+    pub fn published_access(&self) -> Access {
+        match std::fs::symlink_metadata(self.layout.published()) {
+            Ok(file) if self.published().is_well_formed() => {
+                Access { mode: file.mode() & 0o666 | 0o600, group: Some(file.gid()) }
+            }
+            _ => Access::PRIVATE,
+        }
     }
 
     /// What LiteLLM is served, byte for byte, to see whether it is a login.
@@ -464,6 +477,21 @@ impl Locked<'_> {
         atomic::replace(&path, &state.to_bytes(), Access::PRIVATE).map_err(cannot_write(&path))
     }
 
+    /// Writes down what somebody did.
+    ///
+    /// # Errors
+    /// The file system said no; what was written down before is still there.
+    pub fn write_down(&self, entry: &Entry) -> Result<(), VolumeError> {
+        let path = self.volume.layout.audit();
+        let before = match PrivateFile::read(&path) {
+            Ok(file) => file.content,
+            Err(NotRead::Io(cause)) => return Err(VolumeError::CannotRead { path, cause }),
+            // Not a file of ours: it gives way.
+            Err(_) => Vec::new(),
+        };
+        atomic::replace(&path, &audit::appended(&before, entry), Access::PRIVATE).map_err(cannot_write(&path))
+    }
+
     /// Takes a master's access from everybody but its owner.
     ///
     /// # Errors
@@ -518,7 +546,7 @@ impl Locked<'_> {
                 if whole { atomic::rename_and_sync(&staged, &path) } else { std::fs::remove_file(&staged) };
             settled.map_err(cannot_write(&path))?;
         }
-        for path in [layout.state(), layout.published()] {
+        for path in [layout.state(), layout.published(), layout.audit()] {
             atomic::remove_if_there(&atomic::staged(&path)).map_err(cannot_write(&path))?;
         }
         Ok(())

@@ -49,6 +49,12 @@ const KEYS: &[&str] = &[
     "headers",
     "x-codex-primary-used-percent",
     "x-codex-primary-reset-at",
+    "x-codex-primary-window-minutes",
+    "usage",
+    "windows",
+    "minutes",
+    "used_percent",
+    "iat",
     "exception",
     "timestamp",
     "exp",
@@ -152,7 +158,7 @@ proptest! {
             Signal::RotateNow { at, .. } | Signal::Refused { at, .. } | Signal::Unreadable { at } => {
                 prop_assert!(at <= left);
             }
-            Signal::SignedIn | Signal::Served { .. } => {}
+            Signal::LookAgain | Signal::Served { .. } => {}
         }
     }
 }

@@ -48,7 +48,7 @@ impl Absorbed {
         now: Timestamp,
     ) {
         match signal {
-            Signal::SignedIn => {}
+            Signal::LookAgain => {}
             Signal::Served { account } => self.serves_again(world, account),
             Signal::Refused { at, account, refusal } => match whom(world, active, account) {
                 Some(candidate) => self.refused(world, candidate, *at, refusal, floors, now),
@@ -84,6 +84,7 @@ impl Absorbed {
         let slot = candidate.slot;
         let mut standing = self.standing(world, &login.account);
         standing.next_reset = refusal.next_reset.or(standing.next_reset);
+        standing.usage = refusal.usage.clone().or(standing.usage);
         if refusal.status == 401 {
             let grant = login.grant();
             if is_of_an_old_token(login, refusal, at) {

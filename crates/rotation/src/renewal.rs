@@ -40,14 +40,24 @@ pub(crate) fn due(world: &World, absorbed: &Absorbed, before: Duration, now: Tim
         .filter_map(|candidate| {
             let login = candidate.login.as_ref().ok()?;
             let refused = absorbed.refused.contains(&login.account);
-            let is_due =
-                is_worth_it(world, candidate, login, now) && (refused || is_near_its_end(login, before, now));
+            let is_due = if refused {
+                is_worth_it(world, candidate, login, now)
+            } else {
+                is_due(world, candidate, before, now)
+            };
             let rank = (active != Some(candidate.slot), !refused, login.expiry, candidate.slot);
             is_due.then_some((rank, Due { slot: candidate.slot, refused }))
         })
         .collect();
     due.sort_unstable_by_key(|(rank, _)| *rank);
     due.into_iter().map(|(_, due)| due).take(MOST).collect()
+}
+
+/// Whether a login is to be renewed because its end is near.
+#[must_use]
+pub fn is_due(world: &World, candidate: &Candidate, before: Duration, now: Timestamp) -> bool {
+    let near = |login: &&Login| is_near_its_end(login, before, now);
+    candidate.login.as_ref().ok().filter(near).is_some_and(|login| is_worth_it(world, candidate, login, now))
 }
 
 fn is_worth_it(world: &World, candidate: &Candidate, login: &Login, now: Timestamp) -> bool {

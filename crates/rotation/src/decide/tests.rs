@@ -124,7 +124,7 @@ fn sticky_stays_until_the_account_in_use_is_refused() {
 #[test]
 fn a_late_signal_and_a_login_move_nothing() {
     let world = world(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
-    let (world, slot) = hear(world, &[capped("b"), Signal::SignedIn], Order::RoundRobin);
+    let (world, slot) = hear(world, &[capped("b"), Signal::LookAgain], Order::RoundRobin);
     assert_eq!(slot, Some(1));
     assert!(world.state.standing(&account("b")).cooldown.is_some(), "but it is remembered of b");
     assert_eq!(world.state.active.unwrap().since, Timestamp::from_seconds(NOW - 60), "in use all along");
@@ -296,7 +296,7 @@ prop_compose! {
         let refusal = Refusal { status: 429, usage_limit: limit, resets_at, ..Refusal::default() };
         match kind {
             5 => Signal::RotateNow { at, refusal: None },
-            6 => Signal::SignedIn,
+            6 => Signal::LookAgain,
             7 => Signal::RotateNow { at, refusal: Some(refusal) },
             name => Signal::Refused { at, account: account(&format!("acct-{name}")), refusal },
         }
@@ -360,7 +360,7 @@ proptest! {
         prop_assume!(before.login.account == active && before.why == Why::StaysActive);
         let late: Vec<_> = signals.into_iter().filter(|signal| match signal {
             Signal::Refused { account, .. } => *account != active,
-            Signal::SignedIn => true,
+            Signal::LookAgain => true,
             _ => false,
         }).collect();
         prop_assume!(!late.is_empty());
