@@ -9,7 +9,7 @@ use predicates::str::contains;
 
 use crate::pod::shipped;
 
-const SHIPPED: [&str; 4] = ["auth-login", "idle", "rotate-once", "seed-codex-config"];
+const SHIPPED: [&str; 5] = ["accounts", "auth-login", "idle", "rotate-once", "seed-codex-config"];
 
 /// `PT_INTERP` of the ELF specification: the program header that names a dynamic loader.
 const PT_INTERP: u32 = 3;
@@ -101,6 +101,13 @@ fn idle_works_from_scratch_and_reports_its_command() {
         .assert()
         .code(127)
         .stderr(contains("cannot run /absent"));
+}
+
+#[test]
+fn accounts_works_from_scratch() {
+    let root = from_scratch("accounts");
+    fs::create_dir(root.path().join("chatgpt-auth")).unwrap();
+    run(root.path(), "accounts").assert().success().stdout("nobody has signed in: run auth-login 1\n");
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::sent::Sent;
 /// Where tokens are renewed, unless `CODEX_REFRESH_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
 const TOKEN_URL: &str = "https://auth.openai.com/oauth/token";
 
+/// Where a login is ended, unless `CODEX_REVOKE_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
+const REVOKE_URL: &str = "https://auth.openai.com/oauth/revoke";
+
 /// codex's own client, unless `OPENAI_CODEX_CLIENT_ID` (the predecessor's name) says otherwise.
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
@@ -51,6 +54,7 @@ pub struct Issuer {
     agent: Agent,
     sent: Sent,
     url: String,
+    revoke_url: String,
     client_id: String,
 }
 
@@ -106,8 +110,26 @@ impl Issuer {
             agent: Agent::with_parts(config, connector, DefaultResolver::default()),
             sent,
             url: given("CODEX_REFRESH_TOKEN_URL_OVERRIDE").unwrap_or_else(|| TOKEN_URL.to_owned()),
+            revoke_url: given("CODEX_REVOKE_TOKEN_URL_OVERRIDE").unwrap_or_else(|| REVOKE_URL.to_owned()),
             client_id: given("OPENAI_CODEX_CLIENT_ID").unwrap_or_else(|| CLIENT_ID.to_owned()),
         })
+    }
+
+    /// Tells the issuer that a login has ended, by its refresh token.
+    ///
+    /// # Errors
+    /// Why it was not told, or did not want to know.
+    pub fn revoke(&self, token: &Secret) -> Result<(), String> {
+        let request = json!({
+            "token": token.expose(),
+            "token_type_hint": "refresh_token",
+            "client_id": self.client_id,
+        });
+        match self.agent.post(&self.revoke_url).send_json(request) {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => Err(format!("HTTP {}", response.status().as_u16())),
+            Err(e) => Err(e.to_string()),
+        }
     }
 
     /// Asks for new tokens. Whatever the answer, the caller must assume the worst until it is stored.

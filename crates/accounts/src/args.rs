@@ -1,0 +1,204 @@
+//! The command line.
+
+use std::time::Duration;
+
+use auth_volume::args::VolumeArgs;
+use auth_volume::{Naming, Slot, Timestamp};
+use clap::{Parser, Subcommand};
+use rotation::args::PolicyArgs;
+
+/// Shows which account serves and what is wrong with the others, and does what the operator says
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+
+    #[command(flatten)]
+    watch: WatchArgs,
+
+    /// Print JSON, version 1, on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Show whole addresses and account ids
+    #[arg(long, global = true)]
+    show_identity: bool,
+
+    /// Who you are, for the record of changes
+    #[arg(long, global = true, value_name = "NAME", env = "CHATGPT_OPERATOR")]
+    by: Option<String>,
+
+    #[command(flatten, next_help_heading = "As the rotator judges")]
+    pub(crate) policy: PolicyArgs,
+
+    #[command(flatten, next_help_heading = "The volume")]
+    pub(crate) volume: VolumeArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Show every account (the same as no command)
+    List(WatchArgs),
+    /// Say what the rotator would choose now, and why not each other slot
+    Why,
+    /// Put an account aside; if it serves, another one takes over at once
+    Park(ParkArgs),
+    /// End an account's park, and its cooldown
+    Unpark {
+        /// Its slot
+        #[arg(value_name = "N")]
+        slot: Slot,
+    },
+    /// Prefer an account whenever it can be used
+    Pin {
+        /// Its slot
+        #[arg(value_name = "N")]
+        slot: Slot,
+    },
+    /// Prefer none
+    Unpin,
+    /// Use an account now, as rotate-once --to N does
+    Use {
+        /// Its slot
+        #[arg(value_name = "N")]
+        slot: Slot,
+    },
+    /// Take a login off the volume
+    Remove(RemoveArgs),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct WatchArgs {
+    /// Look again and again, every 2 s or as often as said
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = every)]
+    pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ParkArgs {
+    /// Its slot
+    #[arg(value_name = "N")]
+    pub(crate) slot: Slot,
+
+    /// For how long, as in 6h or 2d; for good without it
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration, conflicts_with = "until")]
+    duration: Option<Duration>,
+
+    /// Until when, as in 2026-12-03T10:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+
+    /// Why, for those who look at the table
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RemoveArgs {
+    /// Its slot
+    #[arg(value_name = "N")]
+    pub(crate) slot: Slot,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Tell the issuer first that the login has ended; without it nobody is asked anything
+    #[arg(long)]
+    pub(crate) revoke: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 69 no usable account (why, use), 73 the volume cannot be read or written, \
+75 try again (lock, network), 78 no such directory or a newer state";
+
+impl Args {
+    /// What is to be done; to list is what is done when nothing is said.
+    pub(crate) fn verb(&self) -> Result<Verb, clap::Error> {
+        match (&self.verb, self.watch.watch) {
+            (None, _) => Ok(Verb::List(self.watch.clone())),
+            (Some(Verb::List(WatchArgs { watch })), earlier) => {
+                Ok(Verb::List(WatchArgs { watch: watch.or(earlier) }))
+            }
+            (Some(verb), None) => Ok(verb.clone()),
+            (Some(_), Some(_)) => Err(clap::Error::raw(
+                clap::error::ErrorKind::ArgumentConflict,
+                "--watch is for accounts list alone\n",
+            )),
+        }
+    }
+
+    pub(crate) fn naming(&self) -> Naming {
+        if self.show_identity { Naming::InFull } else { Naming::Masked }
+    }
+
+    /// A variable that is set to nothing counts as not set.
+    pub(crate) fn by(&self) -> Option<String> {
+        self.by.clone().filter(|name| !name.trim().is_empty())
+    }
+}
+
+impl ParkArgs {
+    /// When the park ends; `None` for never.
+    pub(crate) fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.duration.map(|duration| now.plus(duration)).or(self.until)
+    }
+}
+
+fn every(text: &str) -> Result<Duration, String> {
+    let every = humantime::parse_duration(text).ok().filter(|every| !every.is_zero());
+    every.ok_or_else(|| "want 2s, 500ms or 1m".to_owned())
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let wanted = "want a time in UTC, such as 2026-12-03T10:00:00Z";
+    let time = Timestamp::from_json(&text.into()).ok_or(wanted)?;
+    if time <= Timestamp::now() { Err(format!("{time} has passed")) } else { Ok(time) }
+}
+
+/// One line, and not a novel: it stands in tables and log lines.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.chars().count() > 200 || text.chars().any(char::is_control) {
+        return Err("want one line of 200 characters at most".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn args_are_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_flags_of_list_may_stand_before_it_or_in_its_place() {
+        for line in ["accounts --watch=5s", "accounts list --watch=5s", "accounts --watch=5s list"] {
+            let verb = Args::parse_from(line.split(' ')).verb();
+            let Ok(Verb::List(WatchArgs { watch })) = verb else { panic!("{line}: {verb:?}") };
+            assert_eq!(watch, Some(Duration::from_secs(5)), "{line}");
+        }
+        assert!(Args::parse_from(["accounts", "--watch", "unpin"]).verb().is_err());
+    }
+
+    #[test]
+    fn the_volume_may_be_named_before_or_after_the_verb() {
+        for line in ["accounts --auth-dir /v why", "accounts why --auth-dir /v"] {
+            assert!(format!("{:?}", Args::parse_from(line.split(' '))).contains("\"/v\""), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_park_ends_in_the_future_and_its_reason_is_a_line() {
+        assert!(time("2001-01-01T00:00:00Z").unwrap_err().ends_with("has passed"));
+        assert!(time("tomorrow").is_err());
+        assert_eq!(reason(" kept for the release ").unwrap(), "kept for the release");
+        assert!(reason("two\nlines").is_err() && reason(&"x".repeat(201)).is_err());
+    }
+}

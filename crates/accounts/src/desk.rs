@@ -1,0 +1,136 @@
+//! Where an operator's word takes effect: under the lock, on the disk before it is said, and at once.
+//!
+//! The order is the rotator's own: the state first, for a park that is forgotten would be undone by the next pass;
+//! then the record of it; then a pass that chooses and publishes. That pass renews nothing, so that no command of an
+//! operator waits for the network; what can only be mended by a renewal is left to the rotator, which is woken.
+
+use auth_volume::audit::{By, Entry, What};
+use auth_volume::exit::{Exit, Failure};
+use auth_volume::signal::Signal;
+use auth_volume::state::State;
+use auth_volume::{AccountId, Locked, Login, Naming, Slot, Timestamp, Volume, log};
+use rotation::decide::{Plan, World};
+use rotation::pass::{self, Wish};
+use rotation::world::{self, Reading};
+use rotation::{renewal, report};
+
+use crate::COMMAND;
+use crate::outcome::{Named, Outcome};
+
+/// An operator at work.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) volume: &'a Volume,
+    pub(crate) wish: Wish,
+    pub(crate) naming: Naming,
+    pub(crate) by: By,
+    pub(crate) now: Timestamp,
+}
+
+/// Something that is to become true of the state.
+pub(crate) struct Change {
+    pub(crate) state: State,
+    pub(crate) entry: Entry,
+    pub(crate) said: String,
+}
+
+impl Desk<'_> {
+    pub(crate) fn read(&self) -> Result<Reading, Failure> {
+        Ok(world::read(self.volume, self.now)?)
+    }
+
+    /// Stores a change and has whoever is best now serve.
+    pub(crate) fn carry_out(
+        &self,
+        locked: Locked<'_>,
+        mut reading: Reading,
+        change: Change,
+    ) -> Result<Outcome, Failure> {
+        let Change { state, entry, said } = change;
+        locked.remember(&state)?;
+        let written = locked.write_down(&entry);
+        reading.world.state = state.clone();
+        reading.stored = Some(state);
+        let about = entry.slot;
+        let (serving, nobody, woke_rotator) = self.serve(locked, reading, about)?;
+        written.map_err(|e| {
+            let e = Failure::from(e);
+            let error = e.error.context(format!("{said}; but that could not be written down"));
+            Failure { error, ..e }
+        })?;
+        Ok(Outcome { what: Some(entry.what), about, said, until: entry.until, serving, nobody, woke_rotator })
+    }
+
+    /// A pass that moves nobody without need, and a call for the rotator where that is not enough.
+    pub(crate) fn serve(
+        &self,
+        locked: Locked<'_>,
+        reading: Reading,
+        about: Option<Slot>,
+    ) -> Result<(Option<Named>, Option<String>, bool), Failure> {
+        let is_due = |slot: Slot| {
+            let mut slots = reading.world.slots.iter();
+            let candidate = slots.find(|candidate| candidate.slot == slot);
+            candidate.is_some_and(|candidate| {
+                renewal::is_due(&reading.world, candidate, self.wish.renew_before, self.now)
+            })
+        };
+        let is_due = about.is_some_and(is_due);
+        let plan = self.pass(&locked, reading)?;
+        // The rotator waits for the lock otherwise.
+        drop(locked);
+        let woke_rotator = (is_due || plan.chosen.is_none()) && self.wake();
+        let nobody = plan.chosen.is_none().then(|| report::nothing_chosen(&plan, None, self.volume));
+        let serving =
+            plan.chosen.map(|chosen| Named { slot: chosen.slot, name: self.naming.of(&chosen.login) });
+        Ok((serving, nobody, woke_rotator))
+    }
+
+    /// Chooses and publishes; renews nothing.
+    pub(crate) fn pass(&self, locked: &Locked<'_>, reading: Reading) -> Result<Plan, Failure> {
+        let wish = Wish { offline: true, ..self.wish };
+        let log = |line| log::line(COMMAND, line);
+        pass::carry_out(locked, self.volume, reading, Vec::new(), wish, self.now, &log)
+    }
+
+    fn wake(&self) -> bool {
+        let woken = self.volume.wake(&Signal::changed(self.now));
+        if let Err(e) = &woken {
+            log::line(
+                COMMAND,
+                format_args!("the rotator was not woken, and will look at its next tick: {e}"),
+            );
+        }
+        woken.is_ok()
+    }
+
+    /// The login in a slot, which is who the operator means by its number.
+    pub(crate) fn login<'w>(&self, world: &'w World, slot: Slot) -> Result<&'w Login, Failure> {
+        let candidate = world.slots.iter().find(|candidate| candidate.slot == slot);
+        let Some(candidate) = candidate else { return Err(self.not_there(slot)) };
+        candidate.login.as_ref().map_err(|why| {
+            let number = slot.number();
+            Failure::new(
+                Exit::Failed,
+                format!("nobody can say whose {slot} is ({why}): run auth-login {number}, or accounts remove {number}"),
+            )
+        })
+    }
+
+    pub(crate) fn not_there(&self, slot: Slot) -> Failure {
+        let directory = self.volume.layout().auth().display();
+        let file = slot.file_name();
+        Failure::new(
+            Exit::Failed,
+            format!("no {file} in {directory}: accounts shows the slots that are there"),
+        )
+    }
+
+    pub(crate) fn named(&self, slot: Slot, login: &Login) -> String {
+        format!("{slot} ({})", self.naming.of(login))
+    }
+
+    pub(crate) fn entry(&self, what: What, slot: Option<Slot>, account: Option<AccountId>) -> Entry {
+        Entry { at: self.now, what, slot, account, until: None, why: None, by: self.by.clone() }
+    }
+}

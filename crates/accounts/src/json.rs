@@ -1,0 +1,74 @@
+//! The overview for scripts: version 1 of the schema that the README documents. Fields are added, never changed.
+
+use auth_volume::Naming;
+use auth_volume::state::{Cooldown, Parked};
+use serde_json::{Value, json};
+
+use crate::overview::{Condition, Overview, Row, Serving, Who};
+
+/// The overview as one document.
+pub(crate) fn document(overview: &Overview) -> Value {
+    let Overview { at, naming, rows, serving, .. } = overview;
+    let active = if let Serving::Account(slot) = serving { json!(slot) } else { Value::Null };
+    let published = match serving {
+        Serving::Account(_) => "account",
+        Serving::Stranger => "unknown_account",
+        Serving::Placeholder => "placeholder",
+        Serving::Nothing => "nothing",
+        Serving::Foreign(_) => "foreign",
+    };
+    let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
+    json!({"version": 1, "at": at, "active": active, "published": published, "accounts": accounts})
+}
+
+fn account(row: &Row, naming: Naming) -> Value {
+    let Row { slot, who, condition, is_active, is_pinned, is_due } = row;
+    let (cooldown, parked, why) = match condition {
+        Condition::Capped(Cooldown { until, kind, source }) => {
+            (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
+        }
+        Condition::Parked(Parked { until, reason }) => {
+            (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
+        }
+        Condition::NeedsLogin(why) | Condition::Unusable(why) => (Value::Null, Value::Null, json!(why)),
+        Condition::Duplicate(other) => {
+            (Value::Null, Value::Null, json!(format!("the same account as {other}")))
+        }
+        Condition::Ready | Condition::RefreshDue => (Value::Null, Value::Null, Value::Null),
+    };
+    let who_field = |get: fn(&Who) -> Value| who.as_ref().map_or(Value::Null, get);
+    let mut account = json!({
+        "slot": slot,
+        "identity": who_field(|who| json!(who.name)),
+        "plan": who_field(|who| json!(who.plan)),
+        "state": state(row),
+        "active": is_active,
+        "pinned": is_pinned,
+        "refresh_due": is_due,
+        "why": why,
+        "cooldown": cooldown,
+        "parked": parked,
+        "expires_at": who_field(|who| json!(who.expiry)),
+        "last_refresh": who_field(|who| json!(who.last_refresh)),
+        "usage": who_field(|who| json!(who.usage)),
+    });
+    if naming == Naming::InFull {
+        account["account_id"] = who_field(|who| json!(who.account.account_id));
+        account["user_id"] = who_field(|who| json!(who.account.user_id));
+    }
+    account
+}
+
+/// One word for each slot; `active` is a ready account that serves.
+fn state(row: &Row) -> &'static str {
+    match row.condition {
+        Condition::Ready if row.is_active => "active",
+        Condition::Ready => "ready",
+        Condition::Capped(_) => "capped",
+        Condition::Parked(_) => "parked",
+        Condition::RefreshDue => "refresh_due",
+        Condition::NeedsLogin(_) => "needs_login",
+        Condition::Duplicate(_) => "duplicate",
+        Condition::Unusable(_) => "unusable",
+    }
+}

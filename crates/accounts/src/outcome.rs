@@ -1,0 +1,59 @@
+//! What came of an operator's word, for people and for scripts.
+
+use auth_volume::audit::What;
+use auth_volume::{Slot, Timestamp};
+use serde_json::json;
+
+/// An account, as an operator knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) slot: Slot,
+    /// As it may be shown.
+    pub(crate) name: String,
+}
+
+/// What was done, and who serves now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// `None` when there was nothing to change.
+    pub(crate) what: Option<What>,
+    /// About whom; none for what concerns all of them.
+    pub(crate) about: Option<Slot>,
+    /// In words.
+    pub(crate) said: String,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) serving: Option<Named>,
+    /// Why nobody serves, if that is so.
+    pub(crate) nobody: Option<String>,
+    /// Whether the rotator was asked to do what only it does: renewing.
+    pub(crate) woke_rotator: bool,
+}
+
+impl Outcome {
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.said);
+        let serving = self.serving.as_ref().map(|Named { slot, name }| format!("serving: {slot} ({name})"));
+        if let Some(line) = serving.or_else(|| self.nobody.clone()) {
+            text = text + &line + "\n";
+        }
+        if self.woke_rotator {
+            text += "the rotator was woken: it renews what is due and publishes what it can\n";
+        }
+        text
+    }
+
+    /// Version 1, as the README documents it.
+    pub(crate) fn json(&self) -> String {
+        let serving = self.serving.as_ref().map(|named| json!({"slot": named.slot, "identity": named.name}));
+        let document = json!({
+            "version": 1,
+            "changed": self.what,
+            "slot": self.about,
+            "until": self.until,
+            "said": self.said,
+            "serving": serving,
+            "rotator_woken": self.woke_rotator,
+        });
+        document.to_string() + "\n"
+    }
+}

@@ -1,0 +1,145 @@
+//! What there is to see of the accounts. Pure: the rotator's world comes in, and the same judgement decides.
+
+use std::time::Duration;
+
+use auth_volume::published::Found;
+use auth_volume::state::{Cooldown, Parked};
+use auth_volume::usage::Usage;
+use auth_volume::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
+use rotation::decide::{Candidate, Reason, Use, World};
+use rotation::renewal;
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Overview {
+    pub(crate) at: Timestamp,
+    pub(crate) naming: Naming,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) serving: Serving,
+    /// Somebody is pinned whom no slot holds.
+    pub(crate) pin_is_lost: bool,
+}
+
+/// What LiteLLM is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serving {
+    Account(Slot),
+    /// An account that no slot holds.
+    Stranger,
+    Placeholder,
+    Nothing,
+    /// What is wrong with it.
+    Foreign(&'static str),
+}
+
+/// One slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) slot: Slot,
+    pub(crate) who: Option<Who>,
+    pub(crate) condition: Condition,
+    /// It is the one that LiteLLM is served.
+    pub(crate) is_active: bool,
+    pub(crate) is_pinned: bool,
+    /// The rotator is about to renew it.
+    pub(crate) is_due: bool,
+}
+
+/// Whose login is in a slot, and until when it is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// As it may be shown.
+    pub(crate) name: String,
+    pub(crate) account: AccountId,
+    pub(crate) plan: Option<String>,
+    pub(crate) expiry: Option<Expiry>,
+    pub(crate) last_refresh: Option<Timestamp>,
+    pub(crate) usage: Option<Usage>,
+}
+
+/// What an account can be used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Ready,
+    Capped(Cooldown),
+    Parked(Parked),
+    /// Its access token has ended, and the rotator will renew it.
+    RefreshDue,
+    /// Why.
+    NeedsLogin(String),
+    /// The same account as in this slot, where its login is newer.
+    Duplicate(Slot),
+    /// What is wrong with its file.
+    Unusable(String),
+}
+
+/// Looks at a world. `before` is how long before its end the rotator renews a login.
+pub(crate) fn overview(world: &World, before: Duration, naming: Naming, now: Timestamp) -> Overview {
+    let serving = serving(world);
+    let rows =
+        world.slots.iter().map(|candidate| row(world, candidate, serving, before, naming, now)).collect();
+    let pin_is_lost = world.state.pin.as_ref().is_some_and(|pin| world.holder(pin).is_none());
+    Overview { at: now, naming, rows, serving, pin_is_lost }
+}
+
+fn serving(world: &World) -> Serving {
+    match &world.published {
+        Found::Record { account } => {
+            world.holder(account).map_or(Serving::Stranger, |holder| Serving::Account(holder.slot))
+        }
+        Found::Placeholder => Serving::Placeholder,
+        Found::Nothing => Serving::Nothing,
+        Found::Foreign { why } => Serving::Foreign(why),
+    }
+}
+
+fn row(
+    world: &World,
+    candidate: &Candidate,
+    serving: Serving,
+    before: Duration,
+    naming: Naming,
+    now: Timestamp,
+) -> Row {
+    let login = candidate.login.as_ref().ok();
+    let is_holder = |login: &Login| world.holder(&login.account).is_some_and(|h| h.slot == candidate.slot);
+    let pin = world.state.pin.as_ref();
+    let condition = condition(world, candidate, now);
+    Row {
+        slot: candidate.slot,
+        is_active: serving == Serving::Account(candidate.slot),
+        is_pinned: login.is_some_and(|login| pin == Some(&login.account) && is_holder(login)),
+        is_due: condition == Condition::RefreshDue || renewal::is_due(world, candidate, before, now),
+        condition,
+        who: login.map(|login| Who {
+            name: naming.of(login),
+            account: login.account.clone(),
+            plan: login.plan.clone(),
+            expiry: login.expiry,
+            last_refresh: login.last_refresh,
+            usage: world.state.standing(&login.account).usage.and_then(|usage| usage.still(now)),
+        }),
+    }
+}
+
+fn condition(world: &World, candidate: &Candidate, now: Timestamp) -> Condition {
+    let standing = candidate.login.as_ref().map(|login| world.state.standing(&login.account));
+    let standing = standing.unwrap_or_default();
+    match world.judge(candidate, now) {
+        Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => Condition::Ready,
+        Ok((_, Use::Cooling(_))) => standing.cooldown.map_or(Condition::Ready, Condition::Capped),
+        Err(Reason::Cooling(cooldown)) => Condition::Capped(cooldown),
+        Err(Reason::Parked(parked)) => Condition::Parked(parked),
+        // Nobody renews what the operator put aside for good.
+        Err(Reason::Expired(..)) if standing.parked.as_ref().is_some_and(|parked| parked.until.is_none()) => {
+            Condition::Parked(standing.parked.unwrap_or_default())
+        }
+        Err(Reason::Expired(_, expiry)) => match &candidate.login {
+            Ok(login) if login.refresh_token.is_some() => Condition::RefreshDue,
+            _ => Condition::NeedsLogin(format!("its access token expired {expiry}")),
+        },
+        Err(Reason::NeedsLogin(_, code)) => Condition::NeedsLogin(code),
+        Err(Reason::SameAccountAs(other)) => Condition::Duplicate(other),
+        Err(Reason::Unusable(why)) => Condition::Unusable(why),
+    }
+}

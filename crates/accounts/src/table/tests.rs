@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use auth_volume::atomic::Access;
+use auth_volume::{Layout, Naming, Volume};
+use clap::Parser as _;
+use rotation::world;
+
+use super::*;
+use crate::fixture::{every_state, volume_at};
+use crate::overview::overview;
+
+/// One in the morning.
+const NOW: i64 = 1_795_482_000;
+
+fn overview_at(now: i64) -> Overview {
+    let directory = volume_at(now);
+    let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
+    let now = Timestamp::from_seconds(now);
+    let world = world::read(&volume, now).unwrap().world;
+    overview(&world, Duration::from_hours(24), Naming::Masked, now)
+}
+
+#[test]
+fn a_volume_with_every_state_in_it_is_one_table_and_what_to_type() {
+    let expected = std::fs::read_to_string(every_state("table")).unwrap();
+    assert_eq!(table(&overview_at(NOW), Paint::No), expected);
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    for name in ["table", "why"] {
+        let printed = std::fs::read_to_string(every_state(name)).unwrap();
+        assert!(readme.contains(&printed), "the README shows another {name}");
+    }
+}
+
+#[test]
+fn the_document_for_scripts_holds_the_same_masked() {
+    let document = crate::json::document(&overview_at(NOW));
+    let expected = std::fs::read_to_string(every_state("json")).unwrap();
+    assert_eq!(serde_json::to_string_pretty(&document).unwrap() + "\n", expected);
+}
+
+#[test]
+fn the_table_fits_100_columns_whatever_a_row_has() {
+    let mut overview = overview_at(NOW);
+    for row in &mut overview.rows {
+        row.is_active = true;
+        row.is_pinned = true;
+        row.is_due = true;
+        if let Some(who) = &mut row.who {
+            who.name = format!("a…@{}.example.test", "long".repeat(30));
+            who.plan = Some("a plan nobody has heard of".to_owned());
+        }
+        if let Condition::Capped(cooldown) = &mut row.condition {
+            cooldown.source = Source::Predecessor;
+            cooldown.until = Timestamp::from_seconds(NOW + 60 * 86_400);
+        }
+        if let Condition::Parked(parked) = &mut row.condition {
+            parked.reason = Some("x".repeat(200));
+        }
+    }
+    let text = table(&overview, Paint::No);
+    let widest = text.lines().map(chars).max().unwrap();
+    assert!(widest <= WIDTH, "{widest} columns:\n{text}");
+    assert!(text.contains("pinned, refresh due"), "nothing is left out:\n{text}");
+}
+
+#[test]
+fn only_the_state_is_painted() {
+    let painted = table(&overview_at(NOW), Paint::Yes);
+    assert!(painted.contains("\x1b[32mactive\x1b[0m"), "{painted}");
+    assert!(painted.contains("\x1b[31mneeds login\x1b[0m"), "{painted}");
+    let mut plain = painted.replace("\x1b[0m", "");
+    for colour in 31..=34 {
+        plain = plain.replace(&format!("\x1b[{colour}m"), "");
+    }
+    assert_eq!(plain, table(&overview_at(NOW), Paint::No));
+}
+
+#[test]
+fn an_age_has_one_unit_and_is_rounded_down() {
+    let spans = [0, 59, 60, 3599, 86_399, 86_400, 900_000].map(|s| span(Duration::from_secs(s)));
+    assert_eq!(spans, ["0s", "59s", "1m", "59m", "23h", "1d", "10d"]);
+}
+
+#[test]
+fn why_is_the_rotators_own_words() {
+    let directory = volume_at(NOW);
+    let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
+    let wish = crate::args::Args::parse_from(["accounts"]).policy.wish(None, Access::PRIVATE);
+    let (outlook, plan) = rotation::pass::look(&volume, wish, Timestamp::from_seconds(NOW)).unwrap();
+    let text = rotation::report::text(&plan, &outlook);
+    assert_eq!(text, std::fs::read_to_string(every_state("why")).unwrap());
+}

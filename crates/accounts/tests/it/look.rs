@@ -1,0 +1,180 @@
+//! Looking: `list`, `why`, `--json`, `--watch`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin;
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty};
+use rexpect::session::PtySession;
+use serde_json::Value;
+use stand_in::StandIn;
+
+use crate::{accounts, every_state, fixture};
+
+type Snapshot = BTreeMap<String, (Vec<u8>, u32, i64, i64, u64)>;
+
+/// Every file: its bytes, mode, time of change and number.
+fn snapshot(volume: &Path) -> Snapshot {
+    let files = fs::read_dir(volume).unwrap().map(|file| {
+        let file = file.unwrap();
+        let metadata = file.metadata().unwrap();
+        let what = (metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
+        let (mode, mtime, nanoseconds, number) = what;
+        let name = file.file_name().into_string().unwrap();
+        (name, (fs::read(file.path()).unwrap(), mode, mtime, nanoseconds, number))
+    });
+    files.collect()
+}
+
+/// The table without what a clock changes in it: how wide its columns are.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[test]
+fn no_command_lists_and_the_table_is_the_one_in_the_fixture_but_for_its_times() {
+    let volume = every_state();
+    let output = accounts(volume.path()).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let expected = fs::read_to_string(fixture::every_state("table")).unwrap();
+    let is_time = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains(['-', ':']);
+    let without_times = |text: &str| -> Vec<Vec<String>> {
+        let line = |line: Vec<&str>| line.into_iter().filter(|w| !is_time(w)).map(str::to_owned).collect();
+        words(text).into_iter().map(line).collect()
+    };
+    assert_eq!(without_times(&text), without_times(&expected));
+    accounts(volume.path()).arg("list").assert().success().stdout(text);
+}
+
+#[test]
+fn looking_changes_nothing_asks_nobody_and_waits_for_no_lock() {
+    let (volume, openai) = (every_state(), StandIn::start());
+    let lock = File::create(volume.path().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    fs::write(volume.path().join("rotate-now"), "").unwrap();
+    let before = snapshot(volume.path());
+    for args in [&["list"][..], &["--json"], &["why"], &["why", "--json"]] {
+        accounts(volume.path())
+            .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url())
+            .env("CHATGPT_API_BASE", openai.api_base())
+            .args(args)
+            .assert()
+            .success()
+            .stderr(is_empty());
+    }
+    assert_eq!(snapshot(volume.path()), before);
+    assert_eq!(openai.requests(), []);
+}
+
+#[test]
+fn a_volume_that_cannot_be_written_can_be_looked_at() {
+    let volume = every_state();
+    // Copied by another process, because a file that this one has open for writing while another test forks
+    // cannot be run.
+    let bin = tempfile::tempdir().unwrap();
+    fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
+    Command::new("cp").arg(cargo_bin("accounts")).arg(bin.path()).assert().success();
+    let mut command = std::process::Command::new(bin.path().join("accounts"));
+    command.env_clear().env("CHATGPT_AUTH_DIR", volume.path());
+    if nix::unistd::geteuid().is_root() {
+        // Root may write anywhere, so it is somebody else who looks.
+        for file in fs::read_dir(volume.path()).unwrap() {
+            chown(file.unwrap().path(), Some(65532), Some(65532)).unwrap();
+        }
+        command.uid(65532);
+    }
+    fs::set_permissions(volume.path(), Permissions::from_mode(0o555)).unwrap();
+    Command::from_std(command).assert().success().stdout(contains("a…@example.test")).stderr(is_empty());
+    fs::set_permissions(volume.path(), Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn nothing_prints_a_token_and_only_those_who_ask_see_whole_addresses() {
+    let volume = every_state();
+    let printed = |args: &[&str]| {
+        String::from_utf8(accounts(volume.path()).args(args).output().unwrap().stdout).unwrap()
+    };
+    let all = [printed(&["--json"]), printed(&[]), printed(&["--json", "--show-identity"])];
+    for text in &all {
+        assert!(text.contains("example.test") && !text.contains("rt-") && !text.contains("e30."), "{text}");
+    }
+    for text in &all[..2] {
+        assert!(!text.contains("ann@") && !text.contains("acct-"), "{text}");
+    }
+    assert!(all[2].contains(r#""account_id":"acct-ann""#) && all[2].contains("ann@example.test"));
+}
+
+#[test]
+fn why_says_what_the_rotator_would_do() {
+    let volume = every_state();
+    let text = accounts(volume.path()).arg("why").output().unwrap().stdout;
+    let text = String::from_utf8(text).unwrap();
+    let mut lines = text.lines();
+    // Who is due sooner is renewed first.
+    assert_eq!(lines.next().unwrap(), "would refresh account-8: its access token ends");
+    assert_eq!(lines.next().unwrap(), "would refresh account-5: its access token ends");
+    assert!(lines.next().unwrap().starts_with("would publish account-5 (expires "), "{text}");
+    assert!(text.contains("account-7 passed over: the same account as account-1, whose login is newer\n"));
+    assert!(text.contains("account-1 passed over: not its turn\n"));
+}
+
+#[test]
+fn a_volume_on_which_nobody_can_serve_says_so_in_why_and_not_in_the_table() {
+    let volume = tempfile::tempdir().unwrap();
+    accounts(volume.path()).assert().success().stdout("nobody has signed in: run auth-login 1\n");
+    accounts(volume.path()).arg("why").assert().code(69).stderr(contains("run auth-login 1"));
+    accounts(Path::new("/nonexistent")).assert().code(78).stderr(contains("CHATGPT_AUTH_DIR"));
+}
+
+#[test]
+fn a_state_of_a_later_release_is_not_guessed_at() {
+    let volume = every_state();
+    fs::write(volume.path().join("rotator_state.json"), r#"{"version": 9}"#).unwrap();
+    accounts(volume.path()).assert().code(78).stderr(contains("newer than this program"));
+}
+
+#[test]
+fn watching_shows_the_accounts_again_when_something_has_changed() {
+    let volume = every_state();
+    let mut watching = std::process::Command::new(cargo_bin("accounts"))
+        .env_clear()
+        .env("CHATGPT_AUTH_DIR", volume.path())
+        .args(["--json", "--watch=10ms"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut slots = || {
+        let document: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        document["accounts"].as_array().unwrap().len()
+    };
+    assert_eq!(slots(), 10);
+    fs::remove_file(volume.path().join("auth-6.json")).unwrap();
+    assert_eq!(slots(), 9);
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+fn on_a_terminal(volume: &Path, variable: Option<(&str, &str)>) -> PtySession {
+    let mut command = std::process::Command::new(cargo_bin("accounts"));
+    command.env_clear().env("CHATGPT_AUTH_DIR", volume).env("TERM", "xterm").envs(variable);
+    rexpect::session::spawn_command(command, Some(60_000)).unwrap()
+}
+
+#[test]
+fn colours_are_for_terminals_and_no_color_is_honoured() {
+    let volume = every_state();
+    let shown = on_a_terminal(volume.path(), None).exp_eof().unwrap();
+    assert!(shown.contains("\x1b[32mactive\x1b[0m"), "{shown:?}");
+    let plain = on_a_terminal(volume.path(), Some(("NO_COLOR", "1"))).exp_eof().unwrap();
+    assert!(plain.contains("active") && !plain.contains('\x1b'), "{plain:?}");
+    accounts(volume.path()).assert().stdout(contains("\x1b").not());
+}

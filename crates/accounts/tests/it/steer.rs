@@ -1,0 +1,224 @@
+//! Steering: `park`, `unpark`, `pin`, `unpin`, `use`, and the record of it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use assert_cmd::assert::Assert;
+use predicates::prelude::*;
+use predicates::str::{contains, starts_with};
+use serde_json::{Value, json};
+use stand_in::{AccountRequest, StandIn};
+
+use crate::{accounts, audit, every_state, json, served};
+
+fn run(volume: &Path, line: &str) -> Assert {
+    accounts(volume).args(line.split(' ')).assert()
+}
+
+fn done(volume: &Path, line: &str) -> String {
+    String::from_utf8(run(volume, line).success().get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn parking_the_account_in_use_has_another_one_serve_at_once() {
+    let volume = every_state();
+    assert_eq!(served(volume.path()), Some(1));
+    accounts(volume.path())
+        .args(["park", "1", "--reason", "kept for the release", "--by", "ann"])
+        .assert()
+        .success()
+        .stdout(
+            "account-1 (a…@example.test) is parked until it is unparked: kept for the release\n\
+             serving: account-5 (e…@example.test)\n",
+        )
+        .stderr(contains("accounts: active account-5 (expires "));
+    assert_eq!(served(volume.path()), Some(5));
+    assert!(!volume.path().join("rotate-now").exists(), "nobody needs to be woken");
+    run(volume.path(), "why")
+        .stdout(contains("account-1 passed over: parked by the operator (kept for the release)\n"));
+}
+
+#[test]
+fn parking_another_account_moves_nobody() {
+    let volume = every_state();
+    let said = done(volume.path(), "park 10 --for 6h");
+    assert!(said.ends_with("serving: account-1 (a…@example.test)\n"), "{said}");
+    assert_eq!(served(volume.path()), Some(1));
+    let rows = done(volume.path(), "--json");
+    let until = serde_json::from_str::<Value>(&rows).unwrap()["accounts"][9]["parked"]["until"].clone();
+    assert!(until.is_string(), "{rows}");
+}
+
+#[test]
+fn a_park_follows_the_account_and_not_the_slot() {
+    let volume = every_state();
+    done(volume.path(), "park 10 --until 2099-01-01T00:00:00Z");
+    fs::rename(volume.path().join("auth-10.json"), volume.path().join("auth-12.json")).unwrap();
+    fs::copy(volume.path().join("auth-5.json"), volume.path().join("auth-10.json")).unwrap();
+    run(volume.path(), "why")
+        .stdout(contains("account-12 passed over: parked by the operator until 2099-01-01T00:00:00Z\n"));
+}
+
+#[test]
+fn the_published_record_stays_readable_for_those_who_could_read_it() {
+    let volume = every_state();
+    let record = volume.path().join("auth.json");
+    fs::set_permissions(&record, fs::Permissions::from_mode(0o640)).unwrap();
+    done(volume.path(), "park 1");
+    assert_eq!(fs::metadata(&record).unwrap().permissions().mode() & 0o7777, 0o640);
+}
+
+#[test]
+fn unpark_ends_a_park_and_a_cooldown_and_nothing_else() {
+    let volume = every_state();
+    // Bob is capped and pinned: without the cap he is the one to serve.
+    assert_eq!(
+        done(volume.path(), "unpark 2"),
+        "account-2 (b…@example.test) may serve again: neither parked nor cooling down\n\
+         serving: account-2 (b…@example.test)\n"
+    );
+    assert_eq!(served(volume.path()), Some(2));
+    done(volume.path(), "unpark 4");
+    assert_eq!(
+        done(volume.path(), "unpark 3"),
+        "account-3 (c…@example.test) was neither parked nor cooling down\n"
+    );
+    run(volume.path(), "why").stdout(
+        contains("account-3 passed over: needs login: run auth-login 3 (refresh_token_reused)\n")
+            .and(contains("account-4 passed over: not its turn\n")),
+    );
+}
+
+#[test]
+fn a_pinned_account_serves_until_it_is_unpinned() {
+    let volume = every_state();
+    done(volume.path(), "pin 10");
+    assert_eq!(served(volume.path()), Some(10));
+    run(volume.path(), "why").stdout(starts_with("would refresh").and(contains("): pinned\n")));
+    assert_eq!(
+        done(volume.path(), "unpin"),
+        "account-10 (h…@example.test) is no longer pinned\nserving: account-10 (h…@example.test)\n"
+    );
+    assert_eq!(done(volume.path(), "unpin"), "no account was pinned\n");
+}
+
+#[test]
+fn what_only_a_renewal_can_mend_is_left_to_the_rotator_which_is_woken() {
+    let volume = every_state();
+    // The access token of slot 8 has ended, and a new one can be had for it.
+    let said = done(volume.path(), "pin 8");
+    assert!(said.contains("the rotator was woken"), "{said}");
+    let signal = json(&volume.path().join("rotate-now"));
+    assert_eq!(signal["type"], "accounts_changed");
+    assert_eq!(served(volume.path()), Some(1), "meanwhile nobody else is moved");
+}
+
+#[test]
+fn parking_the_last_account_says_that_nobody_can_serve() {
+    let volume = every_state();
+    for slot in [2, 4, 5, 9, 10] {
+        done(volume.path(), &format!("park {slot}"));
+    }
+    run(volume.path(), "park 1")
+        .success()
+        .stdout(contains("\nno usable account: account-1: parked by the operator; ").and(contains("woken")));
+}
+
+#[test]
+fn use_is_a_pass_to_that_slot_with_its_renewal() {
+    let (volume, openai) = (tempfile::tempdir().unwrap(), StandIn::start());
+    for (slot, email, lifetime) in [(1, "ann@example.test", 900_000), (2, "bob@example.test", 60)] {
+        openai.account(&AccountRequest {
+            email: email.into(),
+            token_lifetime_seconds: Some(lifetime),
+            ..AccountRequest::default()
+        });
+        let login = openai.sign_in(email).codex_auth_json(openai.url());
+        fs::write(volume.path().join(format!("auth-{slot}.json")), login.to_string()).unwrap();
+    }
+    accounts(volume.path())
+        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url())
+        .args(["use", "2"])
+        .assert()
+        .success()
+        .stdout(starts_with("account-2 (b…@example.test) serves from now on\n"))
+        .stderr(contains("account-2 refreshed"));
+    assert_eq!(served(volume.path()), Some(2));
+    assert_eq!(audit(volume.path())[0]["what"], "used");
+}
+
+#[test]
+fn use_of_an_account_that_cannot_serve_says_why() {
+    let volume = every_state();
+    run(volume.path(), "use 4")
+        .code(69)
+        .stderr(contains("accounts: account-4 cannot be used: parked by the operator"));
+    run(volume.path(), "use 6").code(69);
+    assert_eq!(served(volume.path()), Some(1));
+    assert!(audit(volume.path()).is_empty());
+}
+
+#[test]
+fn a_slot_that_is_empty_or_broken_names_what_to_do() {
+    let volume = every_state();
+    run(volume.path(), "park 11").code(1).stderr(contains("no auth-11.json in "));
+    run(volume.path(), "pin 6").code(1).stderr(contains("run auth-login 6, or accounts remove 6\n"));
+    run(volume.path(), "park 0").code(2);
+    run(volume.path(), "park 1 --for 1h --until 2099-01-01T00:00:00Z").code(2);
+    run(volume.path(), "park 1 --until 2001-01-01T00:00:00Z").code(2).stderr(contains("has passed"));
+}
+
+#[test]
+fn every_change_is_a_line_that_says_when_what_whose_why_and_by_whom() {
+    let volume = every_state();
+    accounts(volume.path())
+        .env("CHATGPT_OPERATOR", "ann")
+        .args(["park", "10", "--until", "2099-01-01T00:00:00Z", "--reason", "on call"])
+        .assert()
+        .success();
+    done(volume.path(), "unpark 10");
+    done(volume.path(), "unpark 10");
+    done(volume.path(), "pin 10");
+    done(volume.path(), "unpin");
+    let entries = audit(volume.path());
+    let what: Vec<_> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["parked", "unparked", "pinned", "unpinned"], "and nothing of what changed nothing");
+    let mut first = entries[0].clone();
+    assert!(first["at"].take().is_string());
+    let uid = nix::unistd::geteuid().as_raw();
+    assert_eq!(
+        first,
+        json!({
+            "at": null, "what": "parked", "slot": 10, "account_id": "acct-hal", "user_id": "user-hal",
+            "until": "2099-01-01T00:00:00.000Z", "why": "on call",
+            "by": {"command": "accounts", "uid": uid, "name": "ann"},
+        })
+    );
+    let mode = fs::metadata(volume.path().join("audit.jsonl")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_script_reads_the_outcome() {
+    let volume = every_state();
+    let outcome: Value = serde_json::from_str(&done(volume.path(), "--json park 1")).unwrap();
+    assert_eq!(
+        outcome,
+        json!({
+            "version": 1, "changed": "parked", "slot": 1, "until": null, "rotator_woken": false,
+            "said": "account-1 (a…@example.test) is parked until it is unparked",
+            "serving": {"slot": 5, "identity": "e…@example.test"},
+        })
+    );
+}
+
+#[test]
+fn another_writer_that_does_not_finish_is_named_and_nothing_is_changed() {
+    let volume = every_state();
+    let before = fs::read(volume.path().join("rotator_state.json")).unwrap();
+    let lock = File::create(volume.path().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    run(volume.path(), "park 1").code(75).stderr(contains("another process has held"));
+    assert_eq!(fs::read(volume.path().join("rotator_state.json")).unwrap(), before);
+}
