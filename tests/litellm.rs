@@ -118,6 +118,11 @@ fn each_account_answers_and_litellm_is_not_restarted(version: &str) {
     let mut litellm = LiteLlm::start(version, &pod);
     assert_eq!(litellm.ask().0, 401, "the placeholder is good for nothing but starting");
     let _ = fs::remove_file(pod.file("rotate-now"));
+    let holds = format!("ok       callback  LiteLLM {version} holds the callback\n");
+    wait_until("the doctor hears of the callback", || {
+        let said = pod.command("accounts").arg("doctor").output().unwrap();
+        String::from_utf8(said.stdout).unwrap().contains(&holds)
+    });
 
     pod.sign_in(1, "ann@example.test");
     pod.sign_in(2, "ben@example.test");

@@ -16,15 +16,18 @@ import re
 import tempfile
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import litellm
 from litellm._logging import verbose_proxy_logger as log
 from litellm.integrations.custom_logger import CustomLogger
 
 env = os.environ.get
 LIVE = Path(env("CHATGPT_LIVE_DIR") or env("CHATGPT_AUTH_DIR") or env("CHATGPT_TOKEN_DIR") or "/chatgpt-auth")
 SIGNAL, RECORD = LIVE / "rotate-now", LIVE / (env("CHATGPT_AUTH_FILE") or "auth.json")
+SIGN = LIVE / "callback.json"
 WAIT_SEC = float(env("CHATGPT_FAILOVER_WAIT_SEC") or 2)
 SUBJECT, CAP = ("account_id", "user_id", "token"), "usage_limit_reached"
 SECRET = re.compile(r"(?i)bearer\s+\S+|[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)?")
@@ -166,5 +169,19 @@ class RotateNow(CustomLogger):
             log.error("rotate_now: cannot tell the rotator: %s", type(error).__name__)
 
 
+def give_sign_of_life() -> None:
+    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`; imported is not called."""
+    draft = LIVE / f".callback.json.{os.getpid()}"
+    while True:
+        held = any(callback is handler for callback in litellm.callbacks)
+        sign = {"at": time.time(), "pid": os.getpid(), "litellm": version("litellm"), "held": held}
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps(sign))
+            draft.chmod(0o644)
+            draft.replace(SIGN)
+        time.sleep(60 if held else 1)
+
+
 handler = RotateNow()
 threading.Thread(target=write_signals, daemon=True).start()
+threading.Thread(target=give_sign_of_life, daemon=True).start()

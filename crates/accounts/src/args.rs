@@ -1,11 +1,12 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use auth_volume::args::VolumeArgs;
 use auth_volume::{Naming, Slot, Timestamp};
 use clap::{Parser, Subcommand};
-use rotation::args::PolicyArgs;
+use rotation::args::{PolicyArgs, Span, duration};
 
 /// Shows which account serves and what is wrong with the others, and does what the operator says
 #[derive(Debug, Parser)]
@@ -42,6 +43,8 @@ pub(crate) enum Verb {
     List(WatchArgs),
     /// Say what the rotator would choose now, and why not each other slot
     Why,
+    /// Look for what is wrong, and say of each finding what to type
+    Doctor(DoctorArgs),
     /// Put an account aside; if it serves, another one takes over at once
     Park(ParkArgs),
     /// End an account's park, and its cooldown
@@ -73,6 +76,26 @@ pub(crate) struct WatchArgs {
     /// Look again and again, every 2 s or as often as said
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = every)]
     pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Ask the provider whether it takes each access token, once; renews nothing
+    #[arg(long)]
+    pub(crate) probe: bool,
+
+    /// The codex program, by path or by name
+    #[arg(long, value_name = "PROGRAM", env = "CODEX_BIN", default_value = "codex")]
+    pub(crate) codex_bin: OsString,
+
+    /// How often the rotator runs
+    #[arg(long, value_name = "DURATION", env = "CODEX_ROTATION_INTERVAL_SEC", default_value = "30m", value_parser = duration)]
+    pub(crate) interval: Span,
+}
+
+impl DoctorArgs {
+    /// How often the rotator runs when nobody says.
+    pub(crate) const EVERY_HALF_HOUR: Duration = Duration::from_mins(30);
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -110,7 +133,7 @@ pub(crate) struct RemoveArgs {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 69 no usable account (why, use), 73 the volume cannot be read or written, \
+Exit codes: 0 done, 1 failed (doctor: there are findings), 2 usage, 69 no usable account (why, use), 73 the volume cannot be read or written, \
 75 try again (lock, network), 78 no such directory or a newer state";
 
 impl Args {

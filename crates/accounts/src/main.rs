@@ -5,6 +5,7 @@
 
 mod args;
 mod desk;
+mod doctor;
 #[cfg(test)]
 #[path = "../tests/it/fixture.rs"]
 mod fixture;
@@ -44,7 +45,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
-    let volume = args.volume.open()?;
+    let opened = args.volume.open();
+    if let (Verb::Doctor(_), Err(e)) = (&verb, &opened) {
+        return doctor::without_volume(e, args.json);
+    }
+    let volume = opened?;
     let now = Timestamp::now();
     let desk = Desk {
         volume: &volume,
@@ -63,6 +68,7 @@ fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
                 None => listing.once(),
             };
         }
+        Verb::Doctor(doctor) => return doctor::examine(&desk, &doctor, args.json),
         Verb::Why => return why(args, &volume, now),
         Verb::Park(park) => desk.park(park.slot, Parked { until: park.until(now), reason: park.reason })?,
         Verb::Unpark { slot } => desk.unpark(slot)?,

@@ -32,6 +32,11 @@ impl Layout {
         &self.live
     }
 
+    /// Each directory once.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        [&self.auth].into_iter().chain((self.live != self.auth).then_some(&self.live)).map(PathBuf::as_path)
+    }
+
     /// The master of a slot.
     #[must_use]
     pub fn master(&self, slot: Slot) -> PathBuf {
@@ -65,6 +70,12 @@ impl Layout {
     #[must_use]
     pub fn audit(&self) -> PathBuf {
         self.auth.join("audit.jsonl")
+    }
+
+    /// What LiteLLM's callback leaves each minute, to say that it is there.
+    #[must_use]
+    pub fn callback(&self) -> PathBuf {
+        self.live.join("callback.json")
     }
 
     /// The lock of all writers.

@@ -8,6 +8,7 @@ pub mod account;
 pub mod args;
 pub mod atomic;
 pub mod audit;
+pub mod callback;
 pub mod claims;
 pub mod clock;
 pub mod env_fed;
@@ -21,6 +22,7 @@ pub mod secret;
 pub mod signal;
 pub mod slot;
 pub mod state;
+pub mod trial;
 pub mod usage;
 pub mod volume;
 

@@ -12,12 +12,14 @@ use thiserror::Error;
 
 use crate::atomic::{self, Access, Room};
 use crate::audit::{self, Entry};
+use crate::callback::SignOfLife;
 use crate::exit::{Exit, Failure};
 use crate::login::NotALogin;
 use crate::private_file::{NotRead, PrivateFile};
 use crate::published::Found;
 use crate::signal::Signal;
 use crate::state::{NotAState, Parsed, Predecessor, State};
+use crate::trial::{self, Trial};
 use crate::{Layout, Login, Slot, Timestamp};
 
 /// How long a command waits for another writer: longer than any writer should take.
@@ -162,6 +164,8 @@ pub struct Taken {
     path: PathBuf,
     /// What it says.
     pub signal: Signal,
+    /// When it was left, by the file system's clock.
+    pub left_at: Timestamp,
 }
 
 impl Taken {
@@ -285,6 +289,12 @@ impl Volume {
         }
     }
 
+    /// What LiteLLM's callback last said of itself; `None` if it never did.
+    #[must_use]
+    pub fn callback(&self) -> Option<SignOfLife> {
+        SignOfLife::parse(&PrivateFile::read(&self.layout.callback()).ok()?.content)
+    }
+
     /// What LiteLLM is served.
     #[must_use]
     pub fn published(&self) -> Found {
@@ -396,13 +406,19 @@ impl Locked<'_> {
     /// # Errors
     /// It could not.
     pub fn prove_writable(&self) -> Result<(), VolumeError> {
-        let (auth, live) = (self.volume.layout.auth(), self.volume.layout.live());
-        for directory in std::iter::once(auth).chain((live != auth).then_some(live)) {
+        for directory in self.volume.layout.directories() {
             let path = directory.join(".proof");
             atomic::replace(&path, &PROOF, Access::PRIVATE).map_err(cannot_write(&path))?;
             std::fs::remove_file(&path).map_err(cannot_write(&path))?;
         }
         Ok(())
+    }
+
+    /// Tries out whether the volume's directories can do what writers rely on, and leaves nothing behind.
+    #[must_use]
+    pub fn try_out(&self) -> Vec<(PathBuf, Trial)> {
+        let directories = self.volume.layout.directories();
+        directories.map(|directory| (directory.to_owned(), trial::of(directory))).collect()
     }
 
     /// Stores a login, byte for byte, durably, for its owner's eyes only.
@@ -522,7 +538,7 @@ impl Locked<'_> {
     /// # Errors
     /// The file system said no.
     pub fn end_signals(&self, signals: Vec<Taken>) -> Result<(), VolumeError> {
-        for Taken { path, signal } in signals {
+        for Taken { path, signal, .. } in signals {
             let ended = match signal {
                 Signal::Unreadable { .. } => {
                     std::fs::rename(&path, self.volume.layout.live().join("rotate-now.unreadable"))
@@ -555,9 +571,15 @@ impl Locked<'_> {
 
 fn read_signals(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Taken> {
     let read = |path: PathBuf| match PrivateFile::read(&path) {
-        Ok(file) => Some(Taken { signal: Signal::parse(&file.content, file.written), path }),
+        Ok(file) => {
+            let signal = Signal::parse(&file.content, file.written);
+            Some(Taken { path, signal, left_at: file.written })
+        }
         Err(NotRead::Missing) => None,
-        Err(_) => Some(Taken { path, signal: Signal::Unreadable { at: Timestamp::now() } }),
+        Err(_) => {
+            let left_at = Timestamp::now();
+            Some(Taken { path, signal: Signal::Unreadable { at: left_at }, left_at })
+        }
     };
     paths.into_iter().filter_map(read).collect()
 }

@@ -3,18 +3,13 @@
 //! A refresh token works once, so what matters of a failure is one thing: can the request have arrived? See
 //! [`Answer`].
 
+mod client;
+pub mod provider;
 mod sent;
 mod trust;
 
-use std::env;
-use std::time::Duration;
-
-use anyhow::Context as _;
 use auth_volume::Secret;
 use serde_json::{Value, json};
-use ureq::tls::{TlsConfig, TlsProvider};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Error};
 
 use crate::sent::Sent;
@@ -27,10 +22,6 @@ const REVOKE_URL: &str = "https://auth.openai.com/oauth/revoke";
 
 /// codex's own client, unless `OPENAI_CODEX_CLIENT_ID` (the predecessor's name) says otherwise.
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
-
-/// How long a connection may take, and how long the whole exchange: less than the grace of a pod that is stopped.
-const CONNECT: Duration = Duration::from_secs(5);
-const WHOLE: Duration = Duration::from_secs(20);
 
 /// The longest answer that is read.
 const LONGEST: u64 = 1 << 20;
@@ -90,28 +81,14 @@ impl Issuer {
     /// # Errors
     /// A certificate file that is named cannot be read.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let given =
-            |name: &str| env::var(name).ok().map(|value| value.trim().to_owned()).filter(|v| !v.is_empty());
-        let roots =
-            trust::roots().context("cannot read the certificates of SSL_CERT_FILE or SSL_CERT_DIR")?;
-        let tls = TlsConfig::builder().provider(TlsProvider::Rustls).root_certs(roots).build();
-        // The proxy variables are read by the client itself.
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(WHOLE))
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .user_agent(concat!("codex-podkit/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let sent = Sent::default();
-        let connector = DefaultConnector::default().chain(sent.clone());
+        let (agent, sent) = client::agent()?;
         Ok(Self {
-            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+            agent,
             sent,
-            url: given("CODEX_REFRESH_TOKEN_URL_OVERRIDE").unwrap_or_else(|| TOKEN_URL.to_owned()),
-            revoke_url: given("CODEX_REVOKE_TOKEN_URL_OVERRIDE").unwrap_or_else(|| REVOKE_URL.to_owned()),
-            client_id: given("OPENAI_CODEX_CLIENT_ID").unwrap_or_else(|| CLIENT_ID.to_owned()),
+            url: client::given("CODEX_REFRESH_TOKEN_URL_OVERRIDE").unwrap_or_else(|| TOKEN_URL.to_owned()),
+            revoke_url: client::given("CODEX_REVOKE_TOKEN_URL_OVERRIDE")
+                .unwrap_or_else(|| REVOKE_URL.to_owned()),
+            client_id: client::given("OPENAI_CODEX_CLIENT_ID").unwrap_or_else(|| CLIENT_ID.to_owned()),
         })
     }
 
@@ -178,16 +155,20 @@ fn judge(status: u16, body: &[u8]) -> Answer {
             None => Answer::Unanswered(format!("HTTP {status} without an access token")),
         };
     }
-    let error = &answer["error"];
-    let code = error["code"].as_str().or_else(|| error.as_str()).or_else(|| error["type"].as_str());
-    match code.filter(|_| (400..500).contains(&status)) {
+    let refused = (400..500).contains(&status);
+    match code(&answer).filter(|_| refused) {
         Some(code) if TERMINAL.contains(&code) => Answer::Dead(code.to_owned()),
-        // A code from elsewhere goes into a log line: only if it looks like one.
-        Some(code) if code.len() < 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
-            Answer::NotNow(format!("HTTP {status}, {code}"))
-        }
-        _ => Answer::NotNow(format!("HTTP {status}")),
+        Some(code) => Answer::NotNow(format!("HTTP {status}, {code}")),
+        None => Answer::NotNow(format!("HTTP {status}")),
     }
+}
+
+/// The code of an error. It comes from elsewhere and goes into a log line: only if it looks like one.
+fn code(answer: &Value) -> Option<&str> {
+    let error = &answer["error"];
+    let code = error["code"].as_str().or_else(|| error.as_str()).or_else(|| error["type"].as_str())?;
+    let is_code = code.len() < 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    is_code.then_some(code)
 }
 
 #[cfg(test)]

@@ -59,10 +59,13 @@ impl PolicyArgs {
 }
 
 /// A duration, or the default where a variable is set to nothing, as charts do.
-type Span = Option<Duration>;
+pub type Span = Option<Duration>;
 
 /// Plain seconds, as the predecessor's variables hold, or with units.
-fn duration(text: &str) -> Result<Span, String> {
+///
+/// # Errors
+/// It is neither.
+pub fn duration(text: &str) -> Result<Span, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);

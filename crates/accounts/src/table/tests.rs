@@ -29,7 +29,7 @@ fn a_volume_with_every_state_in_it_is_one_table_and_what_to_type() {
 #[test]
 fn the_readme_shows_what_is_printed() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
-    for name in ["table", "why"] {
+    for name in ["table", "why", "doctor"] {
         let printed = std::fs::read_to_string(every_state(name)).unwrap();
         assert!(readme.contains(&printed), "the README shows another {name}");
     }

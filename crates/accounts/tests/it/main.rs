@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod doctor;
 mod fixture;
 mod look;
 mod remove;

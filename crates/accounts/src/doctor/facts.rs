@@ -1,0 +1,167 @@
+//! Gathering: everything that the doctor knows of the world, and nothing that it thinks of it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use auth_volume::callback::SignOfLife;
+use auth_volume::claims::Claims;
+use auth_volume::trial::Trial;
+use auth_volume::volume::Unusable;
+use auth_volume::{Slot, Timestamp, Volume};
+use issuer::provider::{Provider, Standing};
+use rotation::decide::World;
+use rotation::world;
+
+use crate::args::DoctorArgs;
+use crate::desk::Desk;
+use crate::overview::{Condition, Overview, overview};
+
+/// How long the doctor waits for another writer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) now: Timestamp,
+    pub(crate) directories: Vec<Directory>,
+    /// Why the volume could not be tried out.
+    pub(crate) not_tried: Option<String>,
+    /// What there is to see, or why it cannot be read.
+    pub(crate) overview: Result<Overview, String>,
+    /// What the state's file says of itself, if it is none of ours.
+    pub(crate) state_note: Option<String>,
+    pub(crate) slots: Vec<SlotFile>,
+    /// Files that were written later than now.
+    pub(crate) from_the_future: Vec<(PathBuf, Timestamp)>,
+    /// When the oldest signal was left that nobody has taken.
+    pub(crate) waiting_since: Option<Timestamp>,
+    /// When the rotator last published.
+    pub(crate) published_at: Option<Timestamp>,
+    /// How often it does.
+    pub(crate) interval: Duration,
+    pub(crate) callback: Option<SignOfLife>,
+    /// Where codex is, or the name that was looked for.
+    pub(crate) codex: Result<PathBuf, String>,
+    /// What the provider says of each account; empty unless it was asked.
+    pub(crate) probed: Vec<(Slot, Standing)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) path: PathBuf,
+    /// It is a Secret or a `ConfigMap`, which the kubelet replaces.
+    pub(crate) is_projected: bool,
+    pub(crate) trial: Option<Trial>,
+}
+
+/// What is to be known of a slot's file beside its login.
+#[derive(Debug)]
+pub(crate) struct SlotFile {
+    pub(crate) slot: Slot,
+    pub(crate) path: PathBuf,
+    /// It is no regular file, or cannot be read.
+    pub(crate) not_read: Option<String>,
+    pub(crate) too_open: bool,
+    /// When its access token was made.
+    pub(crate) issued: Option<Timestamp>,
+}
+
+pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
+    let Desk { volume, now, .. } = *desk;
+    let (mut directories, not_tried) = tried(volume);
+    if directories.is_empty() {
+        let untried =
+            |path: &Path| Directory { path: path.to_owned(), is_projected: is_projected(path), trial: None };
+        directories = volume.layout().directories().map(untried).collect();
+    }
+    let reading = world::read(volume, now);
+    let state_note = reading.as_ref().ok().and_then(|_| volume.remembered().ok()?.note);
+    let view = |world: &World| overview(world, desk.wish.renew_before, desk.naming, now);
+    let probed = match &reading {
+        Ok(reading) if args.probe => probed(&reading.world, &view(&reading.world), now),
+        _ => Vec::new(),
+    };
+    let signals = volume.signals().unwrap_or_default();
+    Facts {
+        now,
+        directories,
+        not_tried,
+        overview: reading.as_ref().map(|reading| view(&reading.world)).map_err(ToString::to_string),
+        state_note,
+        slots: slot_files(volume),
+        from_the_future: from_the_future(volume, now),
+        waiting_since: signals.iter().map(|taken| taken.left_at).min(),
+        published_at: volume.published_at(),
+        interval: args.interval.unwrap_or(DoctorArgs::EVERY_HALF_HOUR),
+        callback: volume.callback(),
+        codex: codex(&args.codex_bin),
+        probed,
+    }
+}
+
+fn tried(volume: &Volume) -> (Vec<Directory>, Option<String>) {
+    match volume.lock_within(PATIENCE) {
+        Ok(locked) => {
+            let tried = locked.try_out().into_iter().map(|(path, trial)| Directory {
+                is_projected: is_projected(&path),
+                path,
+                trial: Some(trial),
+            });
+            (tried.collect(), None)
+        }
+        Err(e) => (Vec::new(), Some(e.to_string())),
+    }
+}
+
+/// A variable that is set to nothing counts as not set.
+fn codex(program: &OsStr) -> Result<PathBuf, String> {
+    let program = if program.is_empty() { OsStr::new("codex") } else { program };
+    which::which(program).map_err(|_| program.to_string_lossy().into_owned())
+}
+
+/// The kubelet swaps the content of such a volume by a link of this name.
+fn is_projected(directory: &Path) -> bool {
+    directory.join("..data").symlink_metadata().is_ok()
+}
+
+fn slot_files(volume: &Volume) -> Vec<SlotFile> {
+    let masters = volume.masters().unwrap_or_default().into_iter();
+    let file = |master: auth_volume::volume::Master| SlotFile {
+        slot: master.slot,
+        path: volume.layout().master(master.slot),
+        issued: master.login.as_ref().ok().and_then(|login| Claims::of(&login.access_token)?.issued),
+        not_read: match master.login {
+            Err(Unusable::File(why)) => Some(why.to_string()),
+            _ => None,
+        },
+        too_open: master.too_open,
+    };
+    masters.map(file).collect()
+}
+
+fn from_the_future(volume: &Volume, now: Timestamp) -> Vec<(PathBuf, Timestamp)> {
+    let layout = volume.layout();
+    let slots = layout.slots().unwrap_or_default().into_iter().map(|slot| layout.master(slot));
+    let files = slots.chain([layout.state(), layout.published(), layout.signal()]);
+    let written = files.filter_map(|path| {
+        let time = path.symlink_metadata().ok()?.modified().ok()?;
+        Some((path, Timestamp::from_system_time(time)))
+    });
+    written.filter(|(_, time)| *time > now).collect()
+}
+
+/// Asks about each access token that can still be good, once.
+fn probed(world: &World, overview: &Overview, now: Timestamp) -> Vec<(Slot, Standing)> {
+    let is_asked = |slot: Slot| {
+        let mut rows = overview.rows.iter().filter(|row| row.slot == slot);
+        rows.any(|row| !matches!(row.condition, Condition::Duplicate(_) | Condition::Unusable(_)))
+    };
+    let live = world.slots.iter().filter_map(|candidate| {
+        let login = candidate.login.as_ref().ok().filter(|login| login.is_live(now))?;
+        is_asked(candidate.slot).then_some((candidate.slot, login))
+    });
+    match Provider::from_environment() {
+        Ok(provider) => live.map(|(slot, login)| (slot, provider.standing(login, now))).collect(),
+        Err(e) => live.map(|(slot, _)| (slot, Standing::Unknown(format!("{e:#}")))).collect(),
+    }
+}

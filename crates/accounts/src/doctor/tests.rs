@@ -1,0 +1,183 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use auth_volume::audit::By;
+use auth_volume::callback::SignOfLife;
+use auth_volume::trial::{Fault, Trial};
+use auth_volume::{Layout, Naming, Timestamp, Volume};
+use clap::Parser as _;
+use issuer::provider::Standing;
+
+use super::facts::{Directory, Facts, gather};
+use super::judgement::judge;
+use super::report::text;
+use crate::args::{Args, DoctorArgs};
+use crate::desk::Desk;
+use crate::fixture::{every_state, volume_at};
+use crate::overview::Serving;
+
+/// One in the morning.
+const NOW: i64 = 1_795_482_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW + seconds)
+}
+
+/// The volume with every state in it, in a pod in which all else is well.
+fn facts() -> Facts {
+    let directory = volume_at(NOW);
+    let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
+    let desk = Desk {
+        volume: &volume,
+        wish: Args::parse_from(["accounts"]).policy.wish(None, volume.published_access()),
+        naming: Naming::Masked,
+        by: By::this_process("accounts", None),
+        now: at(0),
+    };
+    let args = DoctorArgs { probe: false, codex_bin: "codex".into(), interval: None };
+    let facts = gather(&desk, &args);
+    assert!(facts.not_tried.is_none() && facts.directories[0].trial.is_some());
+    let trial = Some(Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) });
+    Facts {
+        directories: vec![Directory { path: "/chatgpt-auth".into(), is_projected: false, trial }],
+        from_the_future: Vec::new(),
+        published_at: Some(at(-600)),
+        callback: Some(SignOfLife { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
+        codex: Ok("/usr/local/bin/codex".into()),
+        ..facts
+    }
+}
+
+/// The same without the slots that need a hand.
+fn healthy() -> Facts {
+    let mut facts = facts();
+    let overview = facts.overview.as_mut().unwrap();
+    overview.rows.retain(|row| ![3, 6, 7].contains(&row.slot.number()));
+    facts
+}
+
+#[test]
+fn the_doctor_says_of_each_finding_what_to_type() {
+    assert_eq!(text(&judge(&facts())), std::fs::read_to_string(every_state("doctor")).unwrap());
+}
+
+#[test]
+fn a_pod_in_which_all_is_well_has_no_findings() {
+    let checks = judge(&healthy());
+    assert!(checks.iter().all(|check| check.remedy.is_none()), "{}", text(&checks));
+}
+
+/// The only finding, and what to type.
+fn only_finding(change: impl FnOnce(&mut Facts)) -> (String, String) {
+    let mut facts = healthy();
+    change(&mut facts);
+    let mut findings: Vec<_> =
+        judge(&facts).into_iter().filter_map(|check| Some((check.said, check.remedy?))).collect();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    findings.remove(0)
+}
+
+fn fault(fault: Fault) -> impl FnOnce(&mut Facts) {
+    move |facts| facts.directories[0].trial.as_mut().unwrap().faults.push(fault)
+}
+
+#[test]
+fn a_volume_that_cannot_do_what_writers_rely_on_is_named() {
+    let read_only = std::io::Error::from_raw_os_error(30);
+    let (said, remedy) = only_finding(fault(Fault::Write(read_only)));
+    assert_eq!(said, "/chatgpt-auth cannot be written: Read-only file system (os error 30)");
+    assert_eq!(remedy, "mount it writable for this user (fsGroup), or make room");
+    let (said, remedy) = only_finding(fault(Fault::NoLocks));
+    assert_eq!(said, "/chatgpt-auth does not lock: two writers would not see each other");
+    assert_eq!(remedy, "use a volume of another storage class");
+    let (said, _) = only_finding(fault(Fault::NoModes(0o777)));
+    assert_eq!(said, "/chatgpt-auth keeps no modes: a file made 600 is 777");
+    let (said, remedy) = only_finding(|facts| facts.directories[0].is_projected = true);
+    assert!(said.starts_with("/chatgpt-auth is a Secret or a ConfigMap"), "{said}");
+    assert_eq!(remedy, "mount a PersistentVolumeClaim there");
+    let (said, _) = only_finding(|facts| {
+        facts.directories[0].trial.as_mut().unwrap().room = Some((4096, None));
+    });
+    assert_eq!(said, "/chatgpt-auth is full");
+}
+
+#[test]
+fn a_rotator_that_is_silent_is_noticed_by_what_it_leaves_undone() {
+    let (said, remedy) = only_finding(|facts| facts.waiting_since = Some(at(-121)));
+    assert!(said.starts_with("a signal lies there since 2026-11-24T00:57:59Z"), "{said}");
+    assert_eq!(remedy, "rotate-once, then kubectl logs deploy/litellm -c rotator");
+    let (said, _) = only_finding(|facts| facts.published_at = Some(at(-2 * 3600)));
+    assert_eq!(said, "the last pass was 2026-11-23T23:00:00Z, and one is due every 30m");
+    let mut slow = healthy();
+    slow.published_at = Some(at(-2 * 3600));
+    slow.interval = Duration::from_hours(6);
+    slow.waiting_since = Some(at(-60));
+    assert!(judge(&slow).iter().all(|check| check.remedy.is_none()));
+}
+
+#[test]
+fn a_clock_that_disagrees_is_noticed() {
+    let (said, _) = only_finding(|facts| facts.slots[0].issued = Some(at(3600)));
+    assert_eq!(
+        said,
+        "the token of account-1 was made 2026-11-24T02:00:00Z, and it is 2026-11-24T01:00:00Z here: this clock is \
+         behind, or that one ahead"
+    );
+    let path = PathBuf::from("/chatgpt-auth/auth.json");
+    let (said, _) = only_finding(|facts| facts.from_the_future = vec![(path, at(7200))]);
+    assert!(said.starts_with("/chatgpt-auth/auth.json was written 2026-11-24T03:00:00Z"), "{said}");
+}
+
+#[test]
+fn what_litellm_is_served_is_judged() {
+    let serving =
+        |serving| only_finding(move |facts: &mut Facts| facts.overview.as_mut().unwrap().serving = serving);
+    assert_eq!(serving(Serving::Nothing).1, "rotate-once --init");
+    assert_eq!(serving(Serving::Placeholder).1, "rotate-once");
+    assert_eq!(serving(Serving::Stranger).1, "rotate-once");
+    assert_eq!(serving(Serving::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
+    assert_eq!(
+        serving(Serving::Account("4".parse().unwrap())).0,
+        "auth.json is of account-4, which is not to serve"
+    );
+}
+
+#[test]
+fn a_callback_that_is_not_called_is_told_from_one_that_is_gone() {
+    let callback =
+        |change: fn(&mut SignOfLife)| only_finding(move |facts| change(facts.callback.as_mut().unwrap())).0;
+    assert_eq!(
+        callback(|sign| sign.held = false),
+        "LiteLLM 1.106.2 has imported the callback, and does not call it"
+    );
+    assert!(callback(|sign| sign.at = at(-600)).starts_with("LiteLLM 1.106.2 last gave a sign of life"));
+    let (said, remedy) = only_finding(|facts| facts.callback = None);
+    assert_eq!(said, "no LiteLLM has loaded the callback: refusals are not heard of");
+    assert!(remedy.starts_with("set callbacks: rotate_now.handler"), "{remedy}");
+}
+
+#[test]
+fn the_rest_is_named_too() {
+    let (said, remedy) = only_finding(|facts| facts.codex = Err("codex".to_owned()));
+    assert_eq!(said, "no codex program \"codex\": nobody can sign in from here");
+    assert_eq!(remedy, "install codex, or set CODEX_BIN to its path");
+    let (said, remedy) = only_finding(|facts| facts.overview.as_mut().unwrap().pin_is_lost = true);
+    assert_eq!(said, "the pinned account is in no slot");
+    assert!(remedy.starts_with("accounts unpin"));
+    let (_, remedy) = only_finding(|facts| {
+        facts.probed = vec![("2".parse().unwrap(), Standing::Refused("token_invalidated".to_owned()))];
+    });
+    assert_eq!(remedy, "auth-login 2");
+    let (said, remedy) = only_finding(|facts| facts.slots[0].too_open = true);
+    assert!(said.starts_with("others can read ") && remedy.starts_with("chmod 600 "), "{said}: {remedy}");
+}
+
+#[test]
+fn when_nobody_can_serve_it_is_said_that_agents_are_refused() {
+    let (said, remedy) = only_finding(|facts| {
+        facts.overview.as_mut().unwrap().rows.retain(|row| row.slot.number() == 2);
+        facts.published_at = Some(at(-3600 * 24));
+    });
+    assert_eq!(said, "no account can serve now: agents are refused until one can");
+    assert_eq!(remedy, "accounts, or auth-login 1 for one more");
+}

@@ -1,0 +1,114 @@
+//! The provider, asked whether it takes an access token. Unofficial and read-only: it renews nothing and uses nothing
+//! up, and what it answers is never a reason to rotate.
+
+use auth_volume::usage::{Minutes, Percent, Usage, Window};
+use auth_volume::{Login, Timestamp};
+use serde_json::Value;
+use ureq::Agent;
+
+use crate::{client, code};
+
+/// Where the model is, unless `CHATGPT_API_BASE` (LiteLLM's own name) says otherwise.
+const API_BASE: &str = "https://chatgpt.com/backend-api/codex";
+
+/// The provider.
+#[derive(Debug)]
+pub struct Provider {
+    agent: Agent,
+    url: String,
+}
+
+/// What became of a question about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is taken; and how much of the account's usage is used.
+    Taken(Option<Usage>),
+    /// It is not, by this code.
+    Refused(String),
+    /// Nobody can say.
+    Unknown(String),
+}
+
+impl Provider {
+    /// The provider that the environment names.
+    ///
+    /// # Errors
+    /// A certificate file that is named cannot be read.
+    pub fn from_environment() -> anyhow::Result<Self> {
+        let base = client::given("CHATGPT_API_BASE").unwrap_or_else(|| API_BASE.to_owned());
+        let (agent, _) = client::agent()?;
+        Ok(Self { agent, url: usage_url(&base) })
+    }
+
+    /// Asks about a login's access token.
+    #[must_use]
+    pub fn standing(&self, login: &Login, now: Timestamp) -> Standing {
+        let bearer = format!("Bearer {}", login.access_token.expose());
+        let request = self.agent.get(&self.url).header("Authorization", bearer);
+        let answer = match request.header("ChatGPT-Account-Id", &login.account.account_id).call() {
+            Ok(mut answer) => answer.body_mut().read_to_vec().map(|body| (answer.status().as_u16(), body)),
+            Err(e) => Err(e),
+        };
+        match answer {
+            Ok((status, body)) => judge(status, &body, now),
+            Err(e) => Standing::Unknown(e.to_string()),
+        }
+    }
+}
+
+fn usage_url(base: &str) -> String {
+    let base = base.trim_end_matches('/');
+    format!("{}/wham/usage", base.strip_suffix("/codex").unwrap_or(base))
+}
+
+fn judge(status: u16, body: &[u8], now: Timestamp) -> Standing {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    match status {
+        200..300 => {
+            let windows = ["primary_window", "secondary_window"];
+            let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
+            Standing::Taken(Usage::told(now, windows))
+        }
+        401 => Standing::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
+        status => Standing::Unknown(format!("HTTP {status}")),
+    }
+}
+
+fn window(told: &Value) -> Option<Window> {
+    let minutes = u32::try_from(told["limit_window_seconds"].as_u64()? / 60).ok()?;
+    Some(Window {
+        minutes: Minutes::new(minutes)?,
+        used_percent: Percent::new(told["used_percent"].as_f64()?)?,
+        resets_at: Timestamp::from_json(&told["reset_at"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_goes_beside_the_model() {
+        for base in [
+            "https://c.test/backend-api/codex",
+            "https://c.test/backend-api/codex/",
+            "https://c.test/backend-api",
+        ] {
+            assert_eq!(usage_url(base), "https://c.test/backend-api/wham/usage");
+        }
+    }
+
+    #[test]
+    fn tells_a_refused_token_from_a_provider_that_does_not_answer() {
+        let judge = |status, body: &str| judge(status, body.as_bytes(), Timestamp::from_seconds(1));
+        let refused = r#"{"error": {"code": "token_invalidated"}}"#;
+        assert_eq!(judge(401, refused), Standing::Refused("token_invalidated".to_owned()));
+        assert_eq!(judge(401, "<html>"), Standing::Refused("HTTP 401".to_owned()));
+        assert_eq!(judge(503, ""), Standing::Unknown("HTTP 503".to_owned()));
+        assert_eq!(judge(200, "{}"), Standing::Taken(None));
+        let used = r#"{"rate_limit": {"primary_window": {"used_percent": 12.5, "limit_window_seconds": 18000,
+            "reset_at": 1795439575}, "secondary_window": null}}"#;
+        let Standing::Taken(Some(usage)) = judge(200, used) else { panic!("not taken") };
+        assert_eq!((usage.windows.len(), usage.windows[0].minutes), (1, Minutes::FIVE_HOURS));
+    }
+}
