@@ -15,7 +15,7 @@ use rotation::world::{self, Reading};
 use rotation::{renewal, report};
 
 use crate::COMMAND;
-use crate::outcome::{Named, Outcome};
+use crate::outcome::{Named, Outcome, Served};
 
 /// An operator at work.
 #[derive(Clone, Debug)]
@@ -51,14 +51,15 @@ impl Desk<'_> {
         let written = locked.write_down(&entry);
         reading.world.state = state.clone();
         reading.stored = Some(state);
-        let about = entry.slot;
-        let (serving, nobody, woke_rotator) = self.serve(locked, reading, about)?;
+        // Only of these the operator wants that they serve.
+        let wanted = entry.slot.filter(|_| matches!(entry.what, What::Pinned | What::Unparked));
+        let served = self.serve(locked, reading, wanted)?;
         written.map_err(|e| {
             let e = Failure::from(e);
             let error = e.error.context(format!("{said}; but that could not be written down"));
             Failure { error, ..e }
         })?;
-        Ok(Outcome { what: Some(entry.what), about, said, until: entry.until, serving, nobody, woke_rotator })
+        Ok(Outcome { what: Some(entry.what), about: entry.slot, said, until: entry.until, served })
     }
 
     /// A pass that moves nobody without need, and a call for the rotator where that is not enough.
@@ -66,24 +67,25 @@ impl Desk<'_> {
         &self,
         locked: Locked<'_>,
         reading: Reading,
-        about: Option<Slot>,
-    ) -> Result<(Option<Named>, Option<String>, bool), Failure> {
-        let is_due = |slot: Slot| {
-            let mut slots = reading.world.slots.iter();
-            let candidate = slots.find(|candidate| candidate.slot == slot);
-            candidate.is_some_and(|candidate| {
-                renewal::is_due(&reading.world, candidate, self.wish.renew_before, self.now)
-            })
-        };
-        let is_due = about.is_some_and(is_due);
+        wanted: Option<Slot>,
+    ) -> Result<Served, Failure> {
+        let waits = wanted.is_some_and(|slot| self.waits_for_renewal(&reading.world, slot));
         let plan = self.pass(&locked, reading)?;
         // The rotator waits for the lock otherwise.
         drop(locked);
-        let woke_rotator = (is_due || plan.chosen.is_none()) && self.wake();
+        let woke_rotator = (waits || plan.chosen.is_none()) && self.wake();
         let nobody = plan.chosen.is_none().then(|| report::nothing_chosen(&plan, None, self.volume));
-        let serving =
-            plan.chosen.map(|chosen| Named { slot: chosen.slot, name: self.naming.of(&chosen.login) });
-        Ok((serving, nobody, woke_rotator))
+        let by = plan.chosen.map(|chosen| Named { slot: chosen.slot, name: self.naming.of(&chosen.login) });
+        Ok(Served { by, nobody, woke_rotator })
+    }
+
+    /// Whether an account cannot serve before the rotator has renewed it.
+    fn waits_for_renewal(&self, world: &World, slot: Slot) -> bool {
+        let mut slots = world.slots.iter();
+        slots.find(|candidate| candidate.slot == slot).is_some_and(|candidate| {
+            let is_live = candidate.login.as_ref().is_ok_and(|login| login.is_live(self.now));
+            !is_live && renewal::is_due(world, candidate, self.wish.renew_before, self.now)
+        })
     }
 
     /// Chooses and publishes; renews nothing.

@@ -22,8 +22,14 @@ pub(crate) struct Outcome {
     /// In words.
     pub(crate) said: String,
     pub(crate) until: Option<Timestamp>,
-    pub(crate) serving: Option<Named>,
-    /// Why nobody serves, if that is so.
+    pub(crate) served: Served,
+}
+
+/// Who serves agents then. Nothing is known of it when nothing was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Served {
+    pub(crate) by: Option<Named>,
+    /// Why nobody does, if that is so.
     pub(crate) nobody: Option<String>,
     /// Whether the rotator was asked to do what only it does: renewing.
     pub(crate) woke_rotator: bool,
@@ -32,11 +38,12 @@ pub(crate) struct Outcome {
 impl Outcome {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}\n", self.said);
-        let serving = self.serving.as_ref().map(|Named { slot, name }| format!("serving: {slot} ({name})"));
-        if let Some(line) = serving.or_else(|| self.nobody.clone()) {
+        let Served { by, nobody, woke_rotator } = &self.served;
+        let serving = by.as_ref().map(|Named { slot, name }| format!("serving: {slot} ({name})"));
+        if let Some(line) = serving.or_else(|| nobody.clone()) {
             text = text + &line + "\n";
         }
-        if self.woke_rotator {
+        if *woke_rotator {
             text += "the rotator was woken: it renews what is due and publishes what it can\n";
         }
         text
@@ -44,7 +51,8 @@ impl Outcome {
 
     /// Version 1, as the README documents it.
     pub(crate) fn json(&self) -> String {
-        let serving = self.serving.as_ref().map(|named| json!({"slot": named.slot, "identity": named.name}));
+        let serving =
+            self.served.by.as_ref().map(|named| json!({"slot": named.slot, "identity": named.name}));
         let document = json!({
             "version": 1,
             "changed": self.what,
@@ -52,7 +60,7 @@ impl Outcome {
             "until": self.until,
             "said": self.said,
             "serving": serving,
-            "rotator_woken": self.woke_rotator,
+            "rotator_woken": self.served.woke_rotator,
         });
         document.to_string() + "\n"
     }

@@ -46,18 +46,9 @@ impl Desk<'_> {
         let entry = self.entry(What::Removed, Some(slot), login.map(|login| login.account));
         let written = locked.write_down(&entry);
         let said = format!("{named} is removed");
-        let (serving, nobody, woke_rotator) = self.serve(locked, self.read()?, None)?;
+        let served = self.serve(locked, self.read()?, None)?;
         written?;
-        let until = None;
-        Ok(Outcome {
-            what: Some(What::Removed),
-            about: Some(slot),
-            said,
-            until,
-            serving,
-            nobody,
-            woke_rotator,
-        })
+        Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
     }
 
     fn described(&self, master: &Master) -> Result<String, Failure> {

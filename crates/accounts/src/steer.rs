@@ -9,7 +9,7 @@ use rotation::report;
 
 use crate::COMMAND;
 use crate::desk::{Change, Desk};
-use crate::outcome::{Named, Outcome};
+use crate::outcome::{Named, Outcome, Served};
 
 impl Desk<'_> {
     /// Puts an account aside.
@@ -89,15 +89,17 @@ impl Desk<'_> {
             return Err(Failure::new(Exit::NoUsableAccount, why));
         };
         locked.write_down(&self.entry(What::Used, Some(slot), Some(chosen.login.account.clone())))?;
+        let by = Some(Named { slot, name: self.naming.of(&chosen.login) });
         Ok(Outcome {
             what: Some(What::Used),
+            about: Some(slot),
             said: format!("{} serves from now on", self.named(slot, &chosen.login)),
-            serving: Some(Named { slot, name: self.naming.of(&chosen.login) }),
-            ..unchanged(Some(slot), String::new())
+            until: None,
+            served: Served { by, ..Served::default() },
         })
     }
 }
 
 fn unchanged(about: Option<Slot>, said: String) -> Outcome {
-    Outcome { what: None, about, said, until: None, serving: None, nobody: None, woke_rotator: false }
+    Outcome { what: None, about, said, until: None, served: Served::default() }
 }
