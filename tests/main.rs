@@ -16,3 +16,4 @@ mod pod;
 mod rotation;
 mod sign_in;
 mod signals;
+mod workspace;

@@ -6,8 +6,10 @@ was sent. Its claims name the account and, since two seats of a workspace share 
 Nothing here may fail a request or hold up the event loop, and no token may get into the file."""
 
 import asyncio
+import atexit
 import base64
 import contextlib
+import gc
 import hashlib
 import json
 import os
@@ -168,3 +170,6 @@ class RotateNow(CustomLogger):
 
 handler = RotateNow()
 threading.Thread(target=write_signals, daemon=True).start()
+# As PID 1 LiteLLM does not die of the SIGTERM that uvicorn raises once more when it has shut down. Python then takes
+# seconds to collect LiteLLM's modules before it ends, unless there is nothing to collect.
+atexit.register(gc.freeze)
