@@ -30,7 +30,8 @@ impl LiteLlm {
     pub(crate) fn start_with(version: &str, pod: &Pod, environment: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         for file in ["config.yaml", "rotate_now.py"] {
-            fs::copy(repository().join("images/litellm").join(file), home.path().join(file)).unwrap();
+            fs::copy(repository().join("charts/codex-podkit/files").join(file), home.path().join(file))
+                .unwrap();
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = File::create(home.path().join("log")).unwrap();

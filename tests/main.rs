@@ -17,3 +17,4 @@ mod rotation;
 mod sign_in;
 mod signals;
 mod steering;
+mod workspace;

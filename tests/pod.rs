@@ -6,13 +6,11 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use stand_in::StandIn;
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) use crate::workspace::{PATIENCE, repository, tool, wait_until};
 
 pub(crate) struct Pod {
     pub(crate) openai: StandIn,
@@ -154,18 +152,6 @@ impl Drop for Running {
     }
 }
 
-pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
-    let give_up = Instant::now() + PATIENCE;
-    while !is_true() {
-        assert!(Instant::now() < give_up, "gave up waiting until {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
 /// The directory of the release binaries.
 pub(crate) fn binaries() -> PathBuf {
     let directory = env::var_os("CODEX_PODKIT_BIN").map(PathBuf::from);
@@ -175,12 +161,6 @@ pub(crate) fn binaries() -> PathBuf {
 pub(crate) fn shipped(name: &str) -> PathBuf {
     let path = binaries().join(name);
     assert!(path.is_file(), "no {}: run scripts/build", path.display());
-    path
-}
-
-pub(crate) fn tool(path: &str) -> PathBuf {
-    let path = repository().join("target/tools").join(path);
-    assert!(path.exists(), "no {}: run scripts/setup-tools, as scripts/test does", path.display());
     path
 }
 

@@ -92,6 +92,23 @@ impl StandIn {
         Self { url: format!("http://{address}"), world, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Is reached on this listener as well, until the process ends: one in the network of a pod, say.
+    ///
+    /// # Panics
+    /// When it is not on loopback, where a stand-in stays, or the machine has no thread left.
+    pub fn serve_also_on(&self, listener: std::net::TcpListener) {
+        let address = listener.local_addr().expect("a bound listener has an address");
+        assert!(address.ip().is_loopback(), "{address} is not loopback");
+        listener.set_nonblocking(true).expect("a listener can be made so");
+        let app = app(self.world.clone()).into_make_service_with_connect_info::<Wire>();
+        std::thread::spawn(move || {
+            runtime().expect("a runtime can be built").block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener has a descriptor");
+                axum::serve(listener, app).await
+            })
+        });
+    }
+
     /// `http://127.0.0.1:PORT`, the issuer.
     #[must_use]
     pub fn url(&self) -> &str {

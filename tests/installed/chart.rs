@@ -1,0 +1,259 @@
+//! The chart, as Helm renders it and Kubernetes would take it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::manifest::{containers, find, names, of, pod, refused, rendered, values};
+use crate::workspace::{repository, tool};
+
+const CASES: [&str; 6] = ["defaults", "claim", "cronjob", "agents", "only-agents", "everything"];
+
+fn manifests(case: &str) -> Vec<Value> {
+    serde_json::from_str(&rendered("json", &values(case))).unwrap()
+}
+
+/// Every container of every set of values, by a name that a failure can show.
+fn every_container() -> BTreeMap<String, (Value, Value)> {
+    let mut all = BTreeMap::new();
+    for case in CASES {
+        for manifest in manifests(case) {
+            let Some(pod) = pod(&manifest) else { continue };
+            for container in containers(pod) {
+                let name = format!("{case}: {} {}", manifest["metadata"]["name"], container["name"]);
+                all.insert(name, (pod.clone(), container.clone()));
+            }
+        }
+    }
+    all
+}
+
+/// What a reviewer reads: without the callback, which lies beside the chart's templates, and its checksum.
+fn for_reviewers(manifests: &str) -> String {
+    let callback = "\n  # LiteLLM looks for callbacks";
+    let mut text = String::new();
+    for manifest in manifests.split_inclusive("\n---\n") {
+        match manifest.split_once(callback) {
+            Some((config, _)) => text.push_str(&format!("{config}\n  # … and files/rotate_now.py\n---\n")),
+            None => text.push_str(manifest),
+        }
+    }
+    let is_checksum = |line: &&str| line.trim_start().starts_with("checksum/config: ");
+    let lines =
+        text.lines().map(|line| if is_checksum(&line) { line.split_once(": ").unwrap().0 } else { line });
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn six_sets_of_values_render_as_their_reviewers_saw_them() {
+    for case in CASES {
+        let texts = [
+            ("manifests.yaml", for_reviewers(&rendered("template", &values(case)))),
+            ("notes.txt", rendered("notes", &values(case))),
+        ];
+        for (name, now) in texts {
+            let file = values(case).with_file_name(name);
+            if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+                fs::write(&file, &now).unwrap();
+            }
+            let then = fs::read_to_string(&file).unwrap_or_default();
+            assert!(
+                now == then,
+                "{} is not what the chart renders: run this test with UPDATE_SNAPSHOTS=1 and read the difference",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn kubernetes_1_30_and_the_newest_take_every_manifest() {
+    let schemas = tool("chart/lib/python3.11/site-packages/kubernetes_validate/kubernetes-json-schema");
+    let version = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        let mut numbers = name.trim_start_matches('v').split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+        Some((numbers.next()?, numbers.next()?, numbers.next()?))
+    };
+    let newest = fs::read_dir(schemas).unwrap().filter_map(|entry| version(entry.unwrap())).max().unwrap();
+    assert!(newest >= (1, 37, 0), "{newest:?}");
+    let newest = format!("{}.{}.{}", newest.0, newest.1, newest.2);
+
+    for case in CASES {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("manifests.yaml");
+        fs::write(&file, rendered("template", &values(case))).unwrap();
+        for version in ["1.30.0", &newest] {
+            let validate = Command::new(tool("chart/bin/kubernetes-validate"))
+                .args(["--strict", "--kubernetes-version", version])
+                .arg(&file)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&validate.stdout) + String::from_utf8_lossy(&validate.stderr);
+            assert!(
+                validate.status.success() && !said.contains("FAILURE"),
+                "{case}, Kubernetes {version}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn helm_lint_finds_nothing_but_that_there_is_no_icon() {
+    for case in CASES {
+        assert_eq!(rendered("lint", &values(case)).trim(), "1 Chart.yaml: icon is recommended");
+    }
+}
+
+#[test]
+fn what_is_misspelt_or_cannot_work_is_refused_with_what_to_do() {
+    let cases = [
+        ("litellm: {codexAuthRotatr: {enabled: false}}", "'codexAuthRotatr' not allowed"),
+        ("litellm: {codexAuthRotator: {mode: daemon}}", "/litellm/codexAuthRotator/mode"),
+        ("litellm: {codexAuthRotator: {interval: soon}}", "/litellm/codexAuthRotator/interval"),
+        ("agents: {ann: {replicas: -1}}", "/agents/ann"),
+        ("agents: {Ann_1: {}}", "Ann_1"),
+        (
+            "litellm: {codexAuthRotator: {mode: cronjob}}",
+            "litellm.codexAuthRotator.mode: cronjob needs litellm.chatgptAuth.persistence.enabled: true",
+        ),
+        (
+            "{litellm: {enabled: false}, agents: {ann: {}}}",
+            "agents.ann.baseUrl is needed where litellm.enabled is false: the URL of your LiteLLM",
+        ),
+    ];
+    for (values, why) in cases {
+        let said = refused(values);
+        assert!(said.contains(why), "{values}: {said}");
+    }
+}
+
+#[test]
+fn every_container_keeps_to_the_restricted_profile() {
+    for (name, (pod, container)) in every_container() {
+        let (of_pod, own) = (&pod["spec"]["securityContext"], &container["securityContext"]);
+        assert_eq!(of_pod["runAsNonRoot"], true, "{name}");
+        assert_eq!(of_pod["seccompProfile"]["type"], "RuntimeDefault", "{name}");
+        assert_eq!(own["allowPrivilegeEscalation"], false, "{name}");
+        assert_eq!(own["capabilities"], json!({"drop": ["ALL"]}), "{name}");
+        assert_ne!(own["runAsUser"], 0, "{name}");
+        assert_eq!(pod["spec"]["automountServiceAccountToken"], false, "{name}");
+        if !name.starts_with("everything") {
+            assert_eq!(of_pod["runAsUser"], 65532, "{name}");
+            assert_eq!(own["readOnlyRootFilesystem"], true, "{name}");
+        }
+    }
+}
+
+#[test]
+fn litellm_sees_the_published_record_and_the_signal_and_no_login() {
+    for (name, (_, container)) in every_container().into_iter().filter(|(_, (_, c))| c["name"] == "litellm") {
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let masters = |mount: &&Value| mount["name"] == "chatgpt-auth" && mount["subPath"] != "live";
+        assert_eq!(mounts.iter().find(masters), None, "{name}");
+        assert!(mounts.iter().any(|mount| mount["mountPath"] == "/chatgpt-live"), "{name}");
+    }
+}
+
+#[test]
+fn what_idles_is_a_container_and_only_what_ends_comes_before() {
+    let manifests = manifests("claim");
+    let spec = &find(&manifests, "Deployment", "litellm")["spec"]["template"]["spec"];
+    assert_eq!(names(&spec["initContainers"]), ["published-record"]);
+    assert_eq!(spec["initContainers"][0]["command"], json!(["rotate-once", "--init"]));
+    assert_eq!(names(&spec["containers"]), ["litellm", "codex-cli", "rotator"]);
+}
+
+#[test]
+fn the_deployment_is_recreated_exactly_when_the_logins_are_on_a_claim() {
+    for (persistence, recreates) in [
+        ("{}", false),
+        ("{enabled: false}", false),
+        ("{enabled: true}", true),
+        ("{existingClaim: ours}", true),
+    ] {
+        let manifests = of(&format!("litellm: {{chatgptAuth: {{persistence: {persistence}}}}}"));
+        let strategy = &find(&manifests, "Deployment", "litellm")["spec"]["strategy"]["type"];
+        assert_eq!(strategy == "Recreate", recreates, "{persistence}");
+        let claims = manifests.iter().filter(|m| m["kind"] == "PersistentVolumeClaim");
+        assert_eq!(claims.count(), usize::from(persistence == "{enabled: true}"), "{persistence}");
+    }
+}
+
+#[test]
+fn every_claim_outlives_an_uninstall() {
+    for case in CASES {
+        for claim in manifests(case).iter().filter(|m| m["kind"] == "PersistentVolumeClaim") {
+            assert_eq!(claim["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+        }
+    }
+}
+
+#[test]
+fn probes_ask_whether_litellm_answers_and_nothing_of_accounts() {
+    for (name, (_, container)) in every_container() {
+        let paths = ["startupProbe", "livenessProbe", "readinessProbe"].map(|probe| container[probe].clone());
+        if container["name"] == "litellm" {
+            let paths = paths.map(|probe| probe["httpGet"]["path"].clone());
+            assert_eq!(paths, ["/health/liveliness", "/health/liveliness", "/health/readiness"], "{name}");
+        } else {
+            assert!(paths.iter().all(Value::is_null), "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_pod_waits_for_a_secret_that_is_not_there() {
+    for (name, (_, container)) in every_container() {
+        let env = container["env"].as_array().into_iter().flatten().map(|v| &v["valueFrom"]["secretKeyRef"]);
+        let from = container["envFrom"].as_array().into_iter().flatten().map(|v| &v["secretRef"]);
+        // An envFrom of the user's own is the user's choice.
+        let ours = env.chain(from).filter(|secret| !secret.is_null() && secret["name"] != "ann");
+        for secret in ours {
+            assert_eq!(secret["optional"], true, "{name}: {secret}");
+        }
+    }
+}
+
+#[test]
+fn litellm_gets_its_configuration_and_callback_as_they_are_proven() {
+    let manifests = manifests("defaults");
+    let data = &find(&manifests, "ConfigMap", "litellm-config")["data"];
+    for file in ["config.yaml", "rotate_now.py"] {
+        let proven = fs::read_to_string(repository().join("charts/codex-podkit/files").join(file)).unwrap();
+        assert_eq!(data[file].as_str().unwrap().trim(), proven.trim(), "{file}");
+    }
+}
+
+#[test]
+fn a_parked_agent_stays_parked_and_one_that_says_nothing_keeps_the_clusters_figure() {
+    let manifests = manifests("agents");
+    let replicas = |name: &str| find(&manifests, "Deployment", name)["spec"].get("replicas").cloned();
+    assert_eq!(replicas("agent-ben"), Some(json!(0)));
+    assert_eq!(replicas("agent-ann"), None);
+    assert_eq!(replicas("agent-cem"), Some(json!(1)));
+    for name in ["agent-ann", "agent-ben", "agent-cem"] {
+        assert_eq!(find(&manifests, "Deployment", name)["spec"]["strategy"]["type"], "Recreate");
+    }
+}
+
+#[test]
+fn an_upgrade_of_the_chart_restarts_no_agent() {
+    let manifests = manifests("agents");
+    let labels =
+        find(&manifests, "Deployment", "agent-ann")["spec"]["template"]["metadata"]["labels"].clone();
+    let version = fs::read_to_string(repository().join("charts/codex-podkit/Chart.yaml")).unwrap();
+    let version = version.lines().find_map(|line| line.strip_prefix("version: ")).unwrap();
+    assert!(!labels.to_string().contains(version), "{labels}");
+}
+
+#[test]
+fn the_chart_and_the_workspace_are_one_release() {
+    let chart = fs::read_to_string(repository().join("charts/codex-podkit/Chart.yaml")).unwrap();
+    for key in ["version: ", "appVersion: "] {
+        let version = chart.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    }
+}

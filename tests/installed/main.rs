@@ -1,0 +1,10 @@
+//! As users install it: the chart that Helm renders, the images, and pods of real containers.
+//!
+//! `scripts/test` builds and installs what these tests need; without it they fail and say so.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod chart;
+mod manifest;
+#[path = "../workspace.rs"]
+mod workspace;
