@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod chart;
+mod images;
 mod manifest;
+mod podman;
+mod pods;
 #[path = "../workspace.rs"]
 mod workspace;

@@ -94,12 +94,26 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{ include "codex-podkit.liveMount" . }}
 {{- end }}
 
-{{/* Where the volume is, for each of our utilities. */}}
+{{/* What our utilities know of the volume and of the rotator's rules: accounts must judge as rotate-once does. */}}
 {{- define "codex-podkit.authEnv" -}}
 - name: CHATGPT_AUTH_DIR
   value: /chatgpt-auth
 - name: CHATGPT_LIVE_DIR
   value: /chatgpt-live
+# LiteLLM may run as another user; it reads the record as one of the volumes' group.
+- name: CHATGPT_PUBLISHED_MODE
+  value: "640"
+{{- with .Values.litellm.codexAuthRotator }}
+{{- if ne .mode "cronjob" }}
+- name: CODEX_ROTATION_INTERVAL_SEC
+  value: {{ .interval | quote }}
+{{- end }}
+- name: CODEX_ROTATION_POLICY
+  value: {{ .policy }}
+{{- with .extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* What every run of rotate-once needs: as init container, in the sidecar and as a job. */}}
@@ -109,14 +123,6 @@ image: {{ include "codex-podkit.image" (dict "root" $ "image" .image "ours" true
 imagePullPolicy: {{ .image.pullPolicy }}
 env:
   {{- include "codex-podkit.authEnv" $ | nindent 2 }}
-  # LiteLLM may run as another user; it reads the record as one of the volumes' group.
-  - name: CHATGPT_PUBLISHED_MODE
-    value: "640"
-  - name: CODEX_ROTATION_POLICY
-    value: {{ .policy }}
-  {{- with .extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- with $.Values.litellm.chatgptAuth.tokensSecret }}
 envFrom:
   - secretRef:

@@ -1,0 +1,208 @@
+//! Podman as the tests' cluster: it runs the pods that the chart renders.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+use stand_in::StandIn;
+
+use crate::workspace::tool;
+
+/// One pod of a name at a time.
+static CLUSTER: Mutex<()> = Mutex::new(());
+
+/// Podman with the store that `scripts/setup-tools pod-images` filled.
+pub(crate) fn podman<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    // One that waits for itself, as this one at times does, is a failure and not the end of the day.
+    let mut command = Command::new("timeout");
+    command
+        .args(["--kill-after", "1", "180", "podman"])
+        .env("CONTAINERS_CONF", tool("podman/containers.conf"))
+        .env("CONTAINERS_STORAGE_CONF", tool("podman/storage.conf"))
+        .args(args);
+    command
+}
+
+/// What it says on stdout; it must succeed.
+pub(crate) fn said<'a>(args: impl IntoIterator<Item = &'a str>) -> String {
+    text_of(&podman(args).output().unwrap())
+}
+
+/// What a command that succeeded said on stdout.
+pub(crate) fn text_of(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The one cluster, empty at first.
+pub(crate) struct Cluster {
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Self {
+        // A test that failed leaves no state that matters: everything is removed here.
+        let alone = CLUSTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let cluster = Self { _alone: alone };
+        cluster.empty();
+        cluster
+    }
+
+    fn empty(&self) {
+        for args in [
+            &["pod", "rm", "--all", "--force", "--time", "0"][..],
+            &["rm", "--all", "--force", "--time", "0"],
+            &["volume", "rm", "--all", "--force"],
+            &["secret", "rm", "--all"],
+        ] {
+            let _ = podman(args.iter().copied()).output();
+        }
+    }
+
+    /// A Secret, in the form in which this podman reads one.
+    pub(crate) fn secret(&self, name: &str, entries: &[(&str, &str)]) {
+        let encoded = |value: &str| {
+            let shell = Command::new("sh").args(["-c", "printf %s \"$0\" | base64 -w0", value]).output();
+            serde_json::Value::from(text_of(&shell.unwrap()))
+        };
+        let json: serde_json::Map<_, _> =
+            entries.iter().map(|(key, value)| ((*key).to_owned(), encoded(value))).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secret");
+        fs::write(&file, serde_json::Value::from(json).to_string()).unwrap();
+        said(["secret", "create", name, file.to_str().unwrap()]);
+    }
+
+    /// Runs manifests, as `kubectl apply` would; claims that are there stay as they are.
+    pub(crate) fn play(&self, manifests: &str) {
+        let volumes = said(["volume", "ls", "--quiet"]);
+        let is_there = |manifest: &&str| {
+            !manifest.contains("kind: PersistentVolumeClaim")
+                || !volumes.lines().any(|name| manifest.contains(&format!("\n  name: {name}\n")))
+        };
+        let manifests: Vec<_> = manifests.split("---\n").filter(is_there).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("manifests.yaml");
+        // Else this podman removes an init container when it has ended, and fails when it is too quick about it.
+        let keep = "kind: Deployment\nmetadata:\n  annotations: {io.podman.annotations.init.container.type: always}\n";
+        fs::write(&file, manifests.join("---\n").replace("kind: Deployment\nmetadata:\n", keep)).unwrap();
+        said(["kube", "play", file.to_str().unwrap()]);
+    }
+
+    /// Deletes the pod that these manifests made, and all that is no claim with it.
+    pub(crate) fn delete(&self, manifests: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("manifests.yaml");
+        fs::write(&file, manifests).unwrap();
+        said(["kube", "down", file.to_str().unwrap()]);
+        // An emptyDir is a volume to this podman, which it may forget.
+        for directory in manifests.split("emptyDir").filter_map(|before| before.rsplit_once("- name: ")) {
+            let name = directory.1.lines().next().unwrap();
+            if podman(["volume", "exists", name]).status().unwrap().success() {
+                said(["volume", "rm", name]);
+            }
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.empty();
+        }
+    }
+}
+
+/// A container of a Deployment's pod.
+#[derive(Clone)]
+pub(crate) struct Container(String);
+
+impl Container {
+    pub(crate) fn of(deployment: &str, name: &str) -> Self {
+        Self(format!("{deployment}-pod-0-{name}"))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// `kubectl exec`, as a person types it.
+    pub(crate) fn exec(&self, command: &[&str]) -> Output {
+        podman(["exec", &self.0].into_iter().chain(command.iter().copied())).output().unwrap()
+    }
+
+    /// All it wrote, on stdout and stderr.
+    pub(crate) fn log(&self) -> String {
+        let output = podman(["logs", &self.0]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// One field of its description.
+    pub(crate) fn inspect(&self, format: &str) -> String {
+        said(["inspect", "--format", format, &self.0]).trim().to_owned()
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.inspect("{{.State.Pid}}").parse().unwrap()
+    }
+
+    /// A line of its first process's status, as the kernel tells it.
+    pub(crate) fn status(&self, key: &str) -> Vec<String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+/// The network of a pod, in which loopback is the pod's own.
+pub(crate) struct Network(String);
+
+impl Network {
+    pub(crate) fn of(container: &Container) -> Self {
+        Self(format!("/proc/{}/ns/net", container.pid()))
+    }
+
+    /// Does something there.
+    pub(crate) fn inside<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        let network = File::open(&self.0).unwrap();
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                setns(network, CloneFlags::CLONE_NEWNET).unwrap();
+                act()
+            });
+            thread.join().unwrap()
+        })
+    }
+
+    /// Makes a port of this pod's loopback lead to the same one of another's, as a Service would.
+    pub(crate) fn leads_to(&self, other: &Self, port: u16) {
+        let listener = self.inside(move || TcpListener::bind(("127.0.0.1", port)).unwrap());
+        let other = Self(other.0.clone());
+        thread::spawn(move || {
+            for caller in listener.incoming().map_while(Result::ok) {
+                // A pod that is gone refuses, as a Service without one does.
+                if let Ok(called) = other.inside(|| TcpStream::connect(("127.0.0.1", port))) {
+                    let backwards = (called.try_clone().unwrap(), caller.try_clone().unwrap());
+                    thread::spawn(move || pour(caller, called));
+                    thread::spawn(move || pour(backwards.0, backwards.1));
+                }
+            }
+        });
+    }
+
+    /// Lets the stand-in be the internet of this pod: it answers on the pod's loopback.
+    pub(crate) fn reaches(&self, openai: &StandIn, port: u16) {
+        openai.serve_also_on(self.inside(move || TcpListener::bind(("127.0.0.1", port)).unwrap()));
+    }
+}
+
+/// Hands on what comes, to its end.
+fn pour(mut from: TcpStream, mut to: TcpStream) {
+    let _ = io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Write);
+}
