@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use stand_in::StandIn;
 use tempfile::TempDir;
 
-pub(crate) use crate::workspace::{PATIENCE, repository, tool, wait_until};
+pub(crate) use crate::workspace::{repository, tool, wait_until};
 
 pub(crate) struct Pod {
     pub(crate) openai: StandIn,

@@ -103,6 +103,9 @@ fn the_rotator_is_under_8_mb() {
 #[test]
 fn the_same_inputs_make_the_same_image() {
     let base = "localhost/codex-podkit-test/base:bookworm";
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(repository()).output().unwrap();
+    let revision = described("rotator")["Config"]["Labels"]["org.opencontainers.image.revision"].clone();
+    assert_eq!(revision, text_of(&head).trim(), "of another commit: run scripts/setup-tools pod-images");
     for image in IMAGES {
         let before = described(image)["Digest"].clone();
         let again = Command::new(repository().join("scripts/build-images"))

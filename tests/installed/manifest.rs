@@ -66,7 +66,7 @@ pub(crate) fn pod(manifest: &Value) -> Option<&Value> {
 
 /// A pod's containers, those that run before the others included.
 pub(crate) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers"].into_iter().flat_map(|kind| pod["spec"][kind].as_array()).flatten()
+    ["initContainers", "containers"].into_iter().filter_map(|kind| pod["spec"][kind].as_array()).flatten()
 }
 
 /// The names in one of a manifest's lists.

@@ -7,8 +7,10 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
+use base64::prelude::{BASE64_STANDARD as STANDARD, Engine as _};
 use nix::sched::{CloneFlags, setns};
 use stand_in::StandIn;
+use tempfile::TempDir;
 
 use crate::workspace::tool;
 
@@ -41,6 +43,8 @@ pub(crate) fn text_of(output: &Output) -> String {
 
 /// The one cluster, empty at first.
 pub(crate) struct Cluster {
+    /// Where manifests lie while podman reads them.
+    files: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -48,34 +52,22 @@ impl Cluster {
     pub(crate) fn new() -> Self {
         // A test that failed leaves no state that matters: everything is removed here.
         let alone = CLUSTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let cluster = Self { _alone: alone };
-        cluster.empty();
-        cluster
+        empty();
+        Self { files: tempfile::tempdir().unwrap(), _alone: alone }
     }
 
-    fn empty(&self) {
-        for args in [
-            &["pod", "rm", "--all", "--force", "--time", "0"][..],
-            &["rm", "--all", "--force", "--time", "0"],
-            &["volume", "rm", "--all", "--force"],
-            &["secret", "rm", "--all"],
-        ] {
-            let _ = podman(args.iter().copied()).output();
-        }
+    /// A file for podman to read.
+    fn file(&self, content: &str) -> String {
+        let file = self.files.path().join("file");
+        fs::write(&file, content).unwrap();
+        file.into_os_string().into_string().unwrap()
     }
 
     /// A Secret, in the form in which this podman reads one.
     pub(crate) fn secret(&self, name: &str, entries: &[(&str, &str)]) {
-        let encoded = |value: &str| {
-            let shell = Command::new("sh").args(["-c", "printf %s \"$0\" | base64 -w0", value]).output();
-            serde_json::Value::from(text_of(&shell.unwrap()))
-        };
-        let json: serde_json::Map<_, _> =
-            entries.iter().map(|(key, value)| ((*key).to_owned(), encoded(value))).collect();
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("secret");
-        fs::write(&file, serde_json::Value::from(json).to_string()).unwrap();
-        said(["secret", "create", name, file.to_str().unwrap()]);
+        let encoded = |(key, value): &(&str, &str)| ((*key).to_owned(), STANDARD.encode(value).into());
+        let json: serde_json::Map<_, _> = entries.iter().map(encoded).collect();
+        said(["secret", "create", name, &self.file(&serde_json::Value::from(json).to_string())]);
     }
 
     /// Runs manifests, as `kubectl apply` would; claims that are there stay as they are.
@@ -86,20 +78,15 @@ impl Cluster {
                 || !volumes.lines().any(|name| manifest.contains(&format!("\n  name: {name}\n")))
         };
         let manifests: Vec<_> = manifests.split("---\n").filter(is_there).collect();
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("manifests.yaml");
         // Else this podman removes an init container when it has ended, and fails when it is too quick about it.
         let keep = "kind: Deployment\nmetadata:\n  annotations: {io.podman.annotations.init.container.type: always}\n";
-        fs::write(&file, manifests.join("---\n").replace("kind: Deployment\nmetadata:\n", keep)).unwrap();
-        said(["kube", "play", file.to_str().unwrap()]);
+        let manifests = manifests.join("---\n").replace("kind: Deployment\nmetadata:\n", keep);
+        said(["kube", "play", &self.file(&manifests)]);
     }
 
     /// Deletes the pod that these manifests made, and all that is no claim with it.
     pub(crate) fn delete(&self, manifests: &str) {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("manifests.yaml");
-        fs::write(&file, manifests).unwrap();
-        said(["kube", "down", file.to_str().unwrap()]);
+        said(["kube", "down", &self.file(manifests)]);
         // An emptyDir is a volume to this podman, which it may forget.
         for directory in manifests.split("emptyDir").filter_map(|before| before.rsplit_once("- name: ")) {
             let name = directory.1.lines().next().unwrap();
@@ -110,10 +97,21 @@ impl Cluster {
     }
 }
 
+fn empty() {
+    for args in [
+        &["pod", "rm", "--all", "--force", "--time", "0"][..],
+        &["rm", "--all", "--force", "--time", "0"],
+        &["volume", "rm", "--all", "--force"],
+        &["secret", "rm", "--all"],
+    ] {
+        let _ = podman(args.iter().copied()).output();
+    }
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         if !thread::panicking() {
-            self.empty();
+            empty();
         }
     }
 }
