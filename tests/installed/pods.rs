@@ -258,6 +258,13 @@ fn the_logins_on_a_claim_serve_agents_and_outlive_the_pod() {
         tell(&format!("rotator: active account-{slot}; LiteLLM: {}", answer_of(email)));
     }
 
+    wait_until("LiteLLM has shown that it holds the callback", || {
+        pod.codex_cli.exec(&["accounts", "doctor"]).status.success()
+    });
+    let doctor = text_of(&pod.codex_cli.exec(&["accounts", "doctor"]));
+    assert!(doctor.contains("LiteLLM 1.106.2 holds the callback"), "{doctor}");
+    tell("codex-cli -- accounts doctor: nothing to do");
+
     // An agent's first boot: its command is codex itself, and the answer is in its log.
     let command =
         "command: [sh, -c, 'codex exec --skip-git-repo-check \"Who are you?\" </dev/null && exec idle']";
