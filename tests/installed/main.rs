@@ -5,6 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod chart;
+#[path = "../../crates/accounts/tests/it/fixture.rs"]
+mod fixture;
 mod manifest;
+mod monitoring;
+mod page;
+mod served;
 #[path = "../workspace.rs"]
 mod workspace;
