@@ -9,7 +9,8 @@ use predicates::str::contains;
 
 use crate::pod::shipped;
 
-const SHIPPED: [&str; 5] = ["accounts", "auth-login", "idle", "rotate-once", "seed-codex-config"];
+const SHIPPED: [&str; 6] =
+    ["accounts", "accounts-serve", "auth-login", "idle", "rotate-once", "seed-codex-config"];
 
 /// `PT_INTERP` of the ELF specification: the program header that names a dynamic loader.
 const PT_INTERP: u32 = 3;
@@ -108,6 +109,18 @@ fn accounts_works_from_scratch() {
     let root = from_scratch("accounts");
     fs::create_dir(root.path().join("chatgpt-auth")).unwrap();
     run(root.path(), "accounts").assert().success().stdout("nobody has signed in: run auth-login 1\n");
+}
+
+#[test]
+fn accounts_serve_works_from_scratch() {
+    let root = from_scratch("accounts-serve");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    run(root.path(), "accounts-serve")
+        .args(["--listen", &address])
+        .assert()
+        .code(78)
+        .stderr(contains("cannot listen on"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::podman::{podman, said, text_of};
 use crate::workspace::{repository, tool};
 
-const IMAGES: [&str; 3] = ["codex-cli", "rotator", "agent"];
+const IMAGES: [&str; 4] = ["codex-cli", "rotator", "accounts-serve", "agent"];
 
 fn name_of(image: &str) -> String {
     format!("localhost/codex-podkit/{image}:{}", env!("CARGO_PKG_VERSION"))
@@ -78,6 +78,7 @@ fn what_is_made_from_scratch_holds_its_programs_and_whom_to_trust() {
         paths
     };
     assert_eq!(content("rotator"), with(&["/bin/idle", "/bin/rotate-once"]));
+    assert_eq!(content("accounts-serve"), ["/bin/", "/bin/accounts-serve"]);
     assert_eq!(
         content("codex-cli"),
         with(&[

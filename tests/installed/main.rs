@@ -5,9 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod chart;
+#[path = "../../crates/accounts/tests/it/fixture.rs"]
+mod fixture;
 mod images;
 mod manifest;
+mod monitoring;
+mod page;
 mod podman;
 mod pods;
+mod served;
 #[path = "../workspace.rs"]
 mod workspace;

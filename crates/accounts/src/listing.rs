@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::COMMAND;
 use crate::output::say;
-use crate::overview::{Overview, overview};
 use crate::paint::Paint;
-use crate::{json, table};
+use crate::table;
+use overview::{Overview, json, overview};
 
 /// What clears a screen and goes to its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";

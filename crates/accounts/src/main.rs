@@ -9,11 +9,9 @@ mod doctor;
 #[cfg(test)]
 #[path = "../tests/it/fixture.rs"]
 mod fixture;
-mod json;
 mod listing;
 mod outcome;
 mod output;
-mod overview;
 mod paint;
 mod removal;
 mod steer;

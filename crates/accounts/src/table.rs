@@ -1,13 +1,10 @@
 //! The overview for people: a table of 100 columns at the most, and below it what to type.
 
-use std::time::Duration;
-
 use auth_volume::Timestamp;
-use auth_volume::state::{Cooldown, Kind, Parked, Source};
 use auth_volume::usage::Minutes;
-use rotation::absorb::needs_login;
+use overview::words::{self, ends, printable, span, states};
+use overview::{Condition, Overview, Row, Who};
 
-use crate::overview::{Condition, Overview, Row, Serving, Who};
 use crate::paint::{Colour, Paint};
 
 /// What fits a terminal beside a chat window.
@@ -101,65 +98,6 @@ fn lines(row: &Row, windows: &[Minutes], now: Timestamp) -> Vec<Line> {
     [first].into_iter().chain(further).collect()
 }
 
-/// The words that say how an account stands.
-fn states(row: &Row, now: Timestamp) -> Vec<String> {
-    let condition = match &row.condition {
-        Condition::Ready if row.is_active => None,
-        Condition::Ready => Some("ready".to_owned()),
-        Condition::Capped(cooldown) => Some(capped(cooldown, now)),
-        Condition::Parked(Parked { until: None, .. }) => Some("parked".to_owned()),
-        Condition::Parked(Parked { until: Some(until), .. }) => {
-            Some(format!("parked until {}", clock(*until, now)))
-        }
-        Condition::RefreshDue => None,
-        Condition::NeedsLogin(_) => Some("needs login".to_owned()),
-        Condition::Duplicate(other) => Some(format!("same account as {}", other.number())),
-        Condition::Unusable(_) => Some("broken".to_owned()),
-    };
-    let word = |is: bool, word: &str| is.then(|| word.to_owned());
-    let words = [
-        word(row.is_active, "active"),
-        condition,
-        word(row.is_pinned, "pinned"),
-        word(row.is_due, "refresh due"),
-    ];
-    words.into_iter().flatten().collect()
-}
-
-/// `capped until 11-23 21:40 (resets_at)`; `resting` after a refusal that passes.
-fn capped(Cooldown { until, kind, source }: &Cooldown, now: Timestamp) -> String {
-    let word = match kind {
-        Kind::UsageCap => "capped",
-        Kind::Transient => "resting",
-    };
-    let source = match source {
-        Source::ResetsAt => "resets_at",
-        Source::Headers => "headers",
-        Source::Floor => "floor",
-        Source::Predecessor => "predecessor",
-    };
-    format!("{word} until {} ({source})", clock(*until, now))
-}
-
-/// `11-23 21:40`, with the year when it is another one.
-fn clock(time: Timestamp, now: Timestamp) -> String {
-    let (time, now) = (time.to_string(), now.to_string());
-    let from = if time[..4] == now[..4] { 5 } else { 0 };
-    time[from..16].replace('T', " ")
-}
-
-fn ends(expiry: Timestamp, now: Timestamp) -> String {
-    if expiry > now { format!("in {}", span(expiry.since(now))) } else { "expired".to_owned() }
-}
-
-/// `9d`, `13h`, `45m` or `30s`, rounded down.
-fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let units = [(86_400, 'd'), (3600, 'h'), (60, 'm')];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, 's'));
-    format!("{}{unit}", seconds / size)
-}
-
 fn colour(row: &Row) -> Colour {
     match row.condition {
         Condition::Ready if row.is_active => Colour::Green,
@@ -187,33 +125,8 @@ fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, paint: P
     text.trim_end().to_owned() + "\n"
 }
 
-/// What to type, for each slot that needs a hand.
 fn notes(overview: &Overview) -> String {
-    let of_slots = overview.rows.iter().filter_map(|Row { slot, condition, .. }| {
-        let number = slot.number();
-        Some(match condition {
-            Condition::NeedsLogin(why) => needs_login(*slot, why),
-            Condition::Unusable(why) => format!("{slot} is broken: {why}: run auth-login {number}"),
-            Condition::Duplicate(other) => {
-                format!("{slot} is the same account as {other}, whose login is newer: run accounts remove {number}")
-            }
-            Condition::Parked(Parked { reason: Some(reason), .. }) => format!("{slot} parked: {reason}"),
-            _ => return None,
-        })
-    });
-    let of_record = match overview.serving {
-        _ if overview.rows.is_empty() => Some("nobody has signed in: run auth-login 1"),
-        Serving::Account(_) => None,
-        Serving::Stranger => Some("auth.json is of an account that no slot holds: run rotate-once"),
-        Serving::Placeholder => Some("no account serves: auth.json is the placeholder, see accounts why"),
-        Serving::Nothing => Some("no account serves: there is no auth.json, run rotate-once"),
-        Serving::Foreign(_) => {
-            Some("auth.json was not written by us: run rotate-once, and see accounts doctor")
-        }
-    };
-    let of_pin = overview.pin_is_lost.then_some("the pinned account is in no slot: run accounts unpin");
-    let general = of_record.into_iter().chain(of_pin).map(str::to_owned);
-    of_slots.chain(general).map(|note| cut(&printable(&note), WIDTH) + "\n").collect()
+    words::notes(overview).into_iter().map(|note| cut(&printable(&note.said), WIDTH) + "\n").collect()
 }
 
 /// Joins words as far as they fit a line.
@@ -244,11 +157,6 @@ fn cut(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
-}
-
-/// Nothing from a token may steer the terminal.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

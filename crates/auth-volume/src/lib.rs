@@ -11,6 +11,7 @@ pub mod audit;
 pub mod callback;
 pub mod claims;
 pub mod clock;
+pub mod counters;
 pub mod env_fed;
 pub mod exit;
 pub mod layout;

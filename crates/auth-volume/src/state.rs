@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::counters::Counters;
 use crate::usage::Usage;
 use crate::{AccountId, Secret, Slot, Timestamp};
 
@@ -29,6 +30,9 @@ pub struct State {
     /// What is known of each account, beside its login.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_account")]
     pub accounts: BTreeMap<AccountId, Standing>,
+    /// How often what happened.
+    #[serde(default, skip_serializing_if = "Counters::is_empty")]
+    pub counters: Counters,
     /// What a later release of the same version added: kept.
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -161,7 +165,7 @@ pub enum NotAState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// Ours.
-    Ours(State),
+    Ours(Box<State>),
     /// The predecessor's, which knows slots and no accounts.
     Predecessors(Predecessor),
 }
@@ -183,6 +187,7 @@ impl Default for State {
             heard: Vec::new(),
             pin: None,
             accounts: BTreeMap::new(),
+            counters: Counters::default(),
             rest: Map::new(),
         }
     }
@@ -204,7 +209,7 @@ impl State {
             {
                 Ok(Parsed::Predecessors(Predecessor::read(&document)))
             }
-            _ => serde_json::from_value(document).map(Parsed::Ours).map_err(broken),
+            _ => serde_json::from_value(document).map(Box::new).map(Parsed::Ours).map_err(broken),
         }
     }
 
@@ -304,7 +309,7 @@ mod tests {
 
     fn ours(text: &str) -> State {
         match State::parse(text.as_bytes()).unwrap() {
-            Parsed::Ours(state) => state,
+            Parsed::Ours(state) => *state,
             Parsed::Predecessors(_) => panic!("taken for the predecessor's"),
         }
     }
@@ -319,7 +324,7 @@ mod tests {
         );
         assert_eq!(state.active.as_ref().unwrap().slot.to_string(), "account-2");
         assert_eq!(state.accounts.len(), 1);
-        assert_eq!(State::parse(&state.to_bytes()).unwrap(), Parsed::Ours(state.clone()));
+        assert_eq!(State::parse(&state.to_bytes()).unwrap(), Parsed::Ours(Box::new(state.clone())));
         assert!(String::from_utf8(state.to_bytes()).unwrap().contains("\"later\""));
     }
 

@@ -89,6 +89,14 @@ impl Percent {
     }
 }
 
+impl Percent {
+    /// A thousandth each.
+    #[must_use]
+    pub fn tenths(self) -> u16 {
+        self.tenths
+    }
+}
+
 impl fmt::Display for Minutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

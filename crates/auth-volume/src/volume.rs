@@ -275,7 +275,7 @@ impl Volume {
             |why: &dyn std::fmt::Display| Some(format!("{}: {why}: starting a new one", path.display()));
         match PrivateFile::read(&path) {
             Ok(file) => match State::parse(&file.content) {
-                Ok(Parsed::Ours(state)) => Ok(Remembered { state, predecessor: None, note: None }),
+                Ok(Parsed::Ours(state)) => Ok(Remembered { state: *state, predecessor: None, note: None }),
                 Ok(Parsed::Predecessors(predecessor)) => {
                     let note = format!("{}: the predecessor's state, taken over", path.display());
                     fresh(Some(predecessor), Some(note))

@@ -7,6 +7,7 @@
 pub mod absorb;
 pub mod args;
 pub mod cooldown;
+mod counting;
 pub mod decide;
 mod harvest;
 pub mod pass;

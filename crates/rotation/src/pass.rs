@@ -14,6 +14,7 @@ use issuer::Issuer;
 use crate::absorb::{Absorbed, absorb};
 use crate::args::Order;
 use crate::cooldown::Floors;
+use crate::counting::count;
 use crate::decide::{Chosen, Plan, Policy, Purpose, Reason, Why, World, decide};
 use crate::harvest::bring_home;
 use crate::renewal::{Due, Renewal, due};
@@ -129,6 +130,12 @@ pub fn carry_out(
         if !matches!(reason, Reason::NotItsTurn | Reason::Cooling(_) | Reason::Parked(_)) {
             log(format!("{slot} passed over: {reason}"));
         }
+    }
+    // Nobody to publish is nothing new to those who only look at what is there.
+    if plan.chosen.is_some() || !wish.offline {
+        let mut counters = std::mem::take(&mut world.state.counters);
+        count(&mut counters, &world, &plan, policy, now);
+        world.state.counters = counters;
     }
     let replaced = publish(locked, &mut world, &plan, wish.access, log)?;
     if let Some(replaced) = replaced.filter(|replaced| !seen.contains(replaced)) {

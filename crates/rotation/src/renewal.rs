@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use auth_volume::counters::{Occasion, Refreshed};
 use auth_volume::state::{Cooldown, Kind, NeedsLogin, Source, Standing, State};
 use auth_volume::{AccountId, Locked, Login, Slot, Timestamp, Volume, VolumeError};
 use issuer::{Answer, Issuer, Tokens};
@@ -146,6 +147,13 @@ impl Renewal<'_> {
 
         let _held = HeldSignals::hold();
         let answer = self.issuer.refresh(refresh_token);
+        let result = match answer {
+            Answer::Renewed(_) => Refreshed::Renewed,
+            Answer::Dead(_) => Refreshed::Dead,
+            Answer::NotNow(_) | Answer::NotSent(_) => Refreshed::NotNow,
+            Answer::Unanswered(_) => Refreshed::Unanswered,
+        };
+        state.counters.refreshed(result, if refused { Occasion::Refused } else { Occasion::Expiring });
         let was_sent = !matches!(answer, Answer::NotSent(_));
         let failed = |standing: Standing| Standing { refresh_failed: Some(self.now), ..standing };
         Ok(match answer {

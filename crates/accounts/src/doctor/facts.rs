@@ -15,7 +15,7 @@ use rotation::world;
 
 use crate::args::DoctorArgs;
 use crate::desk::Desk;
-use crate::overview::{Condition, Overview, overview};
+use overview::{Condition, Overview, overview};
 
 /// How long the doctor waits for another writer.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -9,7 +9,7 @@ use issuer::provider::Standing;
 
 use crate::doctor::facts::{Directory, Facts};
 use crate::doctor::{About, Check};
-use crate::overview::{Condition, Overview, Row, Serving};
+use overview::{Condition, Overview, Row, Serving};
 
 /// Less room than this, and a login may not be renewed.
 const LITTLE_ROOM: u64 = 1 << 20;

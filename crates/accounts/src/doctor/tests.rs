@@ -14,7 +14,7 @@ use super::report::text;
 use crate::args::{Args, DoctorArgs};
 use crate::desk::Desk;
 use crate::fixture::{every_state, volume_at};
-use crate::overview::Serving;
+use overview::Serving;
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;

@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use auth_volume::atomic::Access;
+use auth_volume::state::Source;
 use auth_volume::{Layout, Naming, Volume};
 use clap::Parser as _;
 use rotation::world;
 
 use super::*;
 use crate::fixture::{every_state, volume_at};
-use crate::overview::overview;
+use overview::overview;
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
@@ -37,7 +38,7 @@ fn the_readme_shows_what_is_printed() {
 
 #[test]
 fn the_document_for_scripts_holds_the_same_masked() {
-    let document = crate::json::document(&overview_at(NOW));
+    let document = overview::json::document(&overview_at(NOW));
     let expected = std::fs::read_to_string(every_state("json")).unwrap();
     assert_eq!(serde_json::to_string_pretty(&document).unwrap() + "\n", expected);
 }

@@ -1,4 +1,8 @@
-//! What there is to see of the accounts. Pure: the rotator's world comes in, and the same judgement decides.
+//! What there is to see of the accounts, for a terminal, a script, a scrape and a page. Pure: the rotator's world comes
+//! in, and the same judgement decides.
+
+pub mod json;
+pub mod words;
 
 use std::time::Duration;
 
@@ -11,22 +15,29 @@ use rotation::renewal;
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Overview {
-    pub(crate) at: Timestamp,
-    pub(crate) naming: Naming,
-    pub(crate) rows: Vec<Row>,
-    pub(crate) serving: Serving,
+pub struct Overview {
+    /// When it was looked.
+    pub at: Timestamp,
+    /// How people are named in it.
+    pub naming: Naming,
+    /// Slot by slot.
+    pub rows: Vec<Row>,
+    /// What LiteLLM is served.
+    pub serving: Serving,
     /// Somebody is pinned whom no slot holds.
-    pub(crate) pin_is_lost: bool,
+    pub pin_is_lost: bool,
 }
 
 /// What LiteLLM is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Serving {
+pub enum Serving {
+    /// The account in this slot.
     Account(Slot),
     /// An account that no slot holds.
     Stranger,
+    /// Our own record of nobody.
     Placeholder,
+    /// There is no record.
     Nothing,
     /// What is wrong with it.
     Foreign(&'static str),
@@ -34,34 +45,46 @@ pub(crate) enum Serving {
 
 /// One slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) slot: Slot,
-    pub(crate) who: Option<Who>,
-    pub(crate) condition: Condition,
+pub struct Row {
+    /// Its number.
+    pub slot: Slot,
+    /// Whose it is, if its file says so.
+    pub who: Option<Who>,
+    /// What it can be used for.
+    pub condition: Condition,
     /// It is the one that LiteLLM is served.
-    pub(crate) is_active: bool,
-    pub(crate) is_pinned: bool,
+    pub is_active: bool,
+    /// The operator prefers it.
+    pub is_pinned: bool,
     /// The rotator is about to renew it.
-    pub(crate) is_due: bool,
+    pub is_due: bool,
 }
 
 /// Whose login is in a slot, and until when it is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Who {
+pub struct Who {
     /// As it may be shown.
-    pub(crate) name: String,
-    pub(crate) account: AccountId,
-    pub(crate) plan: Option<String>,
-    pub(crate) expiry: Option<Expiry>,
-    pub(crate) last_refresh: Option<Timestamp>,
-    pub(crate) usage: Option<Usage>,
+    pub name: String,
+    /// Who, for programs.
+    pub account: AccountId,
+    /// The subscription.
+    pub plan: Option<String>,
+    /// When its access token ends.
+    pub expiry: Option<Expiry>,
+    /// When it was last renewed.
+    pub last_refresh: Option<Timestamp>,
+    /// How much of its usage is used, as far as the provider told.
+    pub usage: Option<Usage>,
 }
 
 /// What an account can be used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub enum Condition {
+    /// Serving.
     Ready,
+    /// Nothing, until its cooldown ends.
     Capped(Cooldown),
+    /// Nothing: the operator put it aside.
     Parked(Parked),
     /// Its access token has ended, and the rotator will renew it.
     RefreshDue,
@@ -74,12 +97,21 @@ pub(crate) enum Condition {
 }
 
 /// Looks at a world. `before` is how long before its end the rotator renews a login.
-pub(crate) fn overview(world: &World, before: Duration, naming: Naming, now: Timestamp) -> Overview {
+#[must_use]
+pub fn overview(world: &World, before: Duration, naming: Naming, now: Timestamp) -> Overview {
     let serving = serving(world);
     let rows =
         world.slots.iter().map(|candidate| row(world, candidate, serving, before, naming, now)).collect();
     let pin_is_lost = world.state.pin.as_ref().is_some_and(|pin| world.holder(pin).is_none());
     Overview { at: now, naming, rows, serving, pin_is_lost }
+}
+
+impl Overview {
+    /// How many accounts can serve now, without a cooldown that runs.
+    #[must_use]
+    pub fn usable(&self) -> usize {
+        self.rows.iter().filter(|row| row.condition == Condition::Ready).count()
+    }
 }
 
 fn serving(world: &World) -> Serving {

@@ -4,10 +4,11 @@ use auth_volume::Naming;
 use auth_volume::state::{Cooldown, Parked};
 use serde_json::{Value, json};
 
-use crate::overview::{Condition, Overview, Row, Serving, Who};
+use crate::{Condition, Overview, Row, Serving, Who};
 
 /// The overview as one document.
-pub(crate) fn document(overview: &Overview) -> Value {
+#[must_use]
+pub fn document(overview: &Overview) -> Value {
     let Overview { at, naming, rows, serving, .. } = overview;
     let active = if let Serving::Account(slot) = serving { json!(slot) } else { Value::Null };
     let published = match serving {
@@ -60,7 +61,8 @@ fn account(row: &Row, naming: Naming) -> Value {
 }
 
 /// One word for each slot; `active` is a ready account that serves.
-fn state(row: &Row) -> &'static str {
+#[must_use]
+pub fn state(row: &Row) -> &'static str {
     match row.condition {
         Condition::Ready if row.is_active => "active",
         Condition::Ready => "ready",

@@ -1,0 +1,116 @@
+//! The command line.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use auth_volume::Naming;
+use auth_volume::args::VolumeArgs;
+use auth_volume::atomic::Access;
+use clap::Parser;
+use rotation::args::{PolicyArgs, Span, duration};
+
+use crate::exec::Exec;
+use crate::sight::Eye;
+
+/// Shows the accounts as a page, as metrics for Prometheus, and as JSON
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Where to listen: an address and a port, or a port of every address as in :9095
+    #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
+    pub(crate) listen: Listen,
+
+    /// What stands before a command to copy; {container} becomes codex-cli or rotator
+    #[arg(long, value_name = "PREFIX", env = "ACCOUNTS_EXEC", default_value = Exec::DEFAULT)]
+    pub(crate) exec: Exec,
+
+    /// Show whole addresses and account ids
+    #[arg(long)]
+    show_identity: bool,
+
+    /// How often the rotator runs
+    #[arg(long, value_name = "DURATION", env = "CODEX_ROTATION_INTERVAL_SEC", default_value = "30m", value_parser = duration)]
+    interval: Span,
+
+    #[command(flatten, next_help_heading = "As the rotator judges")]
+    policy: PolicyArgs,
+
+    #[command(flatten, next_help_heading = "The volume")]
+    volume: VolumeArgs,
+}
+
+const AFTER_HELP: &str = "\
+Paths: / the page, /metrics, /accounts.json as accounts --json prints it, /healthz, /readyz
+
+Exit codes: 0 told to stop (SIGTERM, SIGINT), 1 failed, 2 usage, 78 cannot listen there";
+
+/// How often the rotator runs when nobody says.
+const EVERY_HALF_HOUR: Duration = Duration::from_mins(30);
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    At(SocketAddr),
+    /// This port of every address, of either family.
+    Everywhere(u16),
+}
+
+impl Listen {
+    /// The first of these that can be had.
+    pub(crate) fn addresses(self) -> Vec<SocketAddr> {
+        match self {
+            Self::At(address) => vec![address],
+            Self::Everywhere(port) => {
+                vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Everywhere(port) => write!(f, ":{port}"),
+        }
+    }
+}
+
+impl Args {
+    pub(crate) fn eye(&self) -> Eye {
+        Eye {
+            volume: self.volume.clone(),
+            naming: if self.show_identity { Naming::InFull } else { Naming::Masked },
+            renew_before: self.policy.wish(None, Access::PRIVATE).renew_before,
+            interval: self.interval.unwrap_or(EVERY_HALF_HOUR),
+        }
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    let everywhere = text.strip_prefix(':').and_then(|port| port.parse().ok()).map(Listen::Everywhere);
+    let listen = everywhere.or_else(|| text.parse().ok().map(Listen::At));
+    listen.ok_or_else(|| "want 127.0.0.1:9095, [::1]:9095 or :9095".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn args_are_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn listens_at_one_address_or_at_all() {
+        assert_eq!(listen(":9095"), Ok(Listen::Everywhere(9095)));
+        assert_eq!(listen("[::1]:1").unwrap().to_string(), "[::1]:1");
+        for text in ["9095", "localhost:9095", ":x", ""] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The metrics, in Prometheus's text format. `docs/metrics.md` has the table of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use auth_volume::counters::Counts;
+use auth_volume::usage::Window;
+use overview::{Condition, Row, Serving, json};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::sight::Sight;
+
+/// What the answer is.
+pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
+
+/// Every state that `/accounts.json` knows, so that a series that was 1 becomes 0 instead of ending.
+const STATES: [&str; 8] =
+    ["active", "ready", "capped", "parked", "refresh_due", "needs_login", "duplicate", "unusable"];
+
+type Labels = Vec<(&'static str, String)>;
+
+/// The metrics of what was seen; of a volume that cannot be read there is only that.
+pub(crate) fn text(sight: Option<&Sight>) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("codex");
+    registry.register_collector(Box::new(Scrape(sight.cloned())));
+    let mut text = String::new();
+    prometheus_text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Scrape(Option<Sight>);
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let mut into = Families(&mut encoder);
+        let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        into.gauge("podkit_build_info", "The release, always 1", None, [(build, 1.0)])?;
+        let readable = [(Labels::new(), truth(self.0.is_some()))];
+        into.gauge("volume_readable", "Whether the logins and the state can be read", None, readable)?;
+        self.0.as_ref().map_or(Ok(()), |sight| {
+            into.pool(sight)?;
+            into.accounts(sight)?;
+            into.rotator(sight)
+        })
+    }
+}
+
+struct Families<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+
+impl Families<'_, '_> {
+    fn pool(&mut self, sight: &Sight) -> fmt::Result {
+        let overview = &sight.overview;
+        let active = if let Serving::Account(slot) = overview.serving { slot.number() } else { 0 };
+        self.one("active_slot", "The slot whose account LiteLLM is served, 0 for none", None, active.into())?;
+        let usable = count(overview.usable());
+        self.one("accounts_usable", "Accounts that can serve now without a cooldown", None, usable)?;
+        self.one("accounts_slots", "Slots that hold a login", None, count(overview.rows.len()))
+    }
+
+    fn accounts(&mut self, sight: &Sight) -> fmt::Result {
+        let now = sight.now();
+        let rows = &sight.overview.rows;
+        let who = |row: &Row| {
+            let who = row.who.as_ref();
+            let identity = who.map(|who| who.name.clone()).unwrap_or_default();
+            let plan = who.and_then(|who| who.plan.clone()).unwrap_or_default();
+            (labels(row, [("identity", identity), ("plan", plan)]), 1.0)
+        };
+        self.gauge("account_info", "Whose login a slot holds, always 1", None, rows.iter().map(who))?;
+        let states = rows.iter().flat_map(|row| {
+            let is = json::state(row);
+            STATES.map(|state| (labels(row, [("state", state.to_owned())]), truth(state == is)))
+        });
+        self.gauge("account_state", "1 for the state that a slot's account is in, else 0", None, states)?;
+        let flag = |get: fn(&Row) -> bool| move |row: &Row| (labels(row, []), truth(get(row)));
+        let pinned = rows.iter().map(flag(|row| row.is_pinned));
+        self.gauge("account_pinned", "Whether the operator prefers the account", None, pinned)?;
+        let due = rows.iter().map(flag(|row| row.is_due));
+        self.gauge("account_refresh_due", "Whether the rotator is about to renew the login", None, due)?;
+        let expiry = rows.iter().filter_map(|row| {
+            let expiry = row.who.as_ref()?.expiry?.0;
+            let left = expiry.since(now).as_secs_f64() - now.since(expiry).as_secs_f64();
+            Some((labels(row, []), left))
+        });
+        let help = "Time until the access token ends, negative once it has";
+        self.gauge("account_token_expiry", help, Some(&Unit::Seconds), expiry)?;
+        let cooldown = rows.iter().map(|row| {
+            let left = match &row.condition {
+                Condition::Capped(cooldown) => cooldown.until.since(now),
+                _ => Duration::ZERO,
+            };
+            (labels(row, []), left.as_secs_f64())
+        });
+        let help = "Time until the account comes back, 0 when it is not cooling down";
+        self.gauge("account_cooldown", help, Some(&Unit::Seconds), cooldown)?;
+        let used = windows(rows)
+            .map(|(row, window)| (of_window(row, window), f64::from(window.used_percent.tenths()) / 1000.0));
+        let help = "How much of a usage window was used when the provider last told";
+        self.gauge("account_usage_ratio", help, None, used)?;
+        let reset = windows(rows).filter_map(|(row, window)| {
+            Some((of_window(row, window), window.resets_at?.since(now).as_secs_f64()))
+        });
+        self.gauge("account_usage_reset", "Time until the window begins anew", Some(&Unit::Seconds), reset)
+    }
+
+    fn rotator(&mut self, sight: &Sight) -> fmt::Result {
+        let seconds = Some(&Unit::Seconds);
+        if let Some(age) = sight.last_pass_age() {
+            let help = "Age of what the rotator last published";
+            self.one("rotator_last_pass_age", help, seconds, age.as_secs_f64())?;
+        }
+        let interval = sight.interval.as_secs_f64();
+        self.one("rotator_interval", "How often the rotator runs", seconds, interval)?;
+        self.counter("refreshes", "Requests for new tokens", &sight.counters.refreshes)?;
+        let help = "Passes that gave LiteLLM another account, or found none to give";
+        self.counter("rotations", help, &sight.counters.rotations)?;
+        if let Some(sign) = &sight.callback {
+            let age = sight.now().since(sign.at).as_secs_f64();
+            self.one("callback_age", "Age of the sign of life of LiteLLM's callback", seconds, age)?;
+            self.one("callback_held", "Whether LiteLLM calls the callback", None, truth(sign.held))?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: f64) -> fmt::Result {
+        self.gauge(name, help, unit, [(Labels::new(), value)])
+    }
+
+    /// A family without a series is left out: it would be a name with nothing to say.
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        series: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> fmt::Result {
+        let mut series = series.into_iter().peekable();
+        if series.peek().is_none() {
+            return Ok(());
+        }
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (labels, value) in series {
+            family.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn counter(&mut self, name: &str, help: &str, counts: &Counts) -> fmt::Result {
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (result, by_reason) in counts {
+            for (reason, count) in by_reason {
+                let labels: Labels = vec![("result", result.clone()), ("reason", reason.clone())];
+                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn labels<const N: usize>(row: &Row, more: [(&'static str, String); N]) -> Labels {
+    [("slot", row.slot.number().to_string())].into_iter().chain(more).collect()
+}
+
+fn windows(rows: &[Row]) -> impl Iterator<Item = (&Row, &Window)> {
+    rows.iter().flat_map(|row| {
+        let usage = row.who.as_ref().and_then(|who| who.usage.as_ref());
+        usage.into_iter().flat_map(|usage| &usage.windows).map(move |window| (row, window))
+    })
+}
+
+fn of_window(row: &Row, window: &Window) -> Labels {
+    labels(row, [("window", window.minutes.to_string())])
+}
+
+fn truth(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}

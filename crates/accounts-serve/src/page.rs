@@ -1,0 +1,164 @@
+//! The page: one document without a framework. What its script fetches is the part that it was served with, so that
+//! there is one way to draw an account, and a browser without scripts sees the same.
+
+use std::fmt;
+
+use auth_volume::Timestamp;
+use overview::words::{ends, printable, span, states};
+use overview::{Condition, Row, Serving, Who};
+
+use crate::answer::Seen;
+use crate::exec::Exec;
+use crate::problems::{Problem, problems};
+use crate::sight::Sight;
+
+pub(crate) const STYLE: &str = include_str!("../page/page.css");
+pub(crate) const SCRIPT: &str = include_str!("../page/page.js");
+const SHELL: &str = include_str!("../page/page.html");
+
+const HEAD: &str = "<th scope=\"col\">Slot</th><th scope=\"col\">Account</th><th scope=\"col\">Plan</th>\
+                    <th scope=\"col\">State (UTC)</th><th scope=\"col\">Expires</th><th scope=\"col\">Renewed</th>\
+                    <th scope=\"col\">Usage</th>";
+
+/// Text between tags or in quotes.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        printable(self.0).chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            c => write!(f, "{c}"),
+        })
+    }
+}
+
+/// The document.
+pub(crate) fn whole(seen: &Seen, exec: &Exec) -> String {
+    SHELL.replace("{view}", &view(seen, exec)).replace("{version}", env!("CARGO_PKG_VERSION"))
+}
+
+/// The part of it that changes.
+pub(crate) fn view(seen: &Seen, exec: &Exec) -> String {
+    match seen {
+        Ok(sight) => {
+            let problems: String = problems(sight).iter().map(|problem| card(problem, exec)).collect();
+            format!("{}{problems}{}", head(sight), table(sight))
+        }
+        Err(why) => {
+            let why = Problem { said: why.clone(), command: Some("accounts doctor".to_owned()) };
+            format!("<p class=\"serving bad\">The volume cannot be read.</p>\n{}", card(&why, exec))
+        }
+    }
+}
+
+fn head(sight: &Sight) -> String {
+    let overview = &sight.overview;
+    let (class, serving) = match overview.serving {
+        Serving::Account(slot) => {
+            let row = overview.rows.iter().find(|row| row.slot == slot);
+            let name = row.and_then(|row| row.who.as_ref()).map_or("", |who| &who.name);
+            ("good", format!("Account {} serves: <b>{}</b>", slot.number(), Escaped(name)))
+        }
+        _ => ("bad", "No account of ours serves.".to_owned()),
+    };
+    let last = sight
+        .last_pass_age()
+        .map_or_else(|| "no pass yet".to_owned(), |age| format!("last pass {} ago", minutes(age)));
+    let (usable, all) = (overview.usable(), overview.rows.len());
+    format!(
+        "<p class=\"serving {class}\">{serving}</p>\n<p class=\"quiet\">{usable} of {all} can serve now; {last}</p>\n"
+    )
+}
+
+/// To the minute: seconds would flicker.
+fn minutes(age: std::time::Duration) -> String {
+    if age.as_secs() < 60 { "less than 1m".to_owned() } else { span(age) }
+}
+
+fn card(Problem { said, command }: &Problem, exec: &Exec) -> String {
+    let (class, command) = match command {
+        Some(command) => {
+            let whole = exec.whole(command);
+            let command = Escaped(&whole);
+            let button = format!("<button type=\"button\" data-copy=\"{command}\">Copy</button>");
+            ("problem", format!("<div class=\"command\"><code>{command}</code>{button}</div>"))
+        }
+        None => ("problem note", String::new()),
+    };
+    format!("<section class=\"{class}\"><p>{}</p>{command}</section>\n", Escaped(said))
+}
+
+fn table(sight: &Sight) -> String {
+    if sight.overview.rows.is_empty() {
+        return String::new();
+    }
+    let rows: String = sight.overview.rows.iter().map(|row| line(row, sight.now())).collect();
+    format!("<table><thead><tr>{HEAD}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n")
+}
+
+fn line(row: &Row, now: Timestamp) -> String {
+    let who = row.who.as_ref();
+    let known = |get: &dyn Fn(&Who) -> Option<String>| who.and_then(get).unwrap_or_else(|| "-".to_owned());
+    let cell = |name: &str, text: &str| format!("<td data-label=\"{name}\">{}</td>", Escaped(text));
+    format!(
+        "<tr class=\"{}\"><th scope=\"row\">{}</th>{}{}<td data-label=\"State\"><span class=\"state\">{}</span></td>{}{}<td \
+         data-label=\"Usage\">{}</td></tr>\n",
+        colour(row),
+        row.slot.number(),
+        cell("Account", &known(&|who| Some(who.name.clone()))),
+        cell("Plan", &known(&|who| who.plan.clone())),
+        Escaped(&states(row, now).join(", ")),
+        cell("Expires", &known(&|who| Some(ends(who.expiry?.0, now)))),
+        cell("Renewed", &known(&|who| Some(format!("{} ago", span(now.since(who.last_refresh?)))))),
+        who.map_or_else(|| "-".to_owned(), usage),
+    )
+}
+
+fn usage(who: &Who) -> String {
+    let windows = who.usage.iter().flat_map(|usage| &usage.windows);
+    let bars: Vec<_> = windows
+        .map(|window| {
+            let (length, used) = (window.minutes, window.used_percent);
+            let tenths = used.tenths();
+            format!(
+                "<span class=\"window\"><span>{length}</span><progress max=\"1000\" value=\"{tenths}\" \
+                 aria-label=\"{length} window\"></progress><span>{used}</span></span>"
+            )
+        })
+        .collect();
+    if bars.is_empty() { "-".to_owned() } else { bars.concat() }
+}
+
+fn colour(row: &Row) -> &'static str {
+    match row.condition {
+        Condition::Ready if row.is_active => "good",
+        Condition::Ready => "plain",
+        Condition::Capped(_) | Condition::RefreshDue => "wait",
+        Condition::Parked(_) => "aside",
+        Condition::NeedsLogin(_) | Condition::Duplicate(_) | Condition::Unusable(_) => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_token_says_stays_text() {
+        let said = Escaped("<img src=x onerror='a()'>\n\"&").to_string();
+        assert_eq!(said, "&lt;img src=x onerror=&#39;a()&#39;&gt; &quot;&amp;");
+    }
+
+    #[test]
+    fn a_volume_that_cannot_be_read_is_a_page_as_well() {
+        let page = whole(&Err("no <volume>".to_owned()), &Exec::DEFAULT.parse().unwrap());
+        assert!(
+            page.contains("no &lt;volume&gt;") && page.contains("-c codex-cli -- accounts doctor"),
+            "{page}"
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! What is wrong, and what to type for it. Pure, and with the bounds of `accounts doctor`.
+
+use std::time::Duration;
+
+use overview::words::{notes, span};
+use overview::{Condition, Serving};
+
+use crate::sight::Sight;
+
+/// How late a pass may be beside the interval itself.
+const A_PASS: Duration = Duration::from_mins(2);
+
+/// How old the callback's sign of life may be, which it gives each minute.
+pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_mins(3);
+
+/// Something that needs a hand, or that one should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) said: String,
+    /// What to type, where that mends it.
+    pub(crate) command: Option<String>,
+}
+
+/// The worst first.
+pub(crate) fn problems(sight: &Sight) -> Vec<Problem> {
+    let pool = pool(sight).into_iter();
+    let of_slots = notes(&sight.overview).into_iter().map(|note| problem(note.said, note.command));
+    let of_files = sight.notes.iter().map(|note| problem(note.clone(), None));
+    pool.chain(rotator(sight)).chain(callback(sight)).chain(of_slots).chain(of_files).collect()
+}
+
+fn problem(said: impl Into<String>, command: Option<String>) -> Problem {
+    Problem { said: said.into(), command }
+}
+
+/// Whether anybody can serve.
+fn pool(sight: &Sight) -> Option<Problem> {
+    let rows = &sight.overview.rows;
+    if rows.is_empty() || sight.overview.usable() > 0 {
+        return None;
+    }
+    let login = format!("auth-login {}", sight.first_free().number());
+    let is_capped = |condition: &Condition| matches!(condition, Condition::Capped(_));
+    Some(if rows.iter().any(|row| is_capped(&row.condition)) {
+        let said =
+            format!("every account that could serve is capped: wait, or sign one more account in: {login}");
+        problem(said, Some(login))
+    } else {
+        problem("no account can serve: agents are refused until one can", Some("accounts why".to_owned()))
+    })
+}
+
+fn rotator(sight: &Sight) -> Option<Problem> {
+    let age = sight.last_pass_age()?;
+    // With nobody to publish, the record is old without a fault of the rotator's.
+    if age <= sight.interval * 2 + A_PASS || sight.overview.usable() == 0 {
+        return None;
+    }
+    let every = humantime::format_duration(sight.interval);
+    let said =
+        format!("the rotator is silent: its last pass was {} ago, and one is due every {every}", span(age));
+    Some(problem(said, Some("rotate-once".to_owned())))
+}
+
+fn callback(sight: &Sight) -> Option<Problem> {
+    let doctor = Some("accounts doctor".to_owned());
+    let said = match &sight.callback {
+        // Before there is a record, LiteLLM has not started either.
+        None if matches!(sight.overview.serving, Serving::Nothing) => return None,
+        None => "no LiteLLM has loaded the callback: refusals are not heard of".to_owned(),
+        Some(sign) if sight.now().since(sign.at) > SIGN_OF_LIFE => {
+            format!("LiteLLM's callback is silent since {}: it is gone, or runs without it", sign.at)
+        }
+        Some(sign) if !sign.held => "LiteLLM has imported the callback, and does not call it".to_owned(),
+        Some(_) => return None,
+    };
+    Some(problem(said, doctor))
+}

@@ -1,0 +1,65 @@
+//! Looking: everything that the answers are made of, read once for all of them.
+
+use std::time::Duration;
+
+use auth_volume::args::VolumeArgs;
+use auth_volume::callback::SignOfLife;
+use auth_volume::counters::Counters;
+use auth_volume::{Naming, Slot, Timestamp, VolumeError};
+use overview::{Overview, overview};
+use rotation::world;
+
+/// What looks, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Eye {
+    pub(crate) volume: VolumeArgs,
+    pub(crate) naming: Naming,
+    pub(crate) renew_before: Duration,
+    pub(crate) interval: Duration,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    pub(crate) overview: Overview,
+    pub(crate) counters: Counters,
+    /// What the rotator would say of the files.
+    pub(crate) notes: Vec<String>,
+    /// When the rotator last published.
+    pub(crate) published_at: Option<Timestamp>,
+    /// How often it does.
+    pub(crate) interval: Duration,
+    pub(crate) callback: Option<SignOfLife>,
+}
+
+impl Eye {
+    /// Opened anew each time: a volume that was not there may be now.
+    pub(crate) fn look(&self) -> Result<Sight, VolumeError> {
+        let now = Timestamp::now();
+        let volume = self.volume.open()?;
+        let reading = world::read(&volume, now)?;
+        Ok(Sight {
+            overview: overview(&reading.world, self.renew_before, self.naming, now),
+            counters: reading.world.state.counters,
+            notes: reading.notes,
+            published_at: volume.published_at(),
+            interval: self.interval,
+            callback: volume.callback(),
+        })
+    }
+}
+
+impl Sight {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.overview.at
+    }
+
+    pub(crate) fn last_pass_age(&self) -> Option<Duration> {
+        self.published_at.map(|at| self.now().since(at))
+    }
+
+    /// A slot for one more account.
+    pub(crate) fn first_free(&self) -> Slot {
+        Slot::first_free(&self.overview.rows.iter().map(|row| row.slot).collect::<Vec<_>>())
+    }
+}

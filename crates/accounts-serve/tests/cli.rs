@@ -1,0 +1,289 @@
+//! `accounts-serve` from the outside: what it answers, and what it never touches.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+#![expect(clippy::float_cmp, reason = "counts and truths are whole numbers")]
+
+#[path = "../../accounts/tests/it/fixture.rs"]
+mod fixture;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use predicates::str::contains;
+use serde_json::Value;
+
+/// A server that is told to stop when the test is over.
+struct Served {
+    process: Child,
+    address: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn serve(volume: &Path, args: &[&str]) -> Served {
+    let mut process = Command::new(cargo_bin("accounts-serve"))
+        .env_clear()
+        .env("CHATGPT_AUTH_DIR", volume)
+        .args(["--listen", "127.0.0.1:0"])
+        .args(args)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("accounts-serve: listening on http://").unwrap().to_owned();
+    Served { process, address }
+}
+
+impl Served {
+    fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let url = format!("http://{}{path}", self.address);
+        let request = ureq::http::Request::builder().method(method).uri(url).body(()).unwrap();
+        let mut answer = agent.run(request).unwrap();
+        let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), content_type, answer.body_mut().read_to_string().unwrap())
+    }
+
+    fn get(&self, path: &str) -> String {
+        let (status, _, body) = self.ask("GET", path);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+}
+
+/// The volume with every state in it, now.
+fn every_state() -> tempfile::TempDir {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    fixture::volume_at(now.try_into().unwrap())
+}
+
+/// The samples of a scrape by their names and labels.
+fn samples(metrics: &str) -> BTreeMap<&str, f64> {
+    let lines = metrics.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, n)| (name, n.parse().unwrap())).collect()
+}
+
+#[test]
+fn the_page_shows_every_account_and_for_each_problem_the_command_to_copy() {
+    let (volume, exec) = (every_state(), "kubectl -n llm exec -it deploy/litellm -c {container} --");
+    let page = serve(volume.path(), &["--exec", exec]).get("/");
+    for said in [
+        "Account 1 serves: <b>a…@example.test</b>",
+        "account-3 needs login: run auth-login 3 (refresh_token_reused)",
+        "<code>kubectl -n llm exec -it deploy/litellm -c codex-cli -- auth-login 3</code>",
+        "<code>kubectl -n llm exec -it deploy/litellm -c codex-cli -- accounts remove 7</code>",
+        "account-4 parked: kept for the release",
+        "<span class=\"state\">refresh due</span>",
+        "value=\"615\" aria-label=\"7d window\"",
+    ] {
+        assert!(page.contains(said), "no {said} in {page}");
+    }
+    assert_eq!(page.matches("<tr class=").count(), 10);
+}
+
+#[test]
+fn a_record_that_is_gone_is_mended_in_the_rotators_container() {
+    let volume = every_state();
+    fs::remove_file(volume.path().join("auth.json")).unwrap();
+    let page = serve(volume.path(), &[]).get("/");
+    assert!(page.contains("No account of ours serves."), "{page}");
+    assert!(
+        page.contains("<code>kubectl exec -it deploy/litellm -c rotator -- rotate-once</code>"),
+        "{page}"
+    );
+}
+
+#[test]
+fn scripts_get_the_document_that_accounts_prints() {
+    let volume = every_state();
+    let document: Value = serde_json::from_str(&serve(volume.path(), &[]).get("/accounts.json")).unwrap();
+    assert_eq!((&document["version"], &document["active"]), (&1.into(), &1.into()));
+    assert_eq!(document["accounts"][2]["state"], "needs_login");
+}
+
+#[test]
+fn a_scrape_has_who_serves_each_state_the_times_and_the_usage() {
+    let volume = every_state();
+    fs::write(
+        volume.path().join("callback.json"),
+        format!(r#"{{"at": {}, "litellm": "1.106.2", "held": true}}"#, seconds_now()),
+    )
+    .unwrap();
+    let metrics = serve(volume.path(), &["--interval", "10m"]).get("/metrics");
+    let samples = samples(&metrics);
+    for (name, value) in [
+        ("codex_volume_readable", 1.0),
+        ("codex_active_slot", 1.0),
+        ("codex_accounts_slots", 10.0),
+        ("codex_accounts_usable", 3.0),
+        ("codex_account_state{slot=\"1\",state=\"active\"}", 1.0),
+        ("codex_account_state{slot=\"1\",state=\"capped\"}", 0.0),
+        ("codex_account_state{slot=\"2\",state=\"capped\"}", 1.0),
+        ("codex_account_state{slot=\"3\",state=\"needs_login\"}", 1.0),
+        ("codex_account_info{slot=\"2\",identity=\"b…@example.test\",plan=\"pro\"}", 1.0),
+        ("codex_account_pinned{slot=\"2\"}", 1.0),
+        ("codex_account_cooldown_seconds{slot=\"1\"}", 0.0),
+        ("codex_account_usage_ratio{slot=\"2\",window=\"7d\"}", 0.42),
+        ("codex_rotator_interval_seconds", 600.0),
+        ("codex_callback_held", 1.0),
+    ] {
+        assert_eq!(samples.get(name), Some(&value), "{name} in {metrics}");
+    }
+    let within = |name: &str, low: f64, high: f64| {
+        let value = samples[name];
+        assert!((low..=high).contains(&value), "{name} is {value}");
+    };
+    within("codex_account_cooldown_seconds{slot=\"2\"}", 3.0 * 3600.0, 3.0 * 3600.0 + 2400.0);
+    within("codex_account_token_expiry_seconds{slot=\"8\"}", -3600.0, -2400.0);
+    within("codex_rotator_last_pass_age_seconds", 0.0, 600.0);
+    within("codex_callback_age_seconds", 0.0, 600.0);
+}
+
+#[test]
+fn a_scrape_has_what_the_rotator_counted() {
+    let volume = tempfile::tempdir().unwrap();
+    let counters = r#"{"refreshes": {"renewed": {"expiring": 4}}, "rotations": {"moved": {"capped": 2}}}"#;
+    let state = format!(r#"{{"version": 1, "counters": {counters}}}"#);
+    fs::write(volume.path().join("rotator_state.json"), state).unwrap();
+    let metrics = serve(volume.path(), &[]).get("/metrics");
+    let samples = samples(&metrics);
+    assert_eq!(samples["codex_refreshes_total{result=\"renewed\",reason=\"expiring\"}"], 4.0);
+    assert_eq!(samples["codex_rotations_total{result=\"moved\",reason=\"capped\"}"], 2.0);
+}
+
+#[test]
+fn nothing_shows_a_token_and_only_those_who_ask_see_whole_addresses() {
+    let volume = every_state();
+    let paths = ["/", "/view", "/metrics", "/accounts.json"];
+    let (masked, in_full) = (serve(volume.path(), &[]), serve(volume.path(), &["--show-identity"]));
+    for path in paths {
+        let (masked, in_full) = (masked.get(path), in_full.get(path));
+        for text in [&masked, &in_full] {
+            assert!(
+                text.contains("example.test") && !text.contains("rt-") && !text.contains("e30."),
+                "{text}"
+            );
+        }
+        assert!(!masked.contains("ann@") && !masked.contains("acct-"), "{masked}");
+        assert!(in_full.contains("ann@example.test"), "{in_full}");
+    }
+}
+
+#[test]
+fn looking_changes_nothing_and_waits_for_no_lock() {
+    let volume = every_state();
+    let lock = File::create(volume.path().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    fs::write(volume.path().join("rotate-now"), "").unwrap();
+    let snapshot = || -> BTreeMap<_, _> {
+        let files = fs::read_dir(volume.path()).unwrap().map(|file| file.unwrap());
+        let what = |file: fs::DirEntry| {
+            let metadata = file.metadata().unwrap();
+            let when = (metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino());
+            (file.file_name(), (fs::read(file.path()).unwrap(), when))
+        };
+        files.map(what).collect()
+    };
+    let before = snapshot();
+    let served = serve(volume.path(), &[]);
+    for path in ["/", "/view", "/metrics", "/accounts.json", "/healthz", "/readyz"] {
+        served.get(path);
+    }
+    assert_eq!(snapshot(), before);
+}
+
+#[test]
+fn a_volume_that_is_not_there_is_told_and_makes_neither_probe_red() {
+    let served = serve(Path::new("/nonexistent"), &[]);
+    assert_eq!((served.get("/healthz"), served.get("/readyz")), ("ok\n".to_owned(), "ok\n".to_owned()));
+    assert!(served.get("/").contains("/nonexistent is not a directory"));
+    assert_eq!(samples(&served.get("/metrics"))["codex_volume_readable"], 0.0);
+    let (status, _, why) = served.ask("GET", "/accounts.json");
+    assert_eq!(status, 503);
+    assert!(why.contains("mount the volume"), "{why}");
+}
+
+#[test]
+fn accounts_make_no_probe_red() {
+    let volume = tempfile::tempdir().unwrap();
+    let served = serve(volume.path(), &[]);
+    assert!(served.get("/").contains("nobody has signed in"));
+    assert_eq!(served.get("/readyz"), "ok\n");
+}
+
+#[test]
+fn only_reading_is_answered_and_each_kind_says_what_it_is() {
+    let volume = every_state();
+    let served = serve(volume.path(), &[]);
+    for (path, expected) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ("/accounts.json", "application/json"),
+    ] {
+        let (status, content_type, body) = served.ask("GET", path);
+        assert_eq!((status, content_type.as_str()), (200, expected));
+        assert!(!body.is_empty());
+        assert_eq!(served.ask("HEAD", path).2, "");
+    }
+    assert_eq!(served.ask("DELETE", "/").0, 405);
+    assert_eq!(served.ask("GET", "/auth-1.json").0, 404);
+    assert_eq!(served.ask("GET", "/../rotator_state.json").0, 404);
+}
+
+#[test]
+fn strangers_who_say_nothing_or_too_much_keep_nobody_waiting() {
+    let volume = every_state();
+    let served = serve(volume.path(), &[]);
+    let silent: Vec<_> = (0..31).map(|_| TcpStream::connect(&served.address).unwrap()).collect();
+    let mut talkative = TcpStream::connect(&served.address).unwrap();
+    let _ = talkative.write_all(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)).as_bytes());
+    let mut answer = Vec::new();
+    let _ = talkative.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert_eq!(served.get("/healthz"), "ok\n");
+    drop(silent);
+}
+
+#[test]
+fn sigterm_ends_it_whoever_is_connected() {
+    let volume = every_state();
+    let mut served = serve(volume.path(), &[]);
+    let _silent = TcpStream::connect(&served.address).unwrap();
+    served.get("/");
+    kill(Pid::from_raw(served.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert!(served.process.wait().unwrap().success());
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    cargo_bin_cmd!("accounts-serve")
+        .env_clear()
+        .args(["--listen", &address])
+        .assert()
+        .code(78)
+        .stderr(contains(format!("accounts-serve: cannot listen on {address}: ")));
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

@@ -1,0 +1,98 @@
+//! The metrics and the alerts, as Prometheus's own tool reads them.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use crate::manifest::{find, refused, rendered, values};
+use crate::served::Served;
+use crate::workspace::{repository, tool};
+
+/// What promtool says to this input, and whether it is content.
+fn promtool(args: &[&str], input: &str) -> (bool, String) {
+    let mut promtool = Command::new(tool("promtool/promtool"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let Output { status, stdout, stderr } = promtool.wait_with_output().unwrap();
+    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+#[test]
+fn prometheus_reads_the_metrics_and_finds_no_fault_with_their_names() {
+    let served = Served::every_state();
+    let metrics = served.get("/metrics");
+    assert_eq!(promtool(&["check", "metrics"], &metrics), (true, String::new()));
+    // The judge judges.
+    let faulty = metrics.replace("# HELP codex_volume_readable", "# HELP codex_elsewhere");
+    assert!(!promtool(&["check", "metrics"], &faulty).0);
+}
+
+#[test]
+fn every_metric_is_in_the_docs_and_every_metric_of_the_docs_is_there() {
+    let served = Served::every_state();
+    let state = served.volume.path().join("rotator_state.json");
+    let counters = r#"{"refreshes": {"renewed": {"expiring": 1}}, "rotations": {"moved": {"tick": 1}}}"#;
+    let text = fs::read_to_string(&state).unwrap();
+    fs::write(&state, text.replacen('{', &format!("{{\"counters\": {counters},"), 1)).unwrap();
+    let metrics = served.get("/metrics");
+    let mut there: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned))
+        .collect();
+    let docs = fs::read_to_string(repository().join("docs/metrics.md")).unwrap();
+    let mut told: Vec<_> = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `codex_")?.split(['`', '{']).next())
+        .map(|name| format!("codex_{name}"))
+        .collect();
+    there.sort();
+    told.sort();
+    assert_eq!(there, told);
+}
+
+/// The rules as the chart renders them, in a directory with a test of them.
+fn rules() -> (tempfile::TempDir, String) {
+    let manifests: Vec<serde_json::Value> =
+        serde_json::from_str(&rendered("json", &values("everything"))).unwrap();
+    let spec = find(&manifests, "PrometheusRule", "litellm-accounts")["spec"].to_string();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("rules.yaml"), &spec).unwrap();
+    (directory, spec)
+}
+
+#[test]
+fn the_alerts_are_rules_and_go_off_when_they_should() {
+    let (directory, _) = rules();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (is_content, said) = promtool(&["check", "rules", &at("rules.yaml")], "");
+    assert!(is_content && said.contains("6 rules found"), "{said}");
+    fs::copy(repository().join("tests/installed/alerts.yaml"), at("alerts.yaml")).unwrap();
+    let (is_content, said) = promtool(&["test", "rules", &at("alerts.yaml")], "");
+    assert!(is_content, "{said}");
+}
+
+#[test]
+fn the_runbook_starts_from_each_alert_and_ends_with_a_command() {
+    let (_directory, spec) = rules();
+    let rules: serde_json::Value = serde_json::from_str(&spec).unwrap();
+    let runbook = fs::read_to_string(repository().join("docs/runbook.md")).unwrap();
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let name = rule["alert"].as_str().unwrap();
+        let link = rule["annotations"]["runbook_url"].as_str().unwrap();
+        assert!(link.ends_with(&format!("#{}", name.to_lowercase())), "{link}");
+        let part = runbook.split(&format!("## {name}\n")).nth(1).unwrap_or_else(|| panic!("no {name}"));
+        let part = part.split("\n## ").next().unwrap();
+        assert!(part.contains("```sh\nkubectl ") && part.trim_end().ends_with("```"), "{part}");
+    }
+}
+
+#[test]
+fn metrics_are_asked_for_only_where_they_are_made() {
+    let said = refused("litellm: {accountsPage: {prometheusRule: {enabled: true}}}");
+    assert!(said.contains("need litellm.accountsPage.enabled: true"), "{said}");
+}

@@ -1,0 +1,61 @@
+//! A page that is served for a test, of the volume with every state in it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::fixture;
+
+pub(crate) struct Served {
+    process: Child,
+    pub(crate) volume: tempfile::TempDir,
+    pub(crate) url: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Served {
+    pub(crate) fn every_state() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let volume = fixture::volume_at(now.try_into().unwrap());
+        let sign = format!(r#"{{"at": {now}, "litellm": "1.106.2", "held": true}}"#);
+        fs::write(volume.path().join("callback.json"), sign).unwrap();
+        let (process, url) = start(volume.path());
+        Self { process, volume, url }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        ureq::get(format!("{}{path}", self.url)).call().unwrap().body_mut().read_to_string().unwrap()
+    }
+}
+
+/// The program as it is shipped.
+fn shipped(name: &str) -> PathBuf {
+    let directory = std::env::var_os("CODEX_PODKIT_BIN").map(PathBuf::from);
+    let directory = directory
+        .expect("run scripts/test, or set CODEX_PODKIT_BIN to the directory that scripts/build prints");
+    let path = directory.join(name);
+    assert!(path.is_file(), "no {}: run scripts/build", path.display());
+    path
+}
+
+fn start(volume: &Path) -> (Child, String) {
+    let mut process = Command::new(shipped("accounts-serve"))
+        .env_clear()
+        .env("CHATGPT_AUTH_DIR", volume)
+        .args(["--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim().strip_prefix("accounts-serve: listening on ").unwrap().to_owned();
+    (process, url)
+}
