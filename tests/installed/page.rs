@@ -8,7 +8,7 @@ use crate::served::Served;
 use crate::workspace::repository;
 
 /// Chromium with a profile of its own that asks nobody else anything.
-fn chromium(url: &str, args: &[&str]) {
+fn chromium(url: &str, args: &[&str]) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
         .args([
@@ -30,6 +30,20 @@ fn chromium(url: &str, args: &[&str]) {
             panic!("no chromium ({e}): run scripts/setup-tools chromium, as scripts/test does")
         });
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_browser_reads_it_and_keeps_it_live() {
+    let served = Served::every_state();
+    let page = served.get("/");
+    let seen = chromium(&served.url, &["--dump-dom", "--virtual-time-budget=10000"]);
+    for page in [&page, &seen] {
+        assert!(page.contains("a…@example.test") && !page.contains("ann@example.test"), "{page}");
+        assert!(page.contains("kubectl exec -it deploy/litellm -c codex-cli -- auth-login 3"), "{page}");
+    }
+    let is_live = |page: &str| page.contains("live · ");
+    assert!(is_live(&seen) && !is_live(&page), "only a script says that it is live: {seen}");
 }
 
 /// The pictures in the docs are taken of this page: `UPDATE_SNAPSHOTS=1` takes them anew.
