@@ -1,7 +1,6 @@
 //! A pod without a container: a volume, memory for private homes, the utilities as shipped, and OpenAI's stand-in.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use stand_in::StandIn;
 use tempfile::TempDir;
 
-pub(crate) use crate::workspace::{repository, tool, wait_until};
+pub(crate) use crate::workspace::{binaries, repository, shipped, tool, wait_until};
 
 pub(crate) struct Pod {
     pub(crate) openai: StandIn,
@@ -150,18 +149,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// The directory of the release binaries.
-pub(crate) fn binaries() -> PathBuf {
-    let directory = env::var_os("CODEX_PODKIT_BIN").map(PathBuf::from);
-    directory.expect("run scripts/test, or set CODEX_PODKIT_BIN to the directory that scripts/build prints")
-}
-
-pub(crate) fn shipped(name: &str) -> PathBuf {
-    let path = binaries().join(name);
-    assert!(path.is_file(), "no {}: run scripts/build", path.display());
-    path
 }
 
 pub(crate) fn codex() -> PathBuf {

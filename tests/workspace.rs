@@ -1,5 +1,6 @@
 //! Where things are, and how long they may take.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,5 +22,17 @@ pub(crate) fn repository() -> &'static Path {
 pub(crate) fn tool(path: &str) -> PathBuf {
     let path = repository().join("target/tools").join(path);
     assert!(path.exists(), "no {}: run scripts/setup-tools, as scripts/test does", path.display());
+    path
+}
+
+/// The directory of the release binaries.
+pub(crate) fn binaries() -> PathBuf {
+    let directory = env::var_os("CODEX_PODKIT_BIN").map(PathBuf::from);
+    directory.expect("run scripts/test, or set CODEX_PODKIT_BIN to the directory that scripts/build prints")
+}
+
+pub(crate) fn shipped(name: &str) -> PathBuf {
+    let path = binaries().join(name);
+    assert!(path.is_file(), "no {}: run scripts/build", path.display());
     path
 }

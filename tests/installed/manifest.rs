@@ -31,22 +31,28 @@ pub(crate) fn rendered(verb: &str, values: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The same with values given as text.
+pub(crate) fn rendered_from(verb: &str, values: &str) -> String {
+    in_a_file(values, |file| rendered(verb, file))
+}
+
 /// The error of values that are refused.
 pub(crate) fn refused(values: &str) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("values.yaml");
-    fs::write(&file, values).unwrap();
-    let output = helm("template", &file);
+    let output = in_a_file(values, |file| helm("template", file));
     assert!(!output.status.success(), "these values are taken:\n{values}");
     String::from_utf8(output.stderr).unwrap()
 }
 
 /// The manifests of a set of values given as text.
 pub(crate) fn of(values: &str) -> Vec<Value> {
+    serde_json::from_str(&rendered_from("json", values)).unwrap()
+}
+
+fn in_a_file<T>(values: &str, act: impl FnOnce(&Path) -> T) -> T {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("values.yaml");
     fs::write(&file, values).unwrap();
-    serde_json::from_str(&rendered("json", &file)).unwrap()
+    act(&file)
 }
 
 /// The manifest of this kind and name.

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use stand_in::{Behaviour, StandIn};
 
-use crate::manifest::rendered;
+use crate::manifest::rendered_from;
 use crate::podman::{Cluster, Container, Network, podman, text_of};
 use crate::workspace::wait_until;
 
@@ -42,17 +42,11 @@ litellm:
 }
 
 fn manifests(values: &str) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("values.yaml");
-    fs::write(&file, values).unwrap();
-    rendered("template", &file)
+    rendered_from("template", values)
 }
 
 fn notes(values: &str) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("values.yaml");
-    fs::write(&file, values).unwrap();
-    rendered("notes", &file)
+    rendered_from("notes", values)
 }
 
 /// The pod of the Deployment litellm, up and ready.

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::fixture;
+use crate::workspace::shipped;
 
 pub(crate) struct Served {
     process: Child,
@@ -34,16 +35,6 @@ impl Served {
     pub(crate) fn get(&self, path: &str) -> String {
         ureq::get(format!("{}{path}", self.url)).call().unwrap().body_mut().read_to_string().unwrap()
     }
-}
-
-/// The program as it is shipped.
-fn shipped(name: &str) -> PathBuf {
-    let directory = std::env::var_os("CODEX_PODKIT_BIN").map(PathBuf::from);
-    let directory = directory
-        .expect("run scripts/test, or set CODEX_PODKIT_BIN to the directory that scripts/build prints");
-    let path = directory.join(name);
-    assert!(path.is_file(), "no {}: run scripts/build", path.display());
-    path
 }
 
 fn start(volume: &Path) -> (Child, String) {
