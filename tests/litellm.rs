@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::pod::{Pod, Running, repository, tool, wait_until};
@@ -12,7 +12,7 @@ use crate::pod::{Pod, Running, repository, tool, wait_until};
 /// The version that is used by default, and the oldest and the newest that are proven.
 pub(crate) const VERSIONS: [&str; 3] = ["1.106.2", "1.88.1", "1.109.1"];
 
-const KEY: &str = "sk-end-to-end";
+pub(crate) const KEY: &str = "sk-end-to-end";
 
 pub(crate) struct LiteLlm {
     process: Running,
@@ -167,7 +167,7 @@ fn a_record_whose_account_is_gone_is_a_plain_401_and_hangs_nobody() {
     pod.openai.set("ann@example.test", stand_in::Behaviour::Invalidated);
     let (status, body) = litellm.ask();
     assert_eq!(status, 401, "{body}");
-    let error: Value = serde_json::from_str(&body).unwrap();
+    let error: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert!(error["error"]["message"].as_str().unwrap().contains("invalidated"), "{body}");
     assert!(ureq::get(format!("{}/health/liveliness", litellm.url)).call().is_ok());
 }

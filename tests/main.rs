@@ -16,5 +16,6 @@ mod pod;
 mod rotation;
 mod sign_in;
 mod signals;
+mod sizes;
 mod steering;
 mod workspace;

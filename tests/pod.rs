@@ -1,6 +1,7 @@
 //! A pod without a container: a volume, memory for private homes, the utilities as shipped, and OpenAI's stand-in.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,10 +20,15 @@ pub(crate) struct Pod {
 
 impl Pod {
     pub(crate) fn new() -> Self {
+        Self::in_directory(&env::temp_dir())
+    }
+
+    /// One whose volume is on the file system of this directory.
+    pub(crate) fn in_directory(directory: &Path) -> Self {
         let memory = if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" };
         Self {
             openai: StandIn::start(),
-            volume: tempfile::tempdir().unwrap(),
+            volume: tempfile::tempdir_in(directory).unwrap(),
             memory: tempfile::tempdir_in(memory).unwrap(),
         }
     }

@@ -1,0 +1,182 @@
+//! What a command takes from start to exit, beside a script in Python that does the same, and beside a program that
+//! makes the necessary system calls and nothing else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::process::{Case, built, peak, python, start_to_exit};
+use crate::report::{Aim, Panel, Report, Table};
+use crate::samples::{kib, ratio, seconds};
+use crate::volume;
+use crate::workspace::shipped;
+
+const ROUNDS: usize = 200;
+const BASE_URL: &str = "http://litellm:4000/v1";
+
+/// One task done by three programs.
+struct Task {
+    name: &'static str,
+    aims: [&'static str; 2],
+    ours: Case,
+    floor: Case,
+    python: Case,
+}
+
+pub(crate) fn measure() -> Report {
+    let mut report = Report::default();
+    for (directory, file_system) in [(PathBuf::from(volume::MEMORY), "tmpfs"), (volume::disk(), "disk")] {
+        let mut table = Table::new(
+            &format!("From start to exit, warm, {ROUNDS} runs, three accounts, on {file_system}"),
+            &["task", "program", "start to exit", "beside ours", "peak RSS, KiB"],
+        );
+        let nothing = start_to_exit(&[floor(&[], &[])], ROUNDS).remove(0);
+        table.row(["nothing", "a static C program that ends", "", "", ""].map(str::to_owned));
+        table.rows[0][2] = seconds(&nothing);
+        let pod = volume::with_accounts(&directory, 3);
+        let home = tempfile::tempdir_in(&directory).unwrap();
+        for task in tasks(pod.volume(), home.path(), &pod) {
+            let cases = [task.ours, task.floor, task.python];
+            let measured = start_to_exit(&cases, ROUNDS);
+            let [ours, floor, python] = [0, 1, 2].map(|n| measured[n].median());
+            for (case, samples) in cases.iter().zip(&measured) {
+                table.row([
+                    task.name.to_owned(),
+                    case.name.clone(),
+                    seconds(samples),
+                    ratio(samples.median(), ours),
+                    kib(&peak(case, 5)),
+                ]);
+                if file_system == "tmpfs" {
+                    report.bar(Panel::ColdStart, &format!("{}: {}", task.name, case.name), samples.median());
+                }
+            }
+            if file_system == "tmpfs" {
+                let [than_python, than_floor] = task.aims;
+                let is_met = python >= 50.0 * ours;
+                report.aims.push(Aim::new(than_python, "≥ 50× faster", ratio(python, ours), is_met));
+                report.aims.push(Aim::at_most(than_floor, ours, 2.0, floor));
+            }
+        }
+        report.tables.push(table);
+    }
+    report.tables.push(system_calls());
+    report
+}
+
+fn tasks(volume: &Path, home: &Path, pod: &crate::pod::Pod) -> [Task; 3] {
+    let at = |name: &str| volume.join(name).display().to_string();
+    let logins: Vec<_> = (1..=3).map(|slot| at(&format!("auth-{slot}.json"))).collect();
+    let config = home.join("config.toml");
+    let forget = {
+        let config = config.clone();
+        move || drop(fs::remove_file(&config))
+    };
+    let seed = {
+        let home = home.to_owned();
+        move || {
+            let mut seed = Command::new(shipped("seed-codex-config"));
+            seed.env_clear().arg("--codex-home").arg(&home).args(["--base-url", BASE_URL]);
+            seed
+        }
+    };
+    let reads: Vec<_> = logins.iter().flat_map(|login| ["read", login.as_str()]).collect();
+    let [whole, record, state] = ["", "auth.json", "rotator_state.json"].map(at);
+    let known = ["read", &record, "read", &state];
+    let list = [&["list", &whole], &reads[..], &known].concat();
+    // Into files of its own, or the others would find nonsense in theirs.
+    let written = [(at("floor.record"), 2500), (at("floor.state"), 700)];
+    let rotate_floor = floor(&[&["lock", &at(".lock")], &list[..]].concat(), &written);
+    let list_floor = floor(&[&list[..], &["print", "400"]].concat(), &[]);
+    let seed_floor = floor(&[], &[(config.display().to_string(), 300)]);
+    let python_on_volume = |name: &'static str| {
+        let volume = volume.to_owned();
+        Case::new("python3", move || python(name, &[&volume]))
+    };
+    let home = home.to_owned();
+    [
+        Task {
+            name: "a pass of the rotator",
+            aims: ["`rotate-once` beside Python", "`rotate-once` beside the floor"],
+            ours: Case::new("`rotate-once`", volume::utility(pod, "rotate-once", &[])),
+            floor: rotate_floor,
+            python: python_on_volume("rotate.py"),
+        },
+        Task {
+            name: "codex's config.toml",
+            aims: ["`seed-codex-config` beside Python", "`seed-codex-config` beside the floor"],
+            ours: Case::new("`seed-codex-config`", seed).after(forget.clone()),
+            floor: seed_floor.after(forget.clone()),
+            python: Case::new("python3", move || python("seed.py", &[&home, Path::new(BASE_URL)]))
+                .after(forget),
+        },
+        Task {
+            name: "the table of accounts",
+            aims: ["`accounts` beside Python", "`accounts` beside the floor"],
+            ours: Case::new("`accounts`", volume::utility(pod, "accounts", &[])),
+            floor: list_floor,
+            python: python_on_volume("accounts.py"),
+        },
+    ]
+}
+
+/// The floor under a task: what it reads and prints, and which files it replaces with so many bytes.
+fn floor(words: &[&str], replaced: &[(String, usize)]) -> Case {
+    let mut words: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
+    for (file, bytes) in replaced {
+        words.extend(["replace".to_owned(), file.clone(), bytes.to_string()]);
+    }
+    Case::new("the floor", move || {
+        let mut floor = Command::new(built("floor"));
+        floor.env_clear().args(&words);
+        floor
+    })
+}
+
+/// The system calls of each command in turn, by name.
+fn system_calls() -> Table {
+    let pod = volume::with_accounts(Path::new(volume::MEMORY), 3);
+    let home = tempfile::tempdir_in(volume::MEMORY).unwrap();
+    let mut table = Table::new("System calls from start to exit", &["task", "program", "calls", "of which"]);
+    for task in tasks(pod.volume(), home.path(), &pod) {
+        for case in [task.ours, task.floor, task.python] {
+            // The first run finds no state, which later ones have.
+            (case.before)();
+            let status = (case.command)().stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+            assert!(status.success(), "{}", case.name);
+            (case.before)();
+            let calls = calls_of(&(case.command)());
+            let count: usize = calls.values().sum();
+            let listed: Vec<_> = calls.iter().map(|(name, n)| format!("{name} {n}")).collect();
+            let listed = if case.name == "python3" { String::new() } else { listed.join(", ") };
+            table.row([task.name.to_owned(), case.name, count.to_string(), listed]);
+        }
+    }
+    table
+}
+
+fn calls_of(command: &Command) -> BTreeMap<String, usize> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut traced = Command::new("strace");
+    traced.env_clear().args(["-f", "-qq", "-o"]).arg(log.path());
+    for (name, value) in command.get_envs() {
+        let mut variable = name.to_owned();
+        variable.push("=");
+        variable.push(value.unwrap_or_default());
+        traced.arg("-E").arg(variable);
+    }
+    traced.arg(command.get_program()).args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(traced.status().unwrap().success(), "{traced:?}");
+    let mut calls = BTreeMap::new();
+    for line in fs::read_to_string(log.path()).unwrap().lines() {
+        // As in `1234  openat(AT_FDCWD, …`.
+        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
+        if let Some((name, _)) = call.split_once('(')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            *calls.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    calls
+}

@@ -1,0 +1,126 @@
+//! What more accounts cost, and whether a hundred thousand rotations leave anything behind.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::pod::Pod;
+use crate::process::{Case, peak, start_to_exit};
+use crate::report::{Aim, Panel, Report, Series, Table};
+use crate::samples::{kib, seconds, thousands, time};
+use crate::volume;
+
+const SLOTS: [u32; 4] = [3, 30, 300, 3_000];
+const ROTATIONS: u32 = 100_000;
+
+pub(crate) fn measure() -> Report {
+    let mut report = Report::default();
+    let mut table = Table::new(
+        "More accounts, warm, on tmpfs, 21 runs",
+        &["slots", "`rotate-once`", "peak RSS, KiB", "`accounts`", "peak RSS, KiB"],
+    );
+    let mut points = [Vec::new(), Vec::new()];
+    let mut last = Vec::new();
+    for slots in SLOTS {
+        let pod = volume::with_accounts(Path::new(volume::MEMORY), slots);
+        let cases = ["rotate-once", "accounts"].map(|name| Case::new(name, volume::utility(&pod, name, &[])));
+        let times = start_to_exit(&cases, 21);
+        let peaks: Vec<_> = cases.iter().map(|case| peak(case, 5)).collect();
+        let cells = times.iter().zip(&peaks).flat_map(|(time, peak)| [seconds(time), kib(peak)]);
+        table.row([thousands(slots)].into_iter().chain(cells));
+        for (points, time) in points.iter_mut().zip(&times) {
+            points.push((f64::from(slots), time.median()));
+        }
+        last = times.iter().zip(&peaks).map(|(time, peak)| (time.median(), peak.percentile(100))).collect();
+    }
+    report.tables.push(table);
+    for (n, (name, of_time, of_memory, of_growth)) in [
+        (
+            "rotate-once",
+            "`rotate-once` with 3,000 slots",
+            "`rotate-once` with 3,000 slots, memory",
+            "`rotate-once`: an account costs the same among 3,000 as among 300",
+        ),
+        (
+            "accounts",
+            "`accounts` with 3,000 slots",
+            "`accounts` with 3,000 slots, memory",
+            "`accounts`: an account costs the same among 3,000 as among 300",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (taken, peak) = last[n];
+        let line = &points[n];
+        // What one more account costs, early and late on the line.
+        let slope = |a: usize, b: usize| (line[b].1 - line[a].1) / (line[b].0 - line[a].0);
+        let (early, late) = (slope(1, 2), slope(2, 3));
+        report.aims.extend([
+            Aim::new(of_time, "< 50 ms", time(taken), taken < 0.050),
+            Aim::new(of_memory, "< 16 MB", format!("{:.1} MB", peak * 1024.0 / 1e6), peak * 1024.0 < 16e6),
+            Aim::new(of_growth, "linear: ≤ 1.25×", crate::samples::ratio(late, early), late <= 1.25 * early),
+        ]);
+        report.series.push(Series {
+            panel: Panel::Growth,
+            name: name.to_owned(),
+            points: std::mem::take(&mut points[n]),
+        });
+    }
+    bounded(&mut report);
+    report
+}
+
+/// Rotates again and again by hand, which is what writes the most: record, state and audit log.
+fn bounded(report: &mut Report) {
+    let pod = volume::with_accounts(Path::new(volume::MEMORY), 3);
+    let mut table = Table::new(
+        &format!("{} rotations by `accounts use`, each with its line in the audit log", thousands(ROTATIONS)),
+        &["rotations", "rotator_state.json, bytes", "audit.jsonl, bytes", "files on the volume", "all bytes"],
+    );
+    let uses = [1, 2, 3].map(|slot| volume::utility(&pod, "accounts", &["use", &slot.to_string()]));
+    let mut largest = [0; 2];
+    for n in 1..=ROTATIONS {
+        let next = &uses[n as usize % uses.len()];
+        let mut accounts = next();
+        let status = accounts.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(status.unwrap().success(), "rotation {n}");
+        for (largest, file) in largest.iter_mut().zip(["rotator_state.json", "audit.jsonl"]) {
+            *largest = size(&pod, file).max(*largest);
+        }
+        if [10, 100, 1_000, 10_000, 30_000, 100_000].contains(&n) {
+            let names = pod.names();
+            let all: u64 = names.iter().map(|name| size(&pod, name)).sum();
+            table.row(
+                [
+                    u64::from(n),
+                    size(&pod, "rotator_state.json"),
+                    size(&pod, "audit.jsonl"),
+                    names.len() as u64,
+                    all,
+                ]
+                .map(thousands),
+            );
+        }
+    }
+    let [state, audit] = largest;
+    report.tables.push(table);
+    report.aims.extend([
+        Aim::new(
+            "the state after 100,000 rotations",
+            "bounded: < 4 KiB",
+            format!("at most {} bytes", thousands(state)),
+            state < 4096,
+        ),
+        Aim::new(
+            "the audit log after 100,000 rotations",
+            "bounded: ≤ 256 KiB",
+            format!("at most {} bytes", thousands(audit)),
+            audit <= 256 * 1024,
+        ),
+    ]);
+}
+
+fn size(pod: &Pod, file: &str) -> u64 {
+    fs::metadata(pod.file(file)).map_or(0, |found| found.len())
+}
