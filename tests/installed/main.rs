@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod chart;
+mod dist;
 #[path = "../../crates/accounts/tests/it/fixture.rs"]
 mod fixture;
 mod images;
