@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::fixture;
-use crate::workspace::shipped;
+use crate::workspace::{PATIENCE, shipped};
 
 pub(crate) struct Served {
     process: Child,
@@ -44,6 +44,7 @@ impl Served {
     }
 
     pub(crate) fn get(&self, path: &str) -> String {
-        ureq::get(format!("{}{path}", self.url)).call().unwrap().body_mut().read_to_string().unwrap()
+        let get = ureq::get(format!("{}{path}", self.url)).config().timeout_global(Some(PATIENCE)).build();
+        get.call().unwrap().body_mut().read_to_string().unwrap()
     }
 }
