@@ -18,8 +18,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
     pub(crate) listen: Listen,
 
-    /// What stands before a command to copy; {container} becomes codex-cli or rotator
-    #[arg(long, value_name = "PREFIX", env = "ACCOUNTS_EXEC", default_value = Exec::DEFAULT)]
+    #[command(flatten)]
     pub(crate) exec: Exec,
 
     /// Show whole addresses and account ids
