@@ -19,7 +19,7 @@ static DIST: LazyLock<Dist> = LazyLock::new(|| {
     let archive = repository().join(first.trim());
     let sums = || fs::read_to_string(archive.with_file_name("SHA256SUMS")).unwrap();
     let of_the_first = sums();
-    // As somebody else would make it, and somewhere else.
+    // As somebody with another umask and another time would make it.
     pack(Command::new("sh").args(["-c", "umask 077; exec scripts/dist"]).env("TZ", "Asia/Tokyo"));
     Dist { sums: [of_the_first, sums()], archive }
 });
@@ -80,21 +80,20 @@ fn every_utility_is_in_it_with_its_page_and_three_completions() {
     let place = installed();
     let at = |path: &str| place.path().join(path);
     assert_eq!(names(&at("bin")), SHIPPED);
-    let named = |form: &str| SHIPPED.map(|name| form.replace("NAME", name));
-    assert_eq!(names(&at("share/zsh/site-functions")), named("_NAME"));
-    let completions = at("share/fish/vendor_completions.d");
-    assert_eq!(names(&completions), sorted(named("NAME.fish")));
-    assert_eq!(names(&at("share/bash-completion/completions")), sorted(named("NAME.bash")));
+    for (directory, form) in [
+        ("share/bash-completion/completions", "NAME.bash"),
+        ("share/fish/vendor_completions.d", "NAME.fish"),
+        ("share/zsh/site-functions", "_NAME"),
+    ] {
+        let mut completions = SHIPPED.map(|name| form.replace("NAME", name));
+        completions.sort();
+        assert_eq!(names(&at(directory)), completions);
+    }
     for name in SHIPPED {
         let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(quietly(Command::new(at("bin").join(name)).arg("--version")), version);
         assert!(at("share/man/man1").join(format!("{name}.1")).is_file(), "{name}");
     }
-}
-
-fn sorted<const N: usize>(mut names: [String; N]) -> [String; N] {
-    names.sort();
-    names
 }
 
 /// A page as it is read, a paragraph a line. The formatter's warnings would be on standard error.
