@@ -8,9 +8,7 @@ use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 
 use crate::pod::shipped;
-
-const SHIPPED: [&str; 6] =
-    ["accounts", "accounts-serve", "auth-login", "idle", "rotate-once", "seed-codex-config"];
+use crate::workspace::SHIPPED;
 
 /// `PT_INTERP` of the ELF specification: the program header that names a dynamic loader.
 const PT_INTERP: u32 = 3;

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Everything that is shipped.
+pub(crate) const SHIPPED: [&str; 6] =
+    ["accounts", "accounts-serve", "auth-login", "idle", "rotate-once", "seed-codex-config"];
+
 pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     let give_up = Instant::now() + PATIENCE;
     while !is_true() {

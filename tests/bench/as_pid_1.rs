@@ -193,7 +193,7 @@ fn end(seen: &[Seen]) -> String {
 
 fn observe(peer: &Peer, as_pid_1: bool, ends: bool) -> Seen {
     with_started(peer, as_pid_1, |child, begun| {
-        let start = waits_since(child.id()) - begun;
+        let start = waits_since(child.id()).saturating_sub(begun);
         thread::sleep(Duration::from_millis(40));
         let (rss, private_dirty) = memory(child.id());
         let end = if ends { ended(child) } else { None };
@@ -273,7 +273,7 @@ fn waits_since(pid: u32) -> Duration {
         let at = now();
         if seen != last || seen.starts_with("running") {
             (last, since) = (seen, at);
-        } else if at - since > SETTLED {
+        } else if at.saturating_sub(since) > SETTLED {
             return since;
         }
     }

@@ -26,6 +26,7 @@ mod samples;
 mod signal;
 mod sizes;
 mod volume;
+#[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../workspace.rs"]
 mod workspace;
 

@@ -57,7 +57,7 @@ impl Table {
 #[derive(Debug)]
 pub(crate) struct Aim {
     pub(crate) of: &'static str,
-    pub(crate) aim: String,
+    pub(crate) wanted: String,
     pub(crate) measured: String,
     pub(crate) is_met: bool,
 }
@@ -67,14 +67,14 @@ impl Aim {
     pub(crate) fn at_most(of: &'static str, ours: f64, limit: f64, peer: f64) -> Self {
         Self {
             of,
-            aim: format!("≤ {limit}×"),
+            wanted: format!("≤ {limit}×"),
             measured: crate::samples::ratio(ours, peer),
             is_met: ours <= limit * peer,
         }
     }
 
-    pub(crate) fn new(of: &'static str, aim: &str, measured: String, is_met: bool) -> Self {
-        Self { of, aim: aim.to_owned(), measured, is_met }
+    pub(crate) fn new(of: &'static str, wanted: &str, measured: String, is_met: bool) -> Self {
+        Self { of, wanted: wanted.to_owned(), measured, is_met }
     }
 }
 
@@ -121,9 +121,9 @@ impl Report {
 /// All aims as one table.
 pub(crate) fn aims<'a>(aims: impl IntoIterator<Item = &'a Aim>) -> Table {
     let mut table = Table::new("Aims", &["what", "aim", "measured", ""]);
-    for Aim { of, aim, measured, is_met } in aims {
+    for Aim { of, wanted, measured, is_met } in aims {
         let verdict = if *is_met { "met" } else { "**missed**" };
-        table.row([(*of).to_owned(), aim.clone(), measured.clone(), verdict.to_owned()]);
+        table.row([(*of).to_owned(), wanted.clone(), measured.clone(), verdict.to_owned()]);
     }
     table
 }

@@ -195,6 +195,75 @@ fn every_claim_outlives_an_uninstall() {
     }
 }
 
+/// The variables of a Deployment's container, as text.
+fn variables(manifests: &[Value], container: &str) -> BTreeMap<String, String> {
+    let spec = &find(manifests, "Deployment", "litellm")["spec"]["template"]["spec"];
+    let it = spec["containers"].as_array().unwrap().iter().find(|it| it["name"] == container).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    it["env"].as_array().unwrap().iter().map(|it| (text(&it["name"]), text(&it["value"]))).collect()
+}
+
+#[test]
+fn the_page_sends_nobody_to_a_container_or_a_cronjob_that_is_not_there() {
+    const OPERATOR: &str = "kubectl -n agents exec -it deploy/litellm -c codex-cli --";
+    const SIDECAR: &str = "kubectl -n agents exec deploy/litellm -c rotator -- rotate-once";
+    const JOB: &str =
+        "kubectl -n agents create job --from=cronjob/litellm-rotator \"rotate-once-$$(date +%s)\"";
+    for (values, exec, rotate) in [
+        ("codexAuthRotator: {}", OPERATOR, SIDECAR),
+        ("codexCli: {enabled: false}", "", SIDECAR),
+        ("codexAuthRotator: {mode: cronjob}", OPERATOR, JOB),
+        ("codexAuthRotator: {enabled: false}", OPERATOR, "rotate-once"),
+        ("codexCli: {enabled: false}, codexAuthRotator: {enabled: false}", "", "rotate-once"),
+    ] {
+        let manifests = of(&format!(
+            "litellm: {{accountsPage: {{enabled: true}}, chatgptAuth: {{persistence: {{enabled: true}}}}, {values}}}"
+        ));
+        let variables = variables(&manifests, "accounts-page");
+        assert_eq!([&variables["ACCOUNTS_EXEC"], &variables["ACCOUNTS_ROTATE"]], [exec, rotate], "{values}");
+        let spec = &find(&manifests, "Deployment", "litellm")["spec"]["template"]["spec"];
+        let is_there = |container| names(&spec["containers"]).contains(&container);
+        assert_eq!(is_there("codex-cli"), exec == OPERATOR, "{values}");
+        assert_eq!(is_there("rotator"), rotate == SIDECAR, "{values}");
+        assert_eq!(manifests.iter().any(|it| it["kind"] == "CronJob"), rotate == JOB, "{values}");
+    }
+}
+
+#[test]
+fn whoever_looks_at_the_accounts_knows_how_often_the_rotator_runs() {
+    for (rotator, interval) in [
+        ("interval: 1h", "1h"),
+        ("mode: cronjob", "10m"),
+        ("mode: cronjob, schedule: '*/5  * * * *'", "5m"),
+        ("mode: cronjob, schedule: '17 * * * *'", "1h"),
+        ("mode: cronjob, schedule: '0 */6 * * *'", "6h"),
+        // What cannot be told from the schedule is said beside it.
+        ("mode: cronjob, schedule: '0 8-18 * * 1-5', interval: 62h", "62h"),
+        ("mode: cronjob, schedule: '*/10 8-18 * * *', interval: 14h", "14h"),
+        ("mode: cronjob, schedule: '*/90 * * * *', interval: 1h", "1h"),
+    ] {
+        let manifests = of(&format!(
+            "litellm: {{accountsPage: {{enabled: true}}, chatgptAuth: {{persistence: {{enabled: true}}}}, \
+             codexAuthRotator: {{{rotator}}}}}"
+        ));
+        for container in ["accounts-page", "codex-cli"] {
+            let said = &variables(&manifests, container)["CODEX_ROTATION_INTERVAL_SEC"];
+            assert_eq!(said, interval, "{rotator}, {container}");
+        }
+    }
+}
+
+#[test]
+fn tokens_from_a_secret_are_where_somebody_looks_at_the_accounts_and_nowhere_else() {
+    let manifests = of("litellm: {accountsPage: {enabled: true}, chatgptAuth: {tokensSecret: tokens}}");
+    let pod = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+    let has_them = |container: &&Value| {
+        container["envFrom"] == json!([{"secretRef": {"name": "tokens", "optional": true}}])
+    };
+    let with: Vec<_> = containers(pod).filter(has_them).map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(with, ["published-record", "codex-cli", "rotator", "accounts-page"]);
+}
+
 #[test]
 fn probes_ask_whether_litellm_answers_and_nothing_of_accounts() {
     for (name, (_, container)) in every_container() {

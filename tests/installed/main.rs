@@ -4,7 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod browser;
 mod chart;
+mod dist;
 #[path = "../../crates/accounts/tests/it/fixture.rs"]
 mod fixture;
 mod images;

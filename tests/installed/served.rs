@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::fixture;
-use crate::workspace::shipped;
+use crate::workspace::{PATIENCE, shipped};
 
 pub(crate) struct Served {
     process: Child,
@@ -28,25 +27,24 @@ impl Served {
         let volume = fixture::volume_at(now.try_into().unwrap());
         let sign = format!(r#"{{"at": {now}, "litellm": "1.106.2", "held": true}}"#);
         fs::write(volume.path().join("callback.json"), sign).unwrap();
-        let (process, url) = start(volume.path());
-        Self { process, volume, url }
+        let process = Command::new(shipped("accounts-serve"))
+            .env_clear()
+            .env("CHATGPT_AUTH_DIR", volume.path())
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Whatever fails from here on, it is ended.
+        let mut served = Self { process, volume, url: String::new() };
+        let mut line = String::new();
+        BufReader::new(served.process.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        line.trim().strip_prefix("accounts-serve: listening on ").unwrap().clone_into(&mut served.url);
+        served
     }
 
     pub(crate) fn get(&self, path: &str) -> String {
-        ureq::get(format!("{}{path}", self.url)).call().unwrap().body_mut().read_to_string().unwrap()
+        let get = ureq::get(format!("{}{path}", self.url)).config().timeout_global(Some(PATIENCE)).build();
+        get.call().unwrap().body_mut().read_to_string().unwrap()
     }
-}
-
-fn start(volume: &Path) -> (Child, String) {
-    let mut process = Command::new(shipped("accounts-serve"))
-        .env_clear()
-        .env("CHATGPT_AUTH_DIR", volume)
-        .args(["--listen", "127.0.0.1:0"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    let url = line.trim().strip_prefix("accounts-serve: listening on ").unwrap().to_owned();
-    (process, url)
 }

@@ -14,17 +14,12 @@ env:
   {{- include "codex-podkit.authEnv" $ | nindent 2 }}
   - name: ACCOUNTS_LISTEN
     value: ":9095"
-  - name: ACCOUNTS_EXEC
-    value: kubectl -n {{ $.Release.Namespace }} exec -it deploy/litellm -c {container} --
+  {{- include "codex-podkit.commands" $ | nindent 2 }}
   {{- with .extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with $.Values.litellm.chatgptAuth.tokensSecret }}
-# As the rotator has them, or the page would miss the accounts that they are.
-envFrom:
-  - secretRef:
-      name: {{ . }}
-      optional: true
+{{- with include "codex-podkit.tokens" $ }}
+{{ . }}
 {{- end }}
 livenessProbe:
   httpGet: {path: /healthz, port: 9095}
@@ -42,6 +37,24 @@ volumeMounts:
     readOnly: true
   {{- range include "codex-podkit.liveMount" $ | fromYamlArray }}
   - {{- toYaml (merge (dict "readOnly" true) .) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What is to be typed where. Without a container that has the program, it is the command alone. */}}
+{{- define "codex-podkit.commands" -}}
+{{- $kubectl := printf "kubectl -n %s" .Release.Namespace -}}
+{{- with .Values.litellm -}}
+- name: ACCOUNTS_EXEC
+  value: {{ ternary (printf "%s exec -it deploy/litellm -c codex-cli --" $kubectl) "" .codexCli.enabled | quote }}
+- name: ACCOUNTS_ROTATE
+  {{- if not .codexAuthRotator.enabled }}
+  value: rotate-once
+  {{- else if eq .codexAuthRotator.mode "cronjob" }}
+  # Two $, or Kubernetes would look for a variable.
+  value: {{ $kubectl }} create job --from=cronjob/litellm-rotator "rotate-once-$$(date +%s)"
+  {{- else }}
+  value: {{ $kubectl }} exec deploy/litellm -c rotator -- rotate-once
   {{- end }}
 {{- end }}
 {{- end }}

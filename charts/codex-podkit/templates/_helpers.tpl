@@ -104,15 +104,40 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 - name: CHATGPT_PUBLISHED_MODE
   value: "640"
 {{- with .Values.litellm.codexAuthRotator }}
-{{- if ne .mode "cronjob" }}
 - name: CODEX_ROTATION_INTERVAL_SEC
-  value: {{ .interval | quote }}
-{{- end }}
+  value: {{ include "codex-podkit.interval" . | quote }}
 - name: CODEX_ROTATION_POLICY
   value: {{ .policy }}
 {{- with .extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How often the rotator runs, given its part of the values: a CronJob's schedule says it where it is every so many
+minutes or hours. */}}
+{{- define "codex-podkit.interval" -}}
+{{- $schedule := regexReplaceAll "\\s+" (trim .schedule) " " -}}
+{{- if ne .mode "cronjob" -}}
+{{- .interval -}}
+{{- else if regexMatch "^\\*/[1-5]?[0-9]( \\*){4}$" $schedule -}}
+{{- regexFind "[0-9]+" $schedule }}m
+{{- else if regexMatch "^[0-9]+ \\*/[1-9][0-9]?( \\*){3}$" $schedule -}}
+{{- regexFind "/[0-9]+" $schedule | trimPrefix "/" }}h
+{{- else if regexMatch "^[0-9]+( \\*){4}$" $schedule -}}
+1h
+{{- else -}}
+{{- .interval -}}
+{{- end -}}
+{{- end }}
+
+{{/* The tokens of the Secret, for all who look at the accounts, or one would miss those that another sees. */}}
+{{- define "codex-podkit.tokens" -}}
+{{- with .Values.litellm.chatgptAuth.tokensSecret -}}
+envFrom:
+  - secretRef:
+      name: {{ . }}
+      optional: true
 {{- end }}
 {{- end }}
 
@@ -123,11 +148,8 @@ image: {{ include "codex-podkit.image" (dict "root" $ "image" .image "ours" true
 imagePullPolicy: {{ .image.pullPolicy }}
 env:
   {{- include "codex-podkit.authEnv" $ | nindent 2 }}
-{{- with $.Values.litellm.chatgptAuth.tokensSecret }}
-envFrom:
-  - secretRef:
-      name: {{ . }}
-      optional: true
+{{- with include "codex-podkit.tokens" $ }}
+{{ . }}
 {{- end }}
 resources:
   {{- toYaml .resources | nindent 2 }}

@@ -2,16 +2,13 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
-use auth_volume::Naming;
 use auth_volume::args::VolumeArgs;
-use auth_volume::atomic::Access;
 use clap::Parser;
 use rotation::args::{PolicyArgs, Span, duration};
 
-use crate::exec::Exec;
-use crate::sight::Eye;
+// Not by way of the crate, for the manual takes these two files into its own.
+use super::exec::Exec;
 
 /// Shows the accounts as a page, as metrics for Prometheus, and as JSON
 #[derive(Debug, Parser)]
@@ -21,32 +18,28 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
     pub(crate) listen: Listen,
 
-    /// What stands before a command to copy; {container} becomes codex-cli or rotator
-    #[arg(long, value_name = "PREFIX", env = "ACCOUNTS_EXEC", default_value = Exec::DEFAULT)]
+    #[command(flatten)]
     pub(crate) exec: Exec,
 
     /// Show whole addresses and account ids
     #[arg(long)]
-    show_identity: bool,
+    pub(crate) show_identity: bool,
 
     /// How often the rotator runs
     #[arg(long, value_name = "DURATION", env = "CODEX_ROTATION_INTERVAL_SEC", default_value = "30m", value_parser = duration)]
-    interval: Span,
+    pub(crate) interval: Span,
 
     #[command(flatten, next_help_heading = "As the rotator judges")]
-    policy: PolicyArgs,
+    pub(crate) policy: PolicyArgs,
 
     #[command(flatten, next_help_heading = "The volume")]
-    volume: VolumeArgs,
+    pub(crate) volume: VolumeArgs,
 }
 
 const AFTER_HELP: &str = "\
 Paths: / the page, /metrics, /accounts.json as accounts --json prints it, /healthz, /readyz
 
 Exit codes: 0 told to stop (SIGTERM, SIGINT), 1 failed, 2 usage, 78 cannot listen there";
-
-/// How often the rotator runs when nobody says.
-const EVERY_HALF_HOUR: Duration = Duration::from_mins(30);
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,17 +66,6 @@ impl fmt::Display for Listen {
         match self {
             Self::At(address) => address.fmt(f),
             Self::Everywhere(port) => write!(f, ":{port}"),
-        }
-    }
-}
-
-impl Args {
-    pub(crate) fn eye(&self) -> Eye {
-        Eye {
-            volume: self.volume.clone(),
-            naming: if self.show_identity { Naming::InFull } else { Naming::Masked },
-            renew_before: self.policy.wish(None, Access::PRIVATE).renew_before,
-            interval: self.interval.unwrap_or(EVERY_HALF_HOUR),
         }
     }
 }

@@ -1,27 +1,38 @@
 //! How a command reaches the pod.
 
-use std::convert::Infallible;
-use std::str::FromStr;
+use clap::Args;
 
-/// What stands before a command, with a place for the container's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Exec(String);
+/// What stands before a command, or in its place.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Exec {
+    /// What stands before a command to copy; {container} becomes codex-cli or rotator
+    #[arg(id = "exec", long = "exec", value_name = "PREFIX", env = "ACCOUNTS_EXEC", default_value = Exec::DEFAULT)]
+    prefix: String,
+
+    /// What to type so that the rotator runs at once, where that is not rotate-once in its container
+    #[arg(long, value_name = "COMMAND", env = "ACCOUNTS_ROTATE")]
+    rotate: Option<String>,
+}
 
 impl Exec {
-    pub(crate) const DEFAULT: &str = "kubectl exec -it deploy/litellm -c {container} --";
+    const DEFAULT: &str = "kubectl exec -it deploy/litellm -c {container} --";
 
     /// The whole of what to type. `rotate-once` is in the rotator's container, everything else in the operator's.
     pub(crate) fn whole(&self, command: &str) -> String {
-        let container = if command.starts_with("rotate-once") { "rotator" } else { "codex-cli" };
-        format!("{} {command}", self.0.replace("{container}", container)).trim_start().to_owned()
+        let rotates = command == "rotate-once";
+        if let Some(rotate) = self.rotate.as_deref().map(str::trim).filter(|said| rotates && !said.is_empty())
+        {
+            return rotate.to_owned();
+        }
+        let container = if rotates { "rotator" } else { "codex-cli" };
+        format!("{} {command}", self.prefix.trim().replace("{container}", container)).trim_start().to_owned()
     }
 }
 
-impl FromStr for Exec {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.trim().to_owned()))
+#[cfg(test)]
+impl Default for Exec {
+    fn default() -> Self {
+        Self { prefix: Self::DEFAULT.to_owned(), rotate: None }
     }
 }
 
@@ -31,12 +42,25 @@ mod tests {
 
     #[test]
     fn a_command_goes_where_its_program_is() {
-        let exec: Exec = Exec::DEFAULT.parse().unwrap();
+        let exec = Exec::default();
         assert_eq!(
             exec.whole("auth-login 3"),
             "kubectl exec -it deploy/litellm -c codex-cli -- auth-login 3"
         );
         assert_eq!(exec.whole("rotate-once"), "kubectl exec -it deploy/litellm -c rotator -- rotate-once");
-        assert_eq!("".parse::<Exec>().unwrap().whole("accounts"), "accounts");
+    }
+
+    #[test]
+    fn without_a_place_a_command_is_itself() {
+        let exec = Exec { prefix: String::new(), rotate: Some(String::new()) };
+        assert_eq!(exec.whole("accounts"), "accounts");
+        assert_eq!(exec.whole("rotate-once"), "rotate-once");
+    }
+
+    #[test]
+    fn the_rotator_may_be_run_in_another_way() {
+        let exec = Exec { rotate: Some("kubectl create job".to_owned()), ..Exec::default() };
+        assert_eq!(exec.whole("rotate-once"), "kubectl create job");
+        assert_eq!(exec.whole("accounts"), Exec::default().whole("accounts"));
     }
 }

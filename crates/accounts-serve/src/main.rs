@@ -25,6 +25,7 @@ use anyhow::Context as _;
 
 use crate::answer::Answers;
 use crate::args::Args;
+use crate::sight::Eye;
 
 /// The name in front of every log line.
 const COMMAND: &str = "accounts-serve";
@@ -42,6 +43,6 @@ fn run(args: &Args) -> Result<(), Failure> {
     if let Ok(address) = listener.local_addr() {
         log::line(COMMAND, format_args!("listening on http://{address}"));
     }
-    let answers = Answers { exec: args.exec.clone(), eye: args.eye() };
+    let answers = Answers { exec: args.exec.clone(), eye: Eye::of(args) };
     server::run(listener, answers).context("cannot serve").or_exit(Exit::Failed)
 }

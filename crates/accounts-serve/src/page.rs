@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_volume_that_cannot_be_read_is_a_page_as_well() {
-        let page = whole(&Err("no <volume>".to_owned()), &Exec::DEFAULT.parse().unwrap());
+        let page = whole(&Err("no <volume>".to_owned()), &Exec::default());
         assert!(
             page.contains("no &lt;volume&gt;") && page.contains("-c codex-cli -- accounts doctor"),
             "{page}"

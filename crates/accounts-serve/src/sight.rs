@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use auth_volume::args::VolumeArgs;
+use auth_volume::atomic::Access;
 use auth_volume::callback::SignOfLife;
 use auth_volume::counters::Counters;
 use auth_volume::{Naming, Slot, Timestamp, VolumeError};
 use overview::{Overview, overview};
 use rotation::world;
+
+use crate::args::Args;
+
+/// How often the rotator runs when nobody says.
+const EVERY_HALF_HOUR: Duration = Duration::from_mins(30);
 
 /// What looks, and how.
 #[derive(Clone, Debug)]
@@ -33,6 +39,15 @@ pub(crate) struct Sight {
 }
 
 impl Eye {
+    pub(crate) fn of(args: &Args) -> Self {
+        Self {
+            volume: args.volume.clone(),
+            naming: if args.show_identity { Naming::InFull } else { Naming::Masked },
+            renew_before: args.policy.wish(None, Access::PRIVATE).renew_before,
+            interval: args.interval.unwrap_or(EVERY_HALF_HOUR),
+        }
+    }
+
     /// Opened anew each time: a volume that was not there may be now.
     pub(crate) fn look(&self) -> Result<Sight, VolumeError> {
         let now = Timestamp::now();

@@ -29,7 +29,7 @@ Exit codes:
     after_help = AFTER_HELP,
     override_usage = "idle [--every DURATION] [--wake-on FILE] [-- CMD ARGS…]"
 )]
-struct Args {
+pub(crate) struct Args {
     /// Run CMD again this long after its last start: 30m, 1h30m, 90s or plain seconds
     // Text, because a container that runs no CMD may inherit any value of the variable.
     #[arg(long, value_name = "DURATION", env = EVERY_ENV)]

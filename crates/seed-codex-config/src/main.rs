@@ -10,6 +10,7 @@ mod edit;
 mod refusal;
 mod seed;
 mod setting;
+mod wanted;
 
 use std::process::ExitCode;
 
