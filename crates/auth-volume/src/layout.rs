@@ -78,6 +78,12 @@ impl Layout {
         self.live.join("callback.json")
     }
 
+    /// Empty: when it was last touched, a pass of the rotator had ended.
+    #[must_use]
+    pub fn last_pass(&self) -> PathBuf {
+        self.auth.join(".last-pass")
+    }
+
     /// The lock of all writers.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -53,6 +53,11 @@ fn pass(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan
     let reading = world::read(volume, now)?;
     let plan =
         pass::carry_out(&locked, volume, reading, signals, wish, now, &|line| log::line(COMMAND, line))?;
+    if !args.init
+        && let Err(e) = locked.end_pass()
+    {
+        log::line(COMMAND, e);
+    }
     if args.json {
         println!("{}", report::json(&plan, false));
     }
