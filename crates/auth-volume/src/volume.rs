@@ -609,7 +609,7 @@ fn written_at(path: &Path) -> Option<Timestamp> {
     Some(Timestamp::from_system_time(std::fs::symlink_metadata(path).ok()?.modified().ok()?))
 }
 
-fn open_lock(path: &Path) -> Result<File, VolumeError> {
+pub(crate) fn open_lock(path: &Path) -> Result<File, VolumeError> {
     open_private(path).map_err(cannot_write(path))
 }
 
@@ -625,7 +625,7 @@ fn open_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
+pub(crate) fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
     match lock.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -633,12 +633,12 @@ fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
     }
 }
 
-fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
+pub(crate) fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
     let path = path.to_owned();
     |cause| VolumeError::CannotRead { path, cause }
 }
 
-fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
+pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
     let path = path.to_owned();
     |cause| VolumeError::CannotWrite { path, cause }
 }

@@ -7,6 +7,7 @@ mod client;
 pub mod provider;
 mod sent;
 mod trust;
+pub mod webhook;
 
 use auth_volume::Secret;
 use serde_json::{Value, json};
