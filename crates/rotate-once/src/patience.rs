@@ -9,18 +9,14 @@ const CALLED_IN_VAIN: Duration = Duration::from_secs(1);
 /// Until when one receiver is waited for.
 #[derive(Clone, Debug)]
 pub(crate) struct Patience {
-    begun: Instant,
-    until: Instant,
-    signal: PathBuf,
+    /// When the first of them began to be told.
+    pub(crate) begun: Instant,
+    pub(crate) until: Instant,
+    /// Where the rotator is called by a file.
+    pub(crate) signal: PathBuf,
 }
 
 impl Patience {
-    /// So long, and shorter once a signal for the rotator lies there.
-    pub(crate) fn of(duration: Duration, signal: PathBuf) -> Self {
-        let begun = Instant::now();
-        Self { begun, until: begun + duration, signal }
-    }
-
     pub(crate) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }

@@ -91,16 +91,16 @@ pub(crate) fn foresee(
 fn try_to_tell(receivers: &[Receiver], volume: &Volume, renew_before: Duration) -> anyhow::Result<()> {
     // Another rotator tells the same.
     let Some(telling) = volume.lock_telling()? else { return Ok(()) };
-    let end = Instant::now() + WHOLE;
+    let begun = Instant::now();
     let now = Timestamp::now();
     // What cannot be read, the pass has said.
     let Ok(reading) = world::read(volume, now) else { return Ok(()) };
     let sight = Sight::of(&reading.world, renew_before, now);
     let mut told = read(volume)?;
     for (receiver, others) in receivers.iter().zip((1..=receivers.len()).rev()) {
-        let left = end.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(others).unwrap_or(1);
-        let patience = Patience::of(share, volume.layout().signal());
+        let left = WHOLE.saturating_sub(begun.elapsed());
+        let until = Instant::now() + left / u32::try_from(others).unwrap_or(1);
+        let patience = Patience { begun, until, signal: volume.layout().signal() };
         told.tell(receiver, &sight, &telling, &patience)?;
     }
     Ok(())
@@ -155,6 +155,10 @@ impl Told {
             return self.remember(telling);
         }
         for (say, entry) in due {
+            if patience.ended().is_some() {
+                // No fault of this receiver's.
+                return Ok(());
+            }
             let event = Event::new(say, &entry, &sight.overview);
             let ledger = self.ledger(receiver);
             ledger.trying(now);
