@@ -5,6 +5,7 @@ use std::ffi::{CString, OsString};
 use std::io::{self, PipeReader, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use auth_volume::{Secret, env_fed};
@@ -14,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal, killpg, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use crate::args::{COMMAND_VARIABLE, WEBHOOK_VARIABLE};
@@ -68,25 +69,21 @@ impl Hook {
         let (pid, output) = self.start(event).map_err(|e| format!("cannot be run: {e}"))?;
         let mut output = Output { from: output, last: Vec::new(), is_open: true };
         let ended = wait(pid, &mut output, &stop, patience);
-        // Also those that it left behind.
-        let _ = killpg(pid, Signal::SIGKILL);
-        match ended {
-            Ended::Exited(0) => Ok(()),
-            Ended::Exited(code) => Err(format!("exited with {code}{}", output.last_words())),
-            Ended::Killed(signal) => Err(format!("was killed by {signal}{}", output.last_words())),
-            Ended::Unknown => Err("ended, with what status is not known".to_owned()),
-            Ended::OutOfTime(why) => {
-                reap(pid);
-                Err(format!("was ended, because {why}{}", output.last_words()))
-            }
+        end(pid);
+        let why = match ended {
+            Ended::Exited(0) => return Ok(()),
+            Ended::Exited(code) => format!("exited with {code}"),
+            Ended::Killed(signal) => format!("was killed by {signal}"),
+            Ended::Unknown => "ended, with what status is not known".to_owned(),
+            Ended::OutOfTime(why) => format!("was ended, because {why}"),
             Ended::Stopped(signal) => {
-                reap(pid);
                 drop(stop);
                 // As if it had not been held. Only as the first process of a container does that not end us.
                 let _ = raise(signal);
-                Err("was ended, because we are".to_owned())
+                "was ended, because we are".to_owned()
             }
-        }
+        };
+        Err(why + &output.last_words())
     }
 
     /// In a group of its own, so that whatever it starts can be ended with it.
@@ -144,7 +141,9 @@ enum Ended {
 
 fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, patience: &Patience) -> Ended {
     loop {
-        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        // It stays a zombie, so that its number is still that of its group.
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(pid), look) {
             Ok(WaitStatus::Exited(_, code)) => {
                 output.take();
                 return Ended::Exited(code);
@@ -171,12 +170,12 @@ fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, patience: &Patience) 
     }
 }
 
-/// Collects what was killed, so that it does not stay a zombie while others are told.
-fn reap(pid: Pid) {
+/// Ends all that it started, and collects it.
+fn end(pid: Pid) {
     let _ = killpg(pid, Signal::SIGKILL);
     let give_up = Instant::now() + KILLED;
     while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) && Instant::now() < give_up {
-        std::thread::sleep(Duration::from_millis(1));
+        sleep(Duration::from_millis(1));
     }
 }
 

@@ -531,6 +531,16 @@ fn sigterm_ends_it_at_once_and_the_command_with_all_it_started() {
 }
 
 #[test]
+fn what_a_command_leaves_running_ends_with_it() {
+    let pool = Pool::new();
+    pool.dies("ben");
+    let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 600 & echo $! $$ > $DIR/pids"));
+    pool.command().args(["--on-event", &hook]).assert().success().stderr(contains("was told of needs-login"));
+    assert_eq!(pool.events().len(), 1);
+    are_gone(&pids(&pool));
+}
+
+#[test]
 fn two_rotators_at_once_tell_once() {
     let pool = Pool::new();
     let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 0.3"));
