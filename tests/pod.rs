@@ -89,8 +89,14 @@ impl Pod {
 
     /// `idle` running `rotate-once`, as the sidecar does.
     pub(crate) fn sidecar(&self) -> Running {
+        self.sidecar_that_tells("")
+    }
+
+    /// The same, telling this command of events.
+    pub(crate) fn sidecar_that_tells(&self, command: &str) -> Running {
         let log = File::create(self.file("log")).unwrap();
         let mut idle = self.command("idle");
+        idle.env("CODEX_EVENT_COMMAND", command);
         idle.args(["--every", "30m", "--wake-on"]).arg(self.file("rotate-now")).args(["--", "rotate-once"]);
         Running(idle.stdin(Stdio::null()).stderr(log).spawn().unwrap())
     }

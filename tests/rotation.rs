@@ -1,11 +1,12 @@
 //! `idle` running `rotate-once`, as the sidecar does.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::pod::{Pod, wait_until};
+use crate::pod::{Pod, Running, wait_until};
 
 #[test]
 fn signing_in_publishes_at_once_and_a_touch_moves_on() {
@@ -49,4 +50,48 @@ fn a_second_login_of_the_account_in_use_is_published_at_once() {
     wait_until("her new token is published", || pod.read("auth.json") != old);
     let login = pod.json("auth-1.json");
     assert_eq!(pod.json("auth.json")["access_token"], login["tokens"]["access_token"]);
+}
+
+/// A sidecar that is telling a command of a broken slot, which the command never takes in.
+fn stuck_in_telling(pod: &Pod) -> Running {
+    pod.put_login(1, "ann@example.test");
+    pod.put_login(2, "ben@example.test");
+    fs::write(pod.file("auth-3.json"), "{half").unwrap();
+    let (hook, pids) = (pod.file("hook"), pod.file("pids"));
+    fs::write(&hook, format!("sleep 600 & echo $! $$ > {}; sleep 600", pids.display())).unwrap();
+    let sidecar = pod.sidecar_that_tells(&format!("sh {}", hook.display()));
+    wait_until("the command runs", || fs::read_to_string(&pids).is_ok_and(|pids| pids.ends_with('\n')));
+    assert_eq!(pod.json("auth.json")["account_id"], "acct-ann", "published before anybody is told");
+    sidecar
+}
+
+fn is_gone(pod: &Pod) -> bool {
+    let pids = pod.read("pids");
+    pids.split_whitespace().all(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // A zombie waits for nothing but to be counted.
+        stat.rsplit(')').next().is_none_or(|rest| rest.is_empty() || rest.starts_with(" Z"))
+    })
+}
+
+#[test]
+fn a_receiver_that_hangs_keeps_no_refusal_waiting() {
+    let pod = Pod::new();
+    let _sidecar = stuck_in_telling(&pod);
+    let called = Instant::now();
+    fs::write(pod.file("rotate-now"), "").unwrap();
+    wait_until("ben is active", || pod.logged("active account-2").len() == 1);
+    assert!(called.elapsed() < Duration::from_secs(5), "{:?}", called.elapsed());
+    wait_until("the command is gone", || is_gone(&pod));
+}
+
+#[test]
+fn a_pod_that_stops_while_somebody_is_told_stops_at_once() {
+    let pod = Pod::new();
+    let mut sidecar = stuck_in_telling(&pod);
+    let told = Instant::now();
+    kill(Pid::from_raw(sidecar.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(sidecar.0.wait().unwrap().code(), Some(143), "the pass's own end");
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    wait_until("the command is gone", || is_gone(&pod));
 }

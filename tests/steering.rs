@@ -107,7 +107,11 @@ fn an_operators_command_that_is_killed_anywhere_loses_no_login_and_can_be_repeat
                 assert_eq!(pod.json("auth.json")["account_id"], "acct-ben", "{at}");
                 let mut names = pod.names();
                 names.retain(|name| name != "auth-1.json" && name != "audit.jsonl");
-                assert_eq!(names, [".lock", "auth-2.json", "auth.json", "rotator_state.json"], "{at}");
+                assert_eq!(
+                    names,
+                    [".last-pass", ".lock", "auth-2.json", "auth.json", "rotator_state.json"],
+                    "{at}"
+                );
             }
         }
     }

@@ -62,7 +62,10 @@ impl Case<'_> {
             .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
             .collect();
         names.retain(|name| {
-            !matches!(name.as_str(), ".lock" | "auth.json" | "rotator_state.json" | "rotate-now.unreadable")
+            !matches!(
+                name.as_str(),
+                ".last-pass" | ".lock" | "auth.json" | "rotator_state.json" | "rotate-now.unreadable"
+            )
         });
         names.retain(|name| Slot::of_file_name(name).is_none());
         if !names.is_empty() {

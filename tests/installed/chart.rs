@@ -295,6 +295,18 @@ fn no_pod_waits_for_a_secret_that_is_not_there() {
 }
 
 #[test]
+fn where_events_are_posted_is_a_secret_that_only_the_rotator_gets() {
+    for (name, (_, container)) in every_container() {
+        let mut env = container["env"].as_array().into_iter().flatten();
+        let webhook = env.find(|variable| variable["name"] == "CODEX_EVENT_WEBHOOK");
+        let is_told = name.starts_with("everything") && container["image"].to_string().contains("/rotator:");
+        let secret = json!({"name": "pager", "key": "codex", "optional": true});
+        let expected = is_told.then_some(&secret);
+        assert_eq!(webhook.map(|variable| &variable["valueFrom"]["secretKeyRef"]), expected, "{name}");
+    }
+}
+
+#[test]
 fn litellm_gets_its_configuration_and_callback_as_they_are_proven() {
     let manifests = manifests("defaults");
     let data = &find(&manifests, "ConfigMap", "litellm-config")["data"];

@@ -148,6 +148,16 @@ image: {{ include "codex-podkit.image" (dict "root" $ "image" .image "ours" true
 imagePullPolicy: {{ .image.pullPolicy }}
 env:
   {{- include "codex-podkit.authEnv" $ | nindent 2 }}
+{{- with .eventWebhookSecret }}
+{{- if .name }}
+  - name: CODEX_EVENT_WEBHOOK
+    valueFrom:
+      secretKeyRef:
+        name: {{ .name }}
+        key: {{ .key }}
+        optional: true
+{{- end }}
+{{- end }}
 {{- with include "codex-podkit.tokens" $ }}
 {{ . }}
 {{- end }}

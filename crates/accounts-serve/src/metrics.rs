@@ -110,7 +110,7 @@ impl Families<'_, '_> {
     fn rotator(&mut self, sight: &Sight) -> fmt::Result {
         let seconds = Some(&Unit::Seconds);
         if let Some(age) = sight.last_pass_age() {
-            let help = "Age of what the rotator last published";
+            let help = "Time since the rotator last ended a pass";
             self.one("rotator_last_pass_age", help, seconds, age.as_secs_f64())?;
         }
         let interval = sight.interval.as_secs_f64();

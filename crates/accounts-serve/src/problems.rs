@@ -52,8 +52,7 @@ fn pool(sight: &Sight) -> Option<Problem> {
 
 fn rotator(sight: &Sight) -> Option<Problem> {
     let age = sight.last_pass_age()?;
-    // With nobody to publish, the record is old without a fault of the rotator's.
-    if age <= sight.interval * 2 + A_PASS || sight.overview.usable() == 0 {
+    if age <= sight.interval * 2 + A_PASS {
         return None;
     }
     let every = humantime::format_duration(sight.interval);

@@ -31,8 +31,8 @@ pub(crate) struct Sight {
     pub(crate) counters: Counters,
     /// What the rotator would say of the files.
     pub(crate) notes: Vec<String>,
-    /// When the rotator last published.
-    pub(crate) published_at: Option<Timestamp>,
+    /// When the rotator last ended a pass.
+    pub(crate) last_pass: Option<Timestamp>,
     /// How often it does.
     pub(crate) interval: Duration,
     pub(crate) callback: Option<SignOfLife>,
@@ -57,7 +57,7 @@ impl Eye {
             overview: overview(&reading.world, self.renew_before, self.naming, now),
             counters: reading.world.state.counters,
             notes: reading.notes,
-            published_at: volume.published_at(),
+            last_pass: volume.last_pass(),
             interval: self.interval,
             callback: volume.callback(),
         })
@@ -70,7 +70,7 @@ impl Sight {
     }
 
     pub(crate) fn last_pass_age(&self) -> Option<Duration> {
-        self.published_at.map(|at| self.now().since(at))
+        self.last_pass.map(|at| self.now().since(at))
     }
 
     /// A slot for one more account.

@@ -13,7 +13,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use nix::sys::signal::{Signal, kill};
@@ -164,6 +164,23 @@ fn a_scrape_has_what_the_rotator_counted() {
     let samples = samples(&metrics);
     assert_eq!(samples["codex_refreshes_total{result=\"renewed\",reason=\"expiring\"}"], 4.0);
     assert_eq!(samples["codex_rotations_total{result=\"moved\",reason=\"capped\"}"], 2.0);
+}
+
+#[test]
+fn a_rotator_that_is_silent_is_missed_also_while_nobody_can_serve() {
+    let volume = tempfile::tempdir().unwrap();
+    fs::write(volume.path().join("auth-1.json"), "{half").unwrap();
+    let mark = File::create(volume.path().join(".last-pass")).unwrap();
+    mark.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+    let served = serve(volume.path(), &[]);
+    let page = served.get("/");
+    assert!(page.contains("the rotator is silent: its last pass was 2h ago"), "{page}");
+    assert_eq!(
+        (samples(&served.get("/metrics"))["codex_rotator_last_pass_age_seconds"] / 60.0).floor(),
+        120.0
+    );
+    mark.set_modified(SystemTime::now()).unwrap();
+    assert!(!serve(volume.path(), &[]).get("/").contains("the rotator is silent"));
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
 
 /// The rotator's own words: what a pass would do if it ran now.
 fn why(args: &Args, volume: &Volume, now: Timestamp) -> Result<(), Failure> {
-    let (outlook, plan) = pass::look(volume, args.policy.wish(None, Access::PRIVATE), now)?;
+    let (_, outlook, plan) = pass::look(volume, args.policy.wish(None, Access::PRIVATE), now)?;
     say(&if args.json {
         report::json(&plan, true).to_string() + "\n"
     } else {

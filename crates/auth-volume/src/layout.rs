@@ -78,6 +78,24 @@ impl Layout {
         self.live.join("callback.json")
     }
 
+    /// Empty: when it was last touched, a pass of the rotator had ended.
+    #[must_use]
+    pub fn last_pass(&self) -> PathBuf {
+        self.auth.join(".last-pass")
+    }
+
+    /// What receivers were told of the accounts.
+    #[must_use]
+    pub fn told(&self) -> PathBuf {
+        self.auth.join("events.json")
+    }
+
+    /// The lock of those who tell.
+    #[must_use]
+    pub fn telling_lock(&self) -> PathBuf {
+        self.auth.join(".events.lock")
+    }
+
     /// The lock of all writers.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -23,6 +23,7 @@ pub mod secret;
 pub mod signal;
 pub mod slot;
 pub mod state;
+pub mod telling;
 pub mod trial;
 pub mod usage;
 pub mod volume;

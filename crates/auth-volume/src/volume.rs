@@ -8,6 +8,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
+use nix::sys::stat::futimens;
+use nix::sys::time::TimeSpec;
 use thiserror::Error;
 
 use crate::atomic::{self, Access, Room};
@@ -220,8 +222,14 @@ impl Volume {
     /// When what LiteLLM is served was written.
     #[must_use]
     pub fn published_at(&self) -> Option<Timestamp> {
-        let written = std::fs::symlink_metadata(self.layout.published()).ok()?.modified().ok()?;
-        Some(Timestamp::from_system_time(written))
+        written_at(&self.layout.published())
+    }
+
+    /// When the rotator last ended a pass, whether there was anything to publish or not. Before the first one, since
+    /// when there is a record: a rotator that never comes must be missed, too.
+    #[must_use]
+    pub fn last_pass(&self) -> Option<Timestamp> {
+        written_at(&self.layout.last_pass()).or_else(|| self.published_at())
     }
 
     /// Who may read what LiteLLM is served, for those who publish in the rotator's stead: they are not told, and a
@@ -493,6 +501,19 @@ impl Locked<'_> {
         atomic::replace(&path, &state.to_bytes(), Access::PRIVATE).map_err(cannot_write(&path))
     }
 
+    /// Marks that a pass has ended. Nothing is decided by it, so nobody waits for the disk.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn end_pass(&self) -> Result<(), VolumeError> {
+        let path = self.volume.layout.last_pass();
+        let touched = open_private(&path).and_then(|mark| {
+            // The file system's own time, as that of every other file: whoever may write may set this one.
+            Ok(futimens(&mark, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?)
+        });
+        touched.map_err(cannot_write(&path))
+    }
+
     /// Writes down what somebody did.
     ///
     /// # Errors
@@ -584,7 +605,16 @@ fn read_signals(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Taken> {
     paths.into_iter().filter_map(read).collect()
 }
 
-fn open_lock(path: &Path) -> Result<File, VolumeError> {
+fn written_at(path: &Path) -> Option<Timestamp> {
+    Some(Timestamp::from_system_time(std::fs::symlink_metadata(path).ok()?.modified().ok()?))
+}
+
+pub(crate) fn open_lock(path: &Path) -> Result<File, VolumeError> {
+    open_private(path).map_err(cannot_write(path))
+}
+
+/// A file that is there for its being there, made if it is not.
+fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -593,10 +623,9 @@ fn open_lock(path: &Path) -> Result<File, VolumeError> {
         .mode(0o600)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)
-        .map_err(cannot_write(path))
 }
 
-fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
+pub(crate) fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
     match lock.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -604,12 +633,12 @@ fn try_lock(lock: &File, path: &Path) -> Result<bool, VolumeError> {
     }
 }
 
-fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
+pub(crate) fn cannot_read(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
     let path = path.to_owned();
     |cause| VolumeError::CannotRead { path, cause }
 }
 
-fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
+pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> VolumeError {
     let path = path.to_owned();
     |cause| VolumeError::CannotWrite { path, cause }
 }
@@ -699,6 +728,23 @@ mod tests {
         let again = locked.take_signals(Timestamp::from_seconds(2)).unwrap();
         assert_eq!((died.len(), again.len()), (1, 2));
         assert_eq!(died[0].name(), again[0].name());
+    }
+
+    #[test]
+    fn a_pass_that_ended_is_known_by_its_mark_and_before_the_first_by_the_record() {
+        let (dir, volume) = volume();
+        assert_eq!(volume.last_pass(), None);
+        let locked = volume.lock().unwrap();
+        locked.publish(b"{}", Access::PRIVATE).unwrap();
+        assert_eq!(volume.last_pass(), volume.published_at());
+        let an_hour_ago = std::time::SystemTime::now() - Duration::from_hours(1);
+        let set = |name: &str| File::open(dir.path().join(name)).unwrap().set_modified(an_hour_ago).unwrap();
+        set("auth.json");
+        locked.end_pass().unwrap();
+        set(".last-pass");
+        assert_eq!(volume.last_pass(), Some(Timestamp::from_system_time(an_hour_ago)));
+        locked.end_pass().unwrap();
+        assert!(Timestamp::now().since(volume.last_pass().unwrap()) < Duration::from_mins(1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The issuer of the tokens, and the one HTTP client that speaks to it.
+//! The issuer of the tokens, and the one HTTP client, by which the provider is asked and a webhook told, too.
 //!
 //! A refresh token works once, so what matters of a failure is one thing: can the request have arrived? See
 //! [`Answer`].
@@ -7,6 +7,7 @@ mod client;
 pub mod provider;
 mod sent;
 mod trust;
+pub mod webhook;
 
 use auth_volume::Secret;
 use serde_json::{Value, json};

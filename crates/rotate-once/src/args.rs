@@ -1,15 +1,19 @@
 //! The command line.
 
-use auth_volume::Slot;
 use auth_volume::args::VolumeArgs;
 use auth_volume::atomic::Access;
+use auth_volume::{Secret, Slot, log};
 use clap::Parser;
 use rotation::args::PolicyArgs;
 use rotation::pass::Wish;
 
+use crate::COMMAND;
+use crate::hook::Hook;
+use crate::receiver::Receiver;
+
 /// Chooses the account in use and publishes its record for LiteLLM, then ends
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
+#[command(version, about, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Only make sure that LiteLLM finds a well-formed auth.json when it starts; leaves signals alone
     #[arg(long, conflicts_with = "to")]
@@ -27,6 +31,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Run this for each event, with its JSON on standard input; split at white space, there is no shell
+    #[arg(long, value_name = "CMD", env = COMMAND_VARIABLE, hide_env_values = true, default_value = "", hide_default_value = true)]
+    on_event: String,
+
+    /// Post each event to this URL as JSON
+    #[arg(long, value_name = "URL", env = WEBHOOK_VARIABLE, hide_env_values = true, default_value = "", hide_default_value = true, value_parser = secret)]
+    webhook: Secret,
+
     #[command(flatten)]
     policy: PolicyArgs,
 
@@ -42,7 +54,14 @@ pub(crate) struct Args {
     pub(crate) volume: VolumeArgs,
 }
 
-const EXIT_CODES: &str = "\
+/// Where else an event goes is no receiver's business.
+pub(crate) const COMMAND_VARIABLE: &str = "CODEX_EVENT_COMMAND";
+pub(crate) const WEBHOOK_VARIABLE: &str = "CODEX_EVENT_WEBHOOK";
+
+const AFTER_HELP: &str = "\
+Events: needs-login, pool-exhausted and recovered, each told once, after the pass; one that cannot be told is one line \
+of log, is told by a later pass, and changes no exit code
+
 Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last record or a placeholder stays), \
 73 the volume cannot be read or written, 75 another process holds the lock, 78 no such directory or a newer state";
 
@@ -50,6 +69,19 @@ impl Args {
     pub(crate) fn wish(&self) -> Wish {
         let access = Access { mode: self.published_mode, group: self.published_group };
         Wish { offline: self.init, ..self.policy.wish(self.to, access) }
+    }
+
+    /// Who is told of events. What is wrong with one is a line of log: an account must be able to serve all the same.
+    pub(crate) fn receivers(&self) -> Vec<Receiver> {
+        let command = Hook::of(&self.on_event).map(Receiver::Command);
+        let webhook = (!self.webhook.is_empty()).then(|| Receiver::at(&self.webhook));
+        let webhook = webhook.and_then(|webhook| {
+            webhook
+                .inspect_err(|e| log::line(COMMAND, format_args!("the webhook is told nothing: {e:#}")))
+                .ok()
+        });
+        // In this order: the thread of a webhook would be ended by a signal that a command must be ended with.
+        command.into_iter().chain(webhook).collect()
     }
 }
 
@@ -59,6 +91,11 @@ type Group = Option<u32>;
 fn group(text: &str) -> Result<Group, String> {
     let number = || text.parse().map_err(|_| "want a group's number, such as 65532".to_owned());
     if text.is_empty() { Ok(None) } else { number().map(Some) }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that can fail")]
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text))
 }
 
 fn mode(text: &str) -> Result<u32, String> {

@@ -4,6 +4,13 @@
 //! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
 
 mod args;
+mod event;
+mod hook;
+mod ledger;
+mod matter;
+mod patience;
+mod receiver;
+mod tell;
 
 use std::process::ExitCode;
 
@@ -21,7 +28,22 @@ const COMMAND: &str = "rotate-once";
 
 fn main() -> ExitCode {
     secret::keep_out_of_core_dumps();
-    finish(COMMAND, run(&Args::parse()))
+    let args = Args::parse();
+    let exit = finish(COMMAND, run(&args));
+    tell_of_events(&args);
+    exit
+}
+
+/// Last, without the lock, and whatever came of the pass: it is what the volume says then that is told.
+fn tell_of_events(args: &Args) {
+    if args.init || args.dry_run {
+        return;
+    }
+    let receivers = args.receivers();
+    // A volume that is not there, the pass has named.
+    if let (false, Ok(volume)) = (receivers.is_empty(), args.volume.open()) {
+        tell::tell(&receivers, &volume, args.wish().renew_before);
+    }
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
@@ -37,11 +59,17 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
-    let (outlook, plan) = pass::look(volume, wish, now)?;
+    let (world, outlook, plan) = pass::look(volume, wish, now)?;
+    let events = tell::foresee(&args.receivers(), volume, &world, wish.renew_before);
     if args.json {
-        println!("{}", report::json(&plan, true));
+        let mut document = report::json(&plan, true);
+        document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
+        println!("{document}");
     } else {
         print!("{}", report::text(&plan, &outlook));
+        for (line, _) in events {
+            println!("{line}");
+        }
     }
     Ok(plan)
 }
@@ -53,6 +81,11 @@ fn pass(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan
     let reading = world::read(volume, now)?;
     let plan =
         pass::carry_out(&locked, volume, reading, signals, wish, now, &|line| log::line(COMMAND, line))?;
+    if !args.init
+        && let Err(e) = locked.end_pass()
+    {
+        log::line(COMMAND, e);
+    }
     if args.json {
         println!("{}", report::json(&plan, false));
     }

@@ -1,6 +1,6 @@
 //! Each folder in `cases/` is a test: the volume `before`, the `command`, what it says, and the volume `after`.
 //!
-//! `TIME` stands for any time and `VOLUME` for the directory; `.lock` and `.gitkeep` do not count.
+//! `TIME` stands for any time and `VOLUME` for the directory; `.lock`, `.last-pass` and `.gitkeep` do not count.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -75,7 +75,7 @@ fn tree(directory: &Path, volume: &str) -> BTreeMap<String, String> {
             files.extend(below.into_iter().map(|(file, content)| (format!("{name}/{file}"), content)));
         } else if kind.is_symlink() {
             files.insert(name, format!("-> {}", fs::read_link(entry.path()).unwrap().display()));
-        } else if name != ".lock" && name != ".gitkeep" {
+        } else if ![".lock", ".last-pass", ".gitkeep"].contains(&name.as_str()) {
             files.insert(normal(&name, volume), normal(&fs::read_to_string(entry.path()).unwrap(), volume));
         }
     }

@@ -6,6 +6,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
@@ -105,7 +106,25 @@ fn litellm_can_be_given_a_directory_of_its_own() {
         names
     };
     assert_eq!(names(live.path()), ["auth.json"]);
-    assert_eq!(names(volume.path()), [".lock", "auth-1.json", "rotator_state.json"]);
+    assert_eq!(names(volume.path()), [".last-pass", ".lock", "auth-1.json", "rotator_state.json"]);
+}
+
+#[test]
+fn a_pass_that_ended_is_marked_also_when_there_was_nobody_to_publish() {
+    let volume = tempfile::tempdir().unwrap();
+    let mark = volume.path().join(".last-pass");
+    rotate_once(volume.path()).arg("--init").assert().success();
+    rotate_once(volume.path()).arg("--dry-run").assert().code(69);
+    assert!(!mark.exists(), "neither is a pass");
+    rotate_once(volume.path()).assert().code(69);
+    let an_hour_ago = SystemTime::now() - Duration::from_hours(1);
+    File::open(&mark).unwrap().set_modified(an_hour_ago).unwrap();
+    let marked = || fs::metadata(&mark).unwrap().modified().unwrap();
+    rotate_once(volume.path()).args(["--auth-dir", "/nonexistent"]).assert().code(78);
+    assert_eq!(marked(), an_hour_ago, "a pass that failed");
+    rotate_once(volume.path()).assert().code(69);
+    assert!(marked() > an_hour_ago);
+    assert_eq!(fs::metadata(&mark).unwrap().len(), 0);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_login_near_its_end_is_renewed_stored_and_then_published() {
     assert_eq!(volume.json("auth.json")["access_token"], renewed["tokens"]["access_token"]);
     assert!(volume.json("rotator_state.json").get("accounts").is_none(), "no marker is left");
     let names: Vec<_> = fs::read_dir(volume.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
 }
 
 #[test]

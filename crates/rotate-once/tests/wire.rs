@@ -158,6 +158,31 @@ fn a_certificate_file_that_is_not_there_is_bad_configuration() {
 }
 
 #[test]
+fn a_webhook_is_told_over_tls_by_whom_the_cluster_trusts_and_nobody_else_is() {
+    let (issuer, volume) = (TlsIssuer::start(), volume());
+    let bundle = bundle(&volume, &issuer);
+    // Nobody renews the login, which has ended, so the pool is exhausted.
+    let pass = || {
+        let mut command = rotate_once(&volume, &issuer);
+        command.env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "http://127.0.0.1:1/");
+        command.env("CODEX_EVENT_WEBHOOK", format!("https://localhost:{}/sEcReT", issuer.port));
+        command
+    };
+    pass()
+        .assert()
+        .code(69)
+        .stderr(contains("was not told of pool-exhausted: ").and(contains("sEcReT").not()));
+    assert_eq!(issuer.asked(), 0);
+    fs::remove_file(volume.path().join("events.json")).unwrap();
+    pass()
+        .env("SSL_CERT_FILE", bundle)
+        .assert()
+        .code(69)
+        .stderr(contains(format!("webhook https://localhost:{} was told of pool-exhausted: ", issuer.port)));
+    assert_eq!(issuer.asked(), 1);
+}
+
+#[test]
 fn a_proxy_is_used_unless_the_issuer_is_excepted() {
     let (issuer, (proxy, used)) = (TlsIssuer::start(), proxy());
     for (no_proxy, expected) in [("", 1), ("localhost", 1), ("elsewhere.test", 2)] {

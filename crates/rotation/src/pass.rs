@@ -64,16 +64,16 @@ pub(crate) fn outlook(world: &mut World, signals: &[Signal], wish: Wish, now: Ti
     Outlook { absorbed, due, policy: Policy { order: wish.order, purpose } }
 }
 
-/// What a pass would do if it ran now. Reads, and does nothing.
+/// What a pass would do if it ran now, and the world after the signals that wait. Reads, and does nothing.
 ///
 /// # Errors
 /// The volume cannot be read.
-pub fn look(volume: &Volume, wish: Wish, now: Timestamp) -> Result<(Outlook, Plan), VolumeError> {
+pub fn look(volume: &Volume, wish: Wish, now: Timestamp) -> Result<(World, Outlook, Plan), VolumeError> {
     let mut world = world::read(volume, now)?.world;
     let signals: Vec<_> = volume.signals()?.into_iter().map(|taken| taken.signal).collect();
     let outlook = outlook(&mut world, &signals, wish, now);
     let plan = decide(&world, outlook.policy, now);
-    Ok((outlook, plan))
+    Ok((world, outlook, plan))
 }
 
 /// Carries a pass out and logs a line for each event.

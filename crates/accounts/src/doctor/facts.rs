@@ -35,8 +35,8 @@ pub(crate) struct Facts {
     pub(crate) from_the_future: Vec<(PathBuf, Timestamp)>,
     /// When the oldest signal was left that nobody has taken.
     pub(crate) waiting_since: Option<Timestamp>,
-    /// When the rotator last published.
-    pub(crate) published_at: Option<Timestamp>,
+    /// When the rotator last ended a pass.
+    pub(crate) last_pass: Option<Timestamp>,
     /// How often it does.
     pub(crate) interval: Duration,
     pub(crate) callback: Option<SignOfLife>,
@@ -91,7 +91,7 @@ pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
         slots: slot_files(volume),
         from_the_future: from_the_future(volume, now),
         waiting_since: signals.iter().map(|taken| taken.left_at).min(),
-        published_at: volume.published_at(),
+        last_pass: volume.last_pass(),
         interval: args.interval.unwrap_or(DoctorArgs::EVERY_HALF_HOUR),
         callback: volume.callback(),
         codex: codex(&args.codex_bin),
@@ -142,7 +142,7 @@ fn slot_files(volume: &Volume) -> Vec<SlotFile> {
 fn from_the_future(volume: &Volume, now: Timestamp) -> Vec<(PathBuf, Timestamp)> {
     let layout = volume.layout();
     let slots = layout.slots().unwrap_or_default().into_iter().map(|slot| layout.master(slot));
-    let files = slots.chain([layout.state(), layout.published(), layout.signal()]);
+    let files = slots.chain([layout.state(), layout.published(), layout.signal(), layout.last_pass()]);
     let written = files.filter_map(|path| {
         let time = path.symlink_metadata().ok()?.modified().ok()?;
         Some((path, Timestamp::from_system_time(time)))

@@ -33,7 +33,7 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Check> {
             checks.extend(slots(facts, overview));
             checks.extend(state(facts, overview));
             checks.extend(clock(facts));
-            checks.extend(rotator(facts, overview));
+            checks.extend(rotator(facts));
             checks.extend(record(overview));
         }
         Err(why) => {
@@ -183,7 +183,7 @@ fn clock(facts: &Facts) -> Vec<Check> {
     or_fine(findings, About::Clock, format!("{} agrees with tokens and files", facts.now))
 }
 
-fn rotator(facts: &Facts, overview: &Overview) -> Vec<Check> {
+fn rotator(facts: &Facts) -> Vec<Check> {
     let mut findings = Vec::new();
     if let Some(since) = facts.waiting_since.filter(|since| facts.now.since(*since) > SIGNAL_LIES) {
         let said =
@@ -191,13 +191,12 @@ fn rotator(facts: &Facts, overview: &Overview) -> Vec<Check> {
         findings.push(finding(About::Rotator, said, format!("rotate-once, then {SIDECAR}")));
     }
     let is_late = |at: &Timestamp| facts.now.since(*at) > facts.interval * 2 + SIGNAL_LIES;
-    let has_choice = overview.rows.iter().any(is_usable);
-    if let Some(at) = facts.published_at.filter(is_late).filter(|_| has_choice && findings.is_empty()) {
+    if let Some(at) = facts.last_pass.filter(is_late).filter(|_| findings.is_empty()) {
         let every = humantime::format_duration(facts.interval);
         let said = format!("the last pass was {at}, and one is due every {every}");
         findings.push(finding(About::Rotator, said, format!("rotate-once, then {SIDECAR}")));
     }
-    let last = facts.published_at.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
+    let last = facts.last_pass.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
     or_fine(findings, About::Rotator, format!("no signal waits, last pass {last}"))
 }
 

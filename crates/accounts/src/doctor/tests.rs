@@ -41,7 +41,7 @@ fn facts() -> Facts {
     Facts {
         directories: vec![Directory { path: "/chatgpt-auth".into(), is_projected: false, trial }],
         from_the_future: Vec::new(),
-        published_at: Some(at(-600)),
+        last_pass: Some(at(-600)),
         callback: Some(SignOfLife { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
         codex: Ok("/usr/local/bin/codex".into()),
         ..facts
@@ -106,10 +106,15 @@ fn a_rotator_that_is_silent_is_noticed_by_what_it_leaves_undone() {
     let (said, remedy) = only_finding(|facts| facts.waiting_since = Some(at(-121)));
     assert!(said.starts_with("a signal lies there since 2026-11-24T00:57:59Z"), "{said}");
     assert_eq!(remedy, "rotate-once, then kubectl logs deploy/litellm -c rotator");
-    let (said, _) = only_finding(|facts| facts.published_at = Some(at(-2 * 3600)));
+    let (said, _) = only_finding(|facts| facts.last_pass = Some(at(-2 * 3600)));
     assert_eq!(said, "the last pass was 2026-11-23T23:00:00Z, and one is due every 30m");
+    // Also while nobody can serve: then most of all.
+    let mut nobody = healthy();
+    nobody.overview.as_mut().unwrap().rows.retain(|row| row.slot.number() == 2);
+    nobody.last_pass = Some(at(-2 * 3600));
+    assert!(text(&judge(&nobody)).contains("the last pass was 2026-11-23T23:00:00Z"));
     let mut slow = healthy();
-    slow.published_at = Some(at(-2 * 3600));
+    slow.last_pass = Some(at(-2 * 3600));
     slow.interval = Duration::from_hours(6);
     slow.waiting_since = Some(at(-60));
     assert!(judge(&slow).iter().all(|check| check.remedy.is_none()));
@@ -176,7 +181,6 @@ fn the_rest_is_named_too() {
 fn when_nobody_can_serve_it_is_said_that_agents_are_refused() {
     let (said, remedy) = only_finding(|facts| {
         facts.overview.as_mut().unwrap().rows.retain(|row| row.slot.number() == 2);
-        facts.published_at = Some(at(-3600 * 24));
     });
     assert_eq!(said, "no account can serve now: agents are refused until one can");
     assert_eq!(remedy, "accounts, or auth-login 1 for one more");

@@ -91,7 +91,7 @@ fn why_is_the_rotators_own_words() {
     let directory = volume_at(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let wish = crate::args::Args::parse_from(["accounts"]).policy.wish(None, Access::PRIVATE);
-    let (outlook, plan) = rotation::pass::look(&volume, wish, Timestamp::from_seconds(NOW)).unwrap();
+    let (_, outlook, plan) = rotation::pass::look(&volume, wish, Timestamp::from_seconds(NOW)).unwrap();
     let text = rotation::report::text(&plan, &outlook);
     assert_eq!(text, std::fs::read_to_string(every_state("why")).unwrap());
 }

@@ -35,6 +35,7 @@ fn parking_the_account_in_use_has_another_one_serve_at_once() {
         .stderr(contains("accounts: active account-5 (expires "));
     assert_eq!(served(volume.path()), Some(5));
     assert!(!volume.path().join("rotate-now").exists(), "nobody needs to be woken");
+    assert!(!volume.path().join(".last-pass").exists(), "it says nothing of the rotator");
     run(volume.path(), "why")
         .stdout(contains("account-1 passed over: parked by the operator (kept for the release)\n"));
 }

@@ -1,0 +1,163 @@
+//! An event, in words and as the document that receivers get: version 1, to which fields are added and in which none
+//! is changed. Pure, and without a token, a whole address or the operator's own words.
+
+use auth_volume::{Slot, Timestamp};
+use overview::{Condition, Overview, Row, json};
+use serde_json::{Value, json};
+
+use crate::ledger::{Entry, Say};
+use crate::matter::{About, first_back};
+
+/// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
+const LONGEST: usize = 120;
+
+/// One.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+    pub(crate) document: Value,
+}
+
+impl Event {
+    /// What is to be said of an entry, by what there is to see now.
+    pub(crate) fn new(say: Say, entry: &Entry, overview: &Overview) -> Self {
+        let row = row(entry, overview);
+        let matter = match entry.about {
+            About::Pool => "pool-exhausted",
+            About::Account(_) | About::File(_) => "needs-login",
+        };
+        let slot = row.map(|row| row.slot).or(entry.slot);
+        let told = match (say, &entry.about) {
+            (Say::Matter, About::Pool) => pool_exhausted(overview),
+            (Say::Matter, _) => needs_login(slot, name(entry).as_deref(), row),
+            (Say::Recovered, About::Pool) => pool_recovered(overview),
+            (Say::Recovered, _) => recovered(slot, name(entry).as_deref(), row),
+        };
+        let kind = match say {
+            Say::Matter => matter,
+            Say::Recovered => "recovered",
+        };
+        let place = entry.slot.map_or_else(String::new, |slot| format!("-{}", slot.number()));
+        let document = json!({
+            "version": 1,
+            "event": kind,
+            "recovered_from": (say == Say::Recovered).then_some(matter),
+            // The same at each try, and when it is over.
+            "id": format!("{matter}{place}-{}", entry.since.seconds()),
+            "at": overview.at,
+            "since": entry.since,
+            "text": told.text,
+            "command": told.command,
+            "slot": slot,
+            "identity": name(entry),
+            "state": told.state,
+            "why": told.why,
+            "back_at": told.back_at,
+            "usable": overview.usable(),
+            "slots": overview.rows.len(),
+        });
+        Self { kind, text: told.text, document }
+    }
+}
+
+/// What differs from event to event.
+#[derive(Default)]
+struct Told {
+    text: String,
+    command: Option<String>,
+    state: Option<&'static str>,
+    why: Option<String>,
+    back_at: Option<Timestamp>,
+}
+
+fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
+    let mut rows = overview.rows.iter();
+    match &entry.about {
+        About::Pool => None,
+        About::File(slot) => rows.find(|row| row.slot == *slot),
+        About::Account(account) => rows.find(|row| {
+            row.who.as_ref().is_some_and(|who| who.account == *account)
+                && !matches!(row.condition, Condition::Duplicate(_))
+        }),
+    }
+}
+
+fn name(entry: &Entry) -> Option<String> {
+    entry.identity.as_deref().map(harmless)
+}
+
+fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
+    let Some(slot) = slot else { return Told::default() };
+    let command = format!("auth-login {}", slot.number());
+    let who = who(slot, name);
+    let (text, why) = match row.map(|row| &row.condition) {
+        Some(Condition::NeedsLogin(why)) => {
+            let why = harmless(why);
+            (format!("{who} needs login: run {command} ({why})"), Some(why))
+        }
+        Some(Condition::Unusable(why)) => {
+            let why = harmless(why);
+            (format!("{who} is broken: {why}: run {command}"), Some(why))
+        }
+        _ => (format!("{who} needs login: run {command}"), None),
+    };
+    Told { text, command: Some(command), state: row.map(json::state), why, back_at: None }
+}
+
+fn recovered(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
+    let Some(slot) = slot else { return Told::default() };
+    let who = who(slot, name);
+    let text = match row.map(json::state) {
+        Some(state) => format!("{who} needs no login any more: it is {}", state.replace('_', " ")),
+        None => format!("{who} needs no login any more: it is in no slot"),
+    };
+    Told { text, state: row.map(json::state), ..Told::default() }
+}
+
+fn pool_exhausted(overview: &Overview) -> Told {
+    if let Some((row, back_at)) = first_back(&overview.rows) {
+        let login = format!("auth-login {}", first_free(overview).number());
+        let name = row.who.as_ref().map(|who| harmless(&who.name));
+        let text = format!(
+            "no account can serve: {} comes back first, {back_at}; wait, or sign one more in: {login}",
+            who(row.slot, name.as_deref())
+        );
+        return Told { text, command: Some(login), state: Some("capped"), why: None, back_at: Some(back_at) };
+    }
+    let why = "accounts why";
+    let text = format!("no account can serve: agents are refused until one can; run {why}");
+    Told { text, command: Some(why.to_owned()), state: Some("unusable"), ..Told::default() }
+}
+
+fn pool_recovered(overview: &Overview) -> Told {
+    let text = format!("{} of {} accounts can serve again", overview.usable(), overview.rows.len());
+    Told { text, state: Some("ready"), ..Told::default() }
+}
+
+fn first_free(overview: &Overview) -> Slot {
+    Slot::first_free(&overview.rows.iter().map(|row| row.slot).collect::<Vec<_>>())
+}
+
+/// `account-2 (b…@example.test)`
+fn who(slot: Slot, name: Option<&str>) -> String {
+    name.map_or_else(|| slot.to_string(), |name| format!("{slot} ({name})"))
+}
+
+/// What comes from a login goes to programs that may read `<!channel>` or a line of its own into it.
+fn harmless(text: &str) -> String {
+    let is_harmful = |c: char| c.is_control() || "<>&".contains(c);
+    text.chars().take(LONGEST).map(|c| if is_harmful(c) { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_login_says_of_itself_can_neither_call_a_channel_nor_begin_a_line() {
+        assert_eq!(harmless("é…@exämple.test"), "é…@exämple.test");
+        assert_eq!(harmless("a…@<!channel>\n&x"), "a…@?!channel???x");
+        assert_eq!(harmless(&"x".repeat(5000)).len(), LONGEST);
+    }
+}

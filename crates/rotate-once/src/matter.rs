@@ -1,0 +1,84 @@
+//! What is the matter with the accounts that somebody should be told of. Pure, and with the eyes of the page, the
+//! metrics and their alerts.
+
+use auth_volume::{AccountId, Slot, Timestamp};
+use overview::{Condition, Overview, Row};
+use rotation::decide::World;
+use serde::{Deserialize, Serialize};
+
+/// What somebody is told about. An account stays who it is, whatever slot it is in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum About {
+    /// Nobody can serve.
+    Pool,
+    /// This account needs a login.
+    Account(AccountId),
+    /// The file in this slot is broken, and does not say whose it is.
+    File(Slot),
+}
+
+/// Something that is the matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Matter {
+    pub(crate) about: About,
+    /// Where it is.
+    pub(crate) slot: Option<Slot>,
+    /// Whose it is, masked.
+    pub(crate) identity: Option<String>,
+    /// Since when, where the volume tells.
+    pub(crate) since: Option<Timestamp>,
+    /// Of the pool: nobody is merely capped, so waiting helps nobody.
+    pub(crate) is_grave: bool,
+}
+
+/// All that is the matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Matters {
+    /// The worst first.
+    pub(crate) all: Vec<Matter>,
+    /// No slot holds anything. Before the first sign-in that is no news, and after it no recovery.
+    pub(crate) is_empty: bool,
+}
+
+impl Matters {
+    /// Sees what is the matter.
+    pub(crate) fn seen(overview: &Overview, world: &World) -> Self {
+        let rows = &overview.rows;
+        let of_pool = (!rows.is_empty() && overview.usable() == 0).then(|| Matter {
+            about: About::Pool,
+            slot: None,
+            identity: None,
+            since: None,
+            is_grave: first_back(rows).is_none(),
+        });
+        let of_slots = rows.iter().filter_map(|row| of_slot(row, world));
+        Self { all: of_pool.into_iter().chain(of_slots).collect(), is_empty: rows.is_empty() }
+    }
+
+    pub(crate) fn about(&self, about: &About) -> Option<&Matter> {
+        self.all.iter().find(|matter| matter.about == *about)
+    }
+}
+
+fn of_slot(row: &Row, world: &World) -> Option<Matter> {
+    let (about, since) = match (&row.condition, &row.who) {
+        (Condition::NeedsLogin(_), Some(who)) => {
+            let since = world.state.standing(&who.account).needs_login.map(|dead| dead.since);
+            (About::Account(who.account.clone()), since)
+        }
+        (Condition::Unusable(_), _) => (About::File(row.slot), None),
+        _ => return None,
+    };
+    let identity = row.who.as_ref().map(|who| who.name.clone());
+    Some(Matter { about, slot: Some(row.slot), identity, since, is_grave: false })
+}
+
+/// The capped account that comes back before the others, and when.
+pub(crate) fn first_back(rows: &[Row]) -> Option<(&Row, Timestamp)> {
+    let capped = rows.iter().filter_map(|row| match &row.condition {
+        Condition::Capped(cooldown) => Some((row, cooldown.until)),
+        _ => None,
+    });
+    capped.min_by_key(|(row, until)| (*until, row.slot))
+}

@@ -1,0 +1,745 @@
+//! Telling a command and a webhook what is the matter: once, in bounded time, and without a secret.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::fs::{self, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use auth_volume::Login;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::{Value, json};
+use stand_in::{OauthFault, StandIn};
+
+const ANN: &str = "ann@example.test";
+const BEN: &str = "ben@example.test";
+
+/// What a webhook's address has in it that must be seen nowhere.
+const PATH: &str = "/services/T0/sEcReT";
+
+/// A volume on which ann and ben have signed in, and where a command writes down what it is told.
+struct Pool {
+    openai: StandIn,
+    dir: tempfile::TempDir,
+    hooks: tempfile::TempDir,
+}
+
+impl Pool {
+    fn new() -> Self {
+        let pool = Self {
+            openai: StandIn::start(),
+            dir: tempfile::tempdir().unwrap(),
+            hooks: tempfile::tempdir().unwrap(),
+        };
+        pool.sign_in(1, ANN);
+        pool.sign_in(2, BEN);
+        pool
+    }
+
+    fn sign_in(&self, slot: u32, email: &str) {
+        let login = self.openai.sign_in(email).codex_auth_json(self.openai.url());
+        self.write(&format!("auth-{slot}.json"), &login.to_string());
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.file(name), content).unwrap();
+        fs::set_permissions(self.file(name), Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.file(name)).unwrap()).unwrap()
+    }
+
+    /// The provider refuses the account's token, and the issuer its grant.
+    fn dies(&self, name: &str) {
+        self.openai.oauth_fault(OauthFault::TerminalCode("refresh_token_reused".into()));
+        self.refused(name, &json!({"status": 401}));
+    }
+
+    fn is_capped(&self, name: &str) {
+        let reset = now() + 3600;
+        self.refused(name, &json!({"status": 429, "type": "usage_limit_reached", "resets_at": reset}));
+    }
+
+    fn refused(&self, name: &str, refusal: &Value) {
+        let mut signal = refusal.clone();
+        signal["at"] = now().into();
+        signal["account_id"] = format!("acct-{name}").into();
+        signal["user_id"] = format!("user-{name}").into();
+        let logins =
+            [1, 2].map(|slot| Login::parse(&fs::read(self.file(&format!("auth-{slot}.json"))).unwrap()));
+        let is_whose = |login: &Login| login.account.account_id == format!("acct-{name}");
+        let login = logins.into_iter().flatten().find(is_whose).unwrap();
+        signal["token"] = login.access_token.fingerprint().into();
+        self.write("rotate-now", &signal.to_string());
+        let _ = self.command().output().unwrap();
+        self.openai.oauth_fault(OauthFault::None);
+    }
+
+    /// A limit that is lifted before its time.
+    fn is_lifted(&self) {
+        let mut state = self.json("rotator_state.json");
+        state.as_object_mut().unwrap().remove("accounts");
+        self.write("rotator_state.json", &state.to_string());
+    }
+
+    /// Lets the pause after a failure pass.
+    fn after_the_pause(&self) {
+        let mut told = self.json("events.json");
+        for receiver in ["command", "webhook"] {
+            told[receiver].as_object_mut().unwrap().remove("not_before");
+        }
+        self.write("events.json", &told.to_string());
+    }
+
+    /// A pass that tells nobody, until it is told whom.
+    fn command(&self) -> assert_cmd::Command {
+        let mut command = cargo_bin_cmd!("rotate-once");
+        command.env_clear().envs(self.environment()).timeout(Duration::from_mins(1));
+        command
+    }
+
+    fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("CHATGPT_AUTH_DIR", self.dir.path().to_str().unwrap().to_owned()),
+            ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", self.openai.refresh_url()),
+            ("PATH", std::env::var("PATH").unwrap()),
+        ]
+    }
+
+    /// A command that does this with each event; `$DIR` is its own directory.
+    fn hook(&self, script: &str) -> String {
+        let path = self.hooks.path().join("hook");
+        fs::write(&path, format!("DIR={}\n{script}\n", self.hooks.path().display())).unwrap();
+        // Not a program of its own: one that another test has open while it forks cannot be run.
+        format!("sh {}", path.display())
+    }
+
+    fn by_hook(&self, name: &str) -> String {
+        fs::read_to_string(self.hooks.path().join(name)).unwrap_or_default()
+    }
+
+    /// The events that a command has written down.
+    fn events(&self) -> Vec<Value> {
+        self.by_hook("events").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn published(&self) -> Value {
+        self.json("auth.json")["account_id"].clone()
+    }
+}
+
+/// Writes down what it is told.
+const WRITES_DOWN: &str = "cat >> $DIR/events";
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The kinds of events, and of whom.
+fn kinds(events: &[Value]) -> Vec<(&str, Option<u64>)> {
+    events.iter().map(|event| (event["event"].as_str().unwrap(), event["slot"].as_u64())).collect()
+}
+
+/// A receiver of webhooks that answers with whatever status it is given; with 0 it does not answer.
+struct Receiver {
+    port: u16,
+    status: Arc<AtomicU16>,
+    events: Arc<Mutex<Vec<Value>>>,
+    /// Where a redirect of its leads.
+    elsewhere: Arc<Mutex<String>>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let receiver = Self {
+            port: listener.local_addr().unwrap().port(),
+            status: Arc::new(AtomicU16::new(200)),
+            events: Arc::default(),
+            elsewhere: Arc::default(),
+        };
+        let (status, events, elsewhere) =
+            (Arc::clone(&receiver.status), Arc::clone(&receiver.events), Arc::clone(&receiver.elsewhere));
+        thread::spawn(move || {
+            let mut silent = Vec::new();
+            for mut connection in listener.incoming().flatten() {
+                match status.load(Ordering::SeqCst) {
+                    0 => silent.push(connection),
+                    status => {
+                        let location = elsewhere.lock().unwrap().clone();
+                        if let Ok(event) = answer(&mut connection, status, &location) {
+                            events.lock().unwrap().push(event);
+                        }
+                    }
+                }
+            }
+        });
+        receiver
+    }
+
+    fn answers(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    fn host(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn url(&self) -> String {
+        self.host() + PATH
+    }
+
+    fn events(&self) -> Vec<Value> {
+        self.events.lock().unwrap().clone()
+    }
+}
+
+fn answer(connection: &mut TcpStream, status: u16, location: &str) -> io::Result<Value> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        connection.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    assert!(head.starts_with(&format!("post {}", PATH.to_ascii_lowercase())), "{head}");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap()];
+    connection.read_exact(&mut body)?;
+    let answer = format!(
+        "HTTP/1.1 {status} x\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    connection.write_all(answer.as_bytes())?;
+    serde_json::from_slice(&body).map_err(io::Error::other)
+}
+
+#[test]
+fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
+    let pool = Pool::new();
+    let hook = pool.hook(&format!("{WRITES_DOWN}; echo $CODEX_EVENT >> $DIR/kinds"));
+    let pass = || pool.command().args(["--on-event", &hook]).assert().success();
+    pass();
+    assert_eq!(pool.events(), [] as [Value; 0]);
+    assert!(!pool.file("events.json").exists(), "there was nothing to remember");
+    pool.dies("ben");
+    pass().stderr(contains(
+        "rotate-once: command sh was told of needs-login: account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)\n",
+    ));
+    for _ in 0..3 {
+        pass().stderr(contains("told").not());
+    }
+    let [event] = &pool.events()[..] else { panic!("{:?}", pool.events()) };
+    let since = event["since"].clone();
+    let mut expected = json!({
+        "version": 1, "event": "needs-login", "recovered_from": null,
+        "text": "account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)",
+        "command": "auth-login 2", "slot": 2, "identity": "b…@example.test", "state": "needs_login",
+        "why": "refresh_token_reused", "back_at": null, "usable": 1, "slots": 2,
+    });
+    expected["since"] = since;
+    for field in ["id", "at"] {
+        expected[field] = event[field].clone();
+    }
+    assert_eq!(*event, expected);
+    let id = event["id"].as_str().unwrap();
+    assert!(id.starts_with("needs-login-2-"), "{id}");
+
+    pool.sign_in(2, BEN);
+    for _ in 0..2 {
+        pass();
+    }
+    let [_, over] = &pool.events()[..] else { panic!("{:?}", pool.events()) };
+    assert_eq!((&over["event"], &over["recovered_from"]), (&json!("recovered"), &json!("needs-login")));
+    assert_eq!((&over["id"], &over["command"], &over["usable"]), (&event["id"], &Value::Null, &json!(2)));
+    let text = over["text"].as_str().unwrap();
+    assert!(text.starts_with("account-2 (b…@example.test) needs no login any more: it is "), "{text}");
+    assert_eq!(pool.by_hook("kinds"), "needs-login\nrecovered\n");
+}
+
+#[test]
+fn a_pool_of_which_all_are_capped_is_told_with_the_time_at_which_the_first_comes_back() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let pass = || pool.command().args(["--webhook", &receiver.url()]).assert().success();
+    pool.is_capped("ann");
+    pass();
+    assert_eq!(receiver.events(), [] as [Value; 0], "ben can serve");
+    pool.is_capped("ben");
+    for _ in 0..3 {
+        pass();
+    }
+    let [event] = &receiver.events()[..] else { panic!("{:?}", receiver.events()) };
+    assert_eq!(
+        (&event["event"], &event["state"], &event["usable"]),
+        (&json!("pool-exhausted"), &json!("capped"), &json!(0))
+    );
+    let back = event["back_at"].as_str().unwrap();
+    let text = event["text"].as_str().unwrap();
+    assert!(
+        text.starts_with(&format!(
+            "no account can serve: account-1 (a…@example.test) comes back first, {}",
+            &back[..19]
+        )),
+        "{text}"
+    );
+    pool.is_lifted();
+    for _ in 0..2 {
+        pass();
+    }
+    assert_eq!(kinds(&receiver.events()), [("pool-exhausted", None), ("recovered", None)]);
+    assert_eq!(receiver.events()[1]["text"], "2 of 2 accounts can serve again");
+    // A pool that flaps makes no storm.
+    for _ in 0..3 {
+        pool.is_capped("ann");
+        pool.is_capped("ben");
+        pass();
+        pool.is_lifted();
+        pass();
+    }
+    assert_eq!(receiver.events().len(), 2);
+}
+
+#[test]
+fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    pool.dies("ann");
+    pool.dies("ben");
+    let mut pass = pool.command();
+    pass.args(["--webhook", &receiver.url()]).assert().code(69);
+    assert_eq!(
+        kinds(&receiver.events()),
+        [("pool-exhausted", None), ("needs-login", Some(1)), ("needs-login", Some(2))]
+    );
+    assert_eq!(
+        receiver.events()[0]["text"],
+        "no account can serve: agents are refused until one can; run accounts why"
+    );
+    // A login of somebody else takes one's place, and the other is removed.
+    fs::remove_file(pool.file("auth-1.json")).unwrap();
+    pool.sign_in(2, "cid@example.test");
+    pass.assert().success();
+    let over = &receiver.events()[3..];
+    assert_eq!(kinds(over), [("recovered", None), ("recovered", Some(1)), ("recovered", Some(2))]);
+    assert_eq!(over[1]["text"], "account-1 (a…@example.test) needs no login any more: it is in no slot");
+}
+
+#[test]
+fn before_the_first_sign_in_nobody_is_told() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    for slot in [1, 2] {
+        fs::remove_file(pool.file(&format!("auth-{slot}.json"))).unwrap();
+    }
+    pool.command().args(["--webhook", &receiver.url()]).assert().code(69);
+    assert_eq!(receiver.events(), [] as [Value; 0]);
+}
+
+#[test]
+fn a_webhook_that_was_down_is_told_once_by_a_later_pass() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let pass = || pool.command().args(["--webhook", &receiver.url()]).assert().success();
+    pool.dies("ben");
+    receiver.answers(500);
+    let not_told = format!(
+        "rotate-once: webhook {} was not told of needs-login: HTTP 500; tried again in ",
+        receiver.host()
+    );
+    pass().stderr(contains(format!("{not_told}1m at the earliest\n")));
+    assert_eq!(receiver.events().len(), 2, "once more within the pass");
+    pass().stderr(contains("told").not());
+    assert_eq!(receiver.events().len(), 2, "not hammered");
+    pool.after_the_pause();
+    pass().stderr(contains(format!("{not_told}2m at the earliest\n")));
+    receiver.answers(200);
+    pool.after_the_pause();
+    pass().stderr(contains("was told of needs-login"));
+    pass().stderr(contains("told").not());
+    let events = receiver.events();
+    assert_eq!(events.len(), 5);
+    assert!(
+        events.iter().all(|event| event["id"] == events[0]["id"]),
+        "each try has the same id: {events:?}"
+    );
+}
+
+#[test]
+fn another_receiver_was_told_nothing_yet_and_each_has_its_own_memory() {
+    let (pool, first, second) = (Pool::new(), Receiver::start(), Receiver::start());
+    let hook = pool.hook(WRITES_DOWN);
+    pool.dies("ben");
+    first.answers(404);
+    for receiver in [&first, &second] {
+        for _ in 0..2 {
+            pool.command().args(["--on-event", &hook, "--webhook", &receiver.url()]).assert().success();
+        }
+    }
+    assert_eq!((pool.events().len(), first.events().len(), second.events().len()), (1, 2, 1));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let (pool, receiver, other) = (Pool::new(), Receiver::start(), Receiver::start());
+    pool.dies("ben");
+    for status in [301, 302, 307, 308] {
+        receiver.answers(status);
+        *receiver.elsewhere.lock().unwrap() = other.url();
+        pool.command()
+            .args(["--webhook", &receiver.url()])
+            .assert()
+            .success()
+            .stderr(contains(format!("was not told of needs-login: HTTP {status}; ")));
+        pool.after_the_pause();
+    }
+    assert_eq!(other.events(), [] as [Value; 0]);
+}
+
+#[test]
+fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_exit_code() {
+    let pool = Pool::new();
+    pool.dies("ben");
+    let spews =
+        "i=0; while [ $i -lt 20000 ]; do echo 'a long line that nobody reads'; i=$((i+1)); done; exit 4";
+    for (script, why) in [
+        ("echo nobody; echo 'cannot reach the pager' >&2; exit 3", "exited with 3: cannot reach the pager; "),
+        ("kill -9 $$", "was killed by SIGKILL; "),
+        (spews, "exited with 4: a long line that nobody reads; "),
+    ] {
+        let hook = pool.hook(script);
+        let assert = pool.command().args(["--on-event", &hook]).assert().success();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines.len(), 3, "the dead one, the one in use, and the command: {said}");
+        assert!(
+            lines[2].starts_with(&format!("rotate-once: command sh was not told of needs-login: {why}")),
+            "{said}"
+        );
+        pool.after_the_pause();
+    }
+    for command in ["/nonexistent", "/etc/passwd"] {
+        let why = format!("rotate-once: command {command} was not told of needs-login: cannot be run: ");
+        pool.command().args(["--on-event", command]).assert().success().stderr(contains(why));
+    }
+    for url in ["https:/half", "sEcReT", "ftp://host/sEcReT"] {
+        pool.command().args(["--webhook", url]).assert().success().stderr(
+            contains("the webhook is told nothing: want a URL such as ").and(contains("sEcReT").not()),
+        );
+    }
+    pool.command()
+        .env("SSL_CERT_FILE", "/nonexistent.pem")
+        .env("CODEX_EVENT_WEBHOOK", "https://127.0.0.1:1/sEcReT")
+        .assert()
+        .success()
+        .stderr(contains("the webhook is told nothing: cannot read the certificates"));
+}
+
+#[test]
+fn receivers_that_hang_delay_no_record_and_are_ended_with_all_they_started() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    pool.dies("ann");
+    receiver.answers(0);
+    let hook = pool.hook("sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
+    let begun = Instant::now();
+    let mut pass = std::process::Command::new(cargo_bin("rotate-once"))
+        .env_clear()
+        .envs(pool.environment())
+        .args(["--on-event", &hook, "--webhook", &receiver.url(), "--to", "2"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&pool.hooks.path().join("pids"));
+    assert_eq!(pool.published(), "acct-ben", "before anybody is told");
+    // Nor is another rotator kept waiting, which tells nobody a second time.
+    let (mut other, alone) = (pool.command(), Instant::now());
+    other.args(["--on-event", &hook]).assert().success().stderr(contains("told").not());
+    assert!(alone.elapsed() < Duration::from_secs(4), "{:?}", alone.elapsed());
+    let mut said = String::new();
+    pass.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(pass.wait().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert!(
+        said.contains("command sh was not told of needs-login: was ended, because it took too long; "),
+        "{said}"
+    );
+    assert!(said.contains(&format!("webhook {} was not told of needs-login: ", receiver.host())), "{said}");
+    are_gone(&pids(&pool));
+}
+
+#[test]
+fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    pool.dies("ann");
+    receiver.answers(0);
+    let signal = pool.file("rotate-now");
+    let hook = pool.hook(&format!("touch {}; sleep 600", signal.display()));
+    let begun = Instant::now();
+    let assert = pool.command().args(["--on-event", &hook, "--webhook", &receiver.url()]).assert().success();
+    let said = "command sh was not told of needs-login: was ended, because a signal waits for the rotator; ";
+    assert.stderr(contains(said).and(contains("webhook").not()));
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    fs::remove_file(&signal).expect("it is for the next pass");
+
+    let calls = {
+        let signal = signal.clone();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(500));
+            fs::write(signal, "").unwrap();
+        })
+    };
+    let begun = Instant::now();
+    let assert = pool.command().args(["--webhook", &receiver.url()]).assert().success();
+    calls.join().unwrap();
+    assert
+        .stderr(contains("was not told of needs-login: given up, because a signal waits for the rotator; "));
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn sigterm_ends_it_at_once_and_the_command_with_all_it_started() {
+    let pool = Pool::new();
+    pool.dies("ann");
+    let hook = pool.hook("trap '' TERM; sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
+    let mut pass = std::process::Command::new(cargo_bin("rotate-once"))
+        .env_clear()
+        .envs(pool.environment())
+        .args(["--on-event", &hook])
+        .spawn()
+        .unwrap();
+    wait_for(&pool.hooks.path().join("pids"));
+    let told = Instant::now();
+    kill(Pid::from_raw(pass.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let status = pass.wait().unwrap();
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(15),
+        "as if there were no command"
+    );
+    are_gone(&pids(&pool));
+}
+
+#[test]
+fn what_a_command_leaves_running_ends_with_it() {
+    let pool = Pool::new();
+    pool.dies("ben");
+    let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 600 & echo $! $$ > $DIR/pids"));
+    pool.command().args(["--on-event", &hook]).assert().success().stderr(contains("was told of needs-login"));
+    assert_eq!(pool.events().len(), 1);
+    are_gone(&pids(&pool));
+}
+
+#[test]
+fn two_rotators_at_once_tell_once() {
+    let pool = Pool::new();
+    let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 0.3"));
+    for (name, email) in [("ann", ANN), ("ben", BEN)] {
+        pool.dies(name);
+        let mut pass = std::process::Command::new(cargo_bin("rotate-once"));
+        pass.env_clear().envs(pool.environment()).args(["--on-event", &hook]);
+        let passes: Vec<_> = (0..4).map(|_| pass.spawn().unwrap()).collect();
+        for mut pass in passes {
+            assert!(pass.wait().unwrap().success());
+        }
+        pool.sign_in(if name == "ann" { 1 } else { 2 }, email);
+    }
+    pool.command().args(["--on-event", &hook]).assert().success();
+    let told = pool.events().iter().filter(|event| event["event"] == "needs-login").count();
+    assert_eq!(told, 2, "{:?}", pool.events());
+}
+
+#[test]
+fn whoever_is_killed_before_it_is_remembered_tells_twice_at_the_most() {
+    let pool = Pool::new();
+    pool.dies("ben");
+    let hook = pool.hook(&format!("{WRITES_DOWN}; mkdir $DIR/once && kill -9 $PPID; true"));
+    let pass = || pool.command().args(["--on-event", &hook, "--to", "1"]).assert();
+    pass().interrupted();
+    assert_eq!(pool.published(), "acct-ann");
+    pass().success();
+    assert_eq!(pool.events().len(), 1, "not at once: it may have been the receiver's fault");
+    pool.after_the_pause();
+    for _ in 0..3 {
+        pass().success();
+    }
+    let events = pool.events();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["id"], events[1]["id"], "by which a receiver knows it again");
+}
+
+#[test]
+fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhooks_secret_in_it() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let hook = pool.hook(&format!("{WRITES_DOWN}; env >> $DIR/env; echo \"$0 $*\" >> $DIR/env"));
+    pool.dies("ann");
+    pool.dies("ben");
+    pool.write("auth-3.json", "{\"access_token\": \"eyJhalf");
+    let mut said = String::new();
+    let mut pass = |args: &[&str]| {
+        let mut command = pool.command();
+        command
+            .env("CODEX_EVENT_COMMAND", &hook)
+            .env("CODEX_EVENT_WEBHOOK", receiver.url() + "\n")
+            .env("OPENAI_CODEX_ACCESS_TOKEN", "eyJaccess")
+            .env("OPENAI_CODEX_REFRESH_TOKEN_2", "rt-stand-in")
+            .env("KEPT", "as it is");
+        let output = command.args(args).output().unwrap();
+        said += &(String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap());
+    };
+    pass(&["--dry-run"]);
+    pass(&["--dry-run", "--json"]);
+    pass(&["--help"]);
+    pass(&[]);
+    pool.sign_in(1, ANN);
+    pass(&[]);
+    receiver.answers(500);
+    pool.sign_in(2, BEN);
+    pass(&["--json"]);
+    let memory = fs::read_to_string(pool.file("events.json")).unwrap();
+    assert_eq!(fs::metadata(pool.file("events.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    let environment = pool.by_hook("env");
+    assert!(
+        environment.contains("KEPT=as it is") && environment.contains("CODEX_EVENT=recovered"),
+        "{environment}"
+    );
+    assert!(pool.events().len() > 4 && receiver.events().len() > 4);
+    let told = [pool.by_hook("events"), environment, json!(receiver.events()).to_string(), said, memory];
+    for text in told {
+        for secret in ["eyJ", "rt-", "ann@", "ben@", "sEcReT", "T0/"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    pool.dies("ben");
+    let with = |args: &[&str]| {
+        let mut command = pool.command();
+        command.args(["--webhook", &receiver.url()]).args(args);
+        command.assert().success()
+    };
+    let text = "account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)";
+    with(&["--dry-run"])
+        .stdout(contains(format!("would tell webhook {} of needs-login: {text}\n", receiver.host())));
+    let assert = with(&["--dry-run", "--json"]);
+    let document: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(document["events"][0]["text"], text);
+    with(&["--init"]);
+    assert_eq!(receiver.events(), [] as [Value; 0]);
+    assert!(!pool.file("events.json").exists() && !pool.file(".events.lock").exists());
+    receiver.answers(500);
+    with(&[]);
+    with(&["--dry-run"]).stdout(contains(format!("would tell webhook {} (not before ", receiver.host())));
+    receiver.answers(200);
+    pool.after_the_pause();
+    with(&[]);
+    with(&["--dry-run"]).stdout(contains("would tell").not());
+}
+
+#[test]
+fn a_memory_that_is_broken_is_begun_anew_and_one_of_a_later_release_left_alone() {
+    let pool = Pool::new();
+    let hook = pool.hook(WRITES_DOWN);
+    pool.dies("ben");
+    let pass = || pool.command().args(["--on-event", &hook]).assert().success();
+    let later = r#"{"version": 2, "command": []}"#;
+    pool.write("events.json", later);
+    pass().stderr(contains("nobody is told of events: ").and(contains("events.json is of a later release")));
+    assert_eq!(
+        (fs::read_to_string(pool.file("events.json")).unwrap(), pool.events().len()),
+        (later.to_owned(), 0)
+    );
+    for (told, broken) in ["{half", r#"{"version": 1, "command": 7}"#, ""].into_iter().enumerate() {
+        pool.write("events.json", broken);
+        pass();
+        pass();
+        assert_eq!(pool.events().len(), told + 1, "{broken}");
+    }
+}
+
+#[test]
+fn where_it_cannot_be_remembered_nobody_is_told() {
+    let pool = Pool::new();
+    let hook = pool.hook(WRITES_DOWN);
+    pool.dies("ben");
+    // A directory in its place is not replaced by a file.
+    fs::create_dir_all(pool.file("events.json/x")).unwrap();
+    for _ in 0..2 {
+        pool.command()
+            .args(["--on-event", &hook])
+            .assert()
+            .success()
+            .stderr(contains("nobody is told of events: cannot write "));
+    }
+    assert_eq!(pool.events(), [] as [Value; 0], "each pass would tell it again");
+}
+
+#[test]
+fn variables_that_are_set_to_nothing_count_as_not_set() {
+    let pool = Pool::new();
+    pool.dies("ben");
+    let pass =
+        pool.command().envs([("CODEX_EVENT_COMMAND", " "), ("CODEX_EVENT_WEBHOOK", "\n")]).assert().success();
+    pass.stderr(contains("told").not());
+    assert!(!pool.file(".events.lock").exists());
+}
+
+#[test]
+fn an_event_is_as_the_docs_show_it() {
+    let (pool, receiver) = (Pool::new(), Receiver::start());
+    pool.dies("ben");
+    pool.command().args(["--webhook", &receiver.url()]).assert().success();
+    let fields = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let told = fields(&receiver.events()[0]);
+    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md")).unwrap();
+    let shown = docs.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(fields(&serde_json::from_str(shown).unwrap()), told);
+    let rows = docs.split("| field | holds |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = rows.lines().filter_map(|row| row.strip_prefix("| ")?.split('|').next());
+    let mut explained: Vec<_> =
+        names.flat_map(|name| name.split('`').skip(1).step_by(2).map(str::to_owned)).collect();
+    explained.sort();
+    assert_eq!(explained, told);
+}
+
+fn wait_for(path: &Path) {
+    let begun = Instant::now();
+    while fs::read_to_string(path).unwrap_or_default().trim().is_empty() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no {}", path.display());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn pids(pool: &Pool) -> Vec<Pid> {
+    let text = pool.by_hook("pids");
+    text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+/// They were killed, which the kernel may be about to do.
+fn are_gone(pids: &[Pid]) {
+    let begun = Instant::now();
+    while pids.iter().any(|pid| lives(*pid)) {
+        assert!(begun.elapsed() < Duration::from_secs(2), "{pids:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(pids.len(), 2);
+}
+
+/// A zombie, whose new parent has not looked yet, does not live.
+fn lives(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
+}
