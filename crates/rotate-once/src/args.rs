@@ -2,14 +2,10 @@
 
 use auth_volume::args::VolumeArgs;
 use auth_volume::atomic::Access;
-use auth_volume::{Secret, Slot, log};
+use auth_volume::{Secret, Slot};
 use clap::Parser;
 use rotation::args::PolicyArgs;
 use rotation::pass::Wish;
-
-use crate::COMMAND;
-use crate::hook::Hook;
-use crate::receiver::Receiver;
 
 /// Chooses the account in use and publishes its record for LiteLLM, then ends
 #[derive(Debug, Parser)]
@@ -33,11 +29,11 @@ pub(crate) struct Args {
 
     /// Run this for each event, with its JSON on standard input; split at white space, there is no shell
     #[arg(long, value_name = "CMD", env = COMMAND_VARIABLE, hide_env_values = true, default_value = "", hide_default_value = true)]
-    on_event: String,
+    pub(crate) on_event: String,
 
     /// Post each event to this URL as JSON
     #[arg(long, value_name = "URL", env = WEBHOOK_VARIABLE, hide_env_values = true, default_value = "", hide_default_value = true, value_parser = secret)]
-    webhook: Secret,
+    pub(crate) webhook: Secret,
 
     #[command(flatten)]
     policy: PolicyArgs,
@@ -69,19 +65,6 @@ impl Args {
     pub(crate) fn wish(&self) -> Wish {
         let access = Access { mode: self.published_mode, group: self.published_group };
         Wish { offline: self.init, ..self.policy.wish(self.to, access) }
-    }
-
-    /// Who is told of events. What is wrong with one is a line of log: an account must be able to serve all the same.
-    pub(crate) fn receivers(&self) -> Vec<Receiver> {
-        let command = Hook::of(&self.on_event).map(Receiver::Command);
-        let webhook = (!self.webhook.is_empty()).then(|| Receiver::at(&self.webhook));
-        let webhook = webhook.and_then(|webhook| {
-            webhook
-                .inspect_err(|e| log::line(COMMAND, format_args!("the webhook is told nothing: {e:#}")))
-                .ok()
-        });
-        // In this order: the thread of a webhook would be ended by a signal that a command must be ended with.
-        command.into_iter().chain(webhook).collect()
     }
 }
 

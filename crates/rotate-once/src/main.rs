@@ -22,6 +22,7 @@ use rotation::pass::{self, Wish};
 use rotation::{report, world};
 
 use crate::args::Args;
+use crate::receiver::Receiver;
 
 /// The name in front of every log line.
 const COMMAND: &str = "rotate-once";
@@ -39,7 +40,7 @@ fn tell_of_events(args: &Args) {
     if args.init || args.dry_run {
         return;
     }
-    let receivers = args.receivers();
+    let receivers = Receiver::all(args);
     // A volume that is not there, the pass has named.
     if let (false, Ok(volume)) = (receivers.is_empty(), args.volume.open()) {
         tell::tell(&receivers, &volume, args.wish().renew_before);
@@ -60,7 +61,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
     let (world, outlook, plan) = pass::look(volume, wish, now)?;
-    let events = tell::foresee(&args.receivers(), volume, &world, wish.renew_before);
+    let events = tell::foresee(&Receiver::all(args), volume, &world, wish.renew_before);
     if args.json {
         let mut document = report::json(&plan, true);
         document["events"] = events.into_iter().map(|(_, event)| event.document).collect();

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use auth_volume::Secret;
+use auth_volume::{Secret, log};
 use issuer::webhook::Webhook;
 
+use crate::COMMAND;
+use crate::args::Args;
 use crate::event::Event;
 use crate::hook::Hook;
 use crate::patience::Patience;
@@ -26,11 +28,25 @@ pub(crate) enum Receiver {
 }
 
 impl Receiver {
+    /// Everybody whom the command line names. What is wrong with one is a line of log: an account must be able to serve
+    /// all the same.
+    pub(crate) fn all(args: &Args) -> Vec<Self> {
+        let command = Hook::of(&args.on_event).map(Self::Command);
+        let webhook = (!args.webhook.is_empty()).then(|| Self::at(&args.webhook));
+        let webhook = webhook.and_then(|webhook| {
+            webhook
+                .inspect_err(|e| log::line(COMMAND, format_args!("the webhook is told nothing: {e:#}")))
+                .ok()
+        });
+        // In this order: the thread of a webhook would be ended by a signal that a command must be ended with.
+        command.into_iter().chain(webhook).collect()
+    }
+
     /// The receiver at an address.
     ///
     /// # Errors
     /// It is no address, or nobody there could be trusted.
-    pub(crate) fn at(url: &Secret) -> anyhow::Result<Self> {
+    fn at(url: &Secret) -> anyhow::Result<Self> {
         Ok(Self::Webhook { at: Arc::new(Webhook::at(url.clone())?), fingerprint: url.fingerprint() })
     }
 
