@@ -30,6 +30,8 @@ pub(crate) fn alive(signals: &Signals) -> anyhow::Result<u8> {
 }
 
 /// Keeps the container alive and runs the job's command; gives the exit code.
+// As for the parser: its frame is for those that run a command.
+#[inline(never)]
 pub(crate) fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
     let mut keeper = Keeper {
         command: Command::new(job.words),
