@@ -1,5 +1,7 @@
 //! LiteLLM's callback: which failures become a signal, and what it says.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use stand_in::Behaviour;
 
@@ -109,4 +111,37 @@ fn litellm_1_88_1_tells_of_a_success_after_a_cap() {
 #[test]
 fn litellm_1_109_1_tells_of_a_success_after_a_cap() {
     a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[2]);
+}
+
+/// What a swap of auth.json between LiteLLM's two reads of it comes to: one account's token, another's id.
+fn a_request_never_names_another_account_than_its_token_does(version: &str) {
+    let pod = Pod::new();
+    pod.put_login(1, ANN);
+    pod.put_login(2, "ben@example.test");
+    pod.rotate_once(&["--to", "1"]).success();
+    let litellm = LiteLlm::start(version, &pod);
+    let mut record = pod.json("auth.json");
+    record["account_id"] = json!("acct-ben");
+    fs::write(pod.file("auth.json"), record.to_string()).unwrap();
+    for stream in [false, true] {
+        let (status, body) = litellm.ask_for(stream);
+        assert!(status == 200 && body.contains("Hello from ann@example.test (acct-ann)"), "{body}");
+    }
+    let requests = pod.openai.requests_to("/backend-api/codex/responses");
+    assert!(requests.iter().all(|request| request.account_id.as_deref() == Some("acct-ann")), "{requests:?}");
+}
+
+#[test]
+fn litellm_1_106_2_never_names_another_account_than_its_token_does() {
+    a_request_never_names_another_account_than_its_token_does(VERSIONS[0]);
+}
+
+#[test]
+fn litellm_1_88_1_never_names_another_account_than_its_token_does() {
+    a_request_never_names_another_account_than_its_token_does(VERSIONS[1]);
+}
+
+#[test]
+fn litellm_1_109_1_never_names_another_account_than_its_token_does() {
+    a_request_never_names_another_account_than_its_token_does(VERSIONS[2]);
 }

@@ -71,9 +71,8 @@ def signal_for(call: dict[str, Any], failure: Any, bearer: str, named: Any) -> d
     """What a failed call, sent with this bearer and in the name of this account, tells about it; empty if nothing."""
     error, whose, status = upstream_error(str(failure)), claims(bearer), str(getattr(failure, "status_code", None))
     status = "429" if error.get("type") == CAP and status == "500" else status  # 1.88 says 500 of a stream that fails
-    mixed = named not in (None, whose.get("chatgpt_account_id", named)) and not is_published(bearer)
-    if mixed or call.get("custom_llm_provider") != "chatgpt" or status not in ("401", "403", "429") or not bearer:
-        return {}  # mixed: one's token and another's name, as auth.json was swapped between LiteLLM's two reads of it
+    if call.get("custom_llm_provider") != "chatgpt" or status not in ("401", "403", "429") or not bearer:
+        return {}
 
     def clean(value: Any) -> Any:
         return SECRET.sub("…", value.replace(bearer, "…"))[:500] if isinstance(value, str) else value
@@ -134,6 +133,17 @@ def write_signals() -> None:
 
 
 class RotateNow(CustomLogger):
+    def log_pre_api_call(self, model: Any, messages: Any, kwargs: Any) -> None:
+        # The very headers that are sent next. auth.json may have been swapped between LiteLLM's two reads of it.
+        try:
+            bearer, named = sent_with(kwargs)
+            whose = claims(bearer).get("chatgpt_account_id") if kwargs.get("custom_llm_provider") == "chatgpt" else None
+            if whose and named not in (None, whose):
+                headers = kwargs["additional_args"]["headers"]
+                headers.update({k: whose for k in headers if k.lower() == "chatgpt-account-id"})
+        except Exception as error:
+            log.error("rotate_now: cannot look at a request: %s", type(error).__name__)
+
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         # For each attempt the hook below is called. 1.88 has none and calls this, but without a stream only if told to.
         kwargs["has_logged_async_failure"] = hasattr(CustomLogger, "async_post_call_failure_deployment_hook")
