@@ -42,7 +42,9 @@ fn tell_of_events(args: &Args) {
     }
     let receivers = Receiver::all(args);
     // A volume that is not there, the pass has named.
-    if let (false, Ok(volume)) = (receivers.is_empty(), args.volume.open()) {
+    if !receivers.is_empty()
+        && let Ok(volume) = args.volume.open()
+    {
         tell::tell(&receivers, &volume, args.wish().renew_before);
     }
 }
