@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, pipe2, write};
@@ -250,7 +250,9 @@ fn with_started<T: Send>(
         unsafe {
             command.pre_exec(tell_when);
         }
+        stay_on(Processor::OfThePeer);
         let mut child = command.spawn().unwrap();
+        stay_on(Processor::OfTheWatcher);
         let mut bytes = [0; 16];
         read.read_exact(&mut bytes).unwrap();
         let (seconds, nanos) = bytes.split_at(8);
@@ -262,6 +264,20 @@ fn with_started<T: Send>(
         seen
     };
     thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+/// Whoever watches without a pause would otherwise at times take the very processor that the peer waits for.
+#[derive(Clone, Copy)]
+enum Processor {
+    OfTheWatcher = 0,
+    OfThePeer = 1,
+}
+
+/// Moves this thread there; whom it starts is there, too.
+fn stay_on(processor: Processor) {
+    let mut only = CpuSet::new();
+    only.set(processor as usize).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &only).expect("two processors are needed");
 }
 
 /// Since when the process has been in the system call in which it stays, by the monotonic clock.

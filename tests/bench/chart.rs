@@ -6,7 +6,8 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::{
     ChartBuilder, Color as _, DrawingArea, IntoDrawingArea as _, IntoFont as _, IntoLogRange as _,
-    IntoTextStyle as _, LineSeries, PathElement, RGBColor, Rectangle, SVGBackend, Text, WHITE,
+    IntoTextStyle as _, LineSeries, PathElement, RGBColor, Rectangle, SVGBackend, SeriesLabelPosition, Text,
+    WHITE,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -93,6 +94,7 @@ fn growth(area: &Area<'_>, lines: &[&Series]) {
     chart
         .configure_mesh()
         .x_desc("slots")
+        .y_labels(5)
         .x_label_formatter(&|slots| thousands(slots))
         .y_label_formatter(&|seconds| time(*seconds))
         .light_line_style(WHITE)
@@ -108,6 +110,7 @@ fn growth(area: &Area<'_>, lines: &[&Series]) {
     }
     chart
         .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
         .label_font((FONT, 13).into_font().color(&INK))
         .border_style(PEERS)
         .background_style(WHITE.filled())
