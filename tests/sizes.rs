@@ -10,7 +10,7 @@ pub(crate) const BUDGETS: [(&str, u64); 6] = [
     ("accounts", 3_560_000),
     ("accounts-serve", 2_150_000),
     ("auth-login", 1_980_000),
-    ("idle", 1_420_000),
+    ("idle", 1_275_000),
     ("rotate-once", 3_460_000),
     ("seed-codex-config", 1_710_000),
 ];

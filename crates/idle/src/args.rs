@@ -53,12 +53,12 @@ pub(crate) struct Job {
 }
 
 /// What the command line asks for: `None` is to stay alive and nothing else. Ends the program on wrong usage.
-pub(crate) fn job() -> Option<Job> {
+pub(crate) fn job(words: impl ExactSizeIterator<Item = OsString>) -> Option<Job> {
     // Most containers give no argument at all; the parser's 12 KiB of heap would stay with each of them.
-    if std::env::args_os().len() <= 1 {
+    if words.len() <= 1 {
         return None;
     }
-    parse(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    parse(words).unwrap_or_else(|error| error.exit())
 }
 
 // Inlined, its frame would be a page of memory in every container that never comes here.

@@ -33,7 +33,7 @@ impl Command {
     }
 
     /// Starts it in a process group of its own, so that whatever it starts can be signalled with it, and
-    /// without the signal mask that idle works under or the ignored SIGPIPE of a Rust program.
+    /// without the signal mask that idle works under.
     ///
     /// `posix_spawn` rather than `std::process::Command`: that cannot reset the mask without unsafe code,
     /// and makes the program 75 KB larger.

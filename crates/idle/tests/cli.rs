@@ -51,6 +51,14 @@ fn ends_with_0_between_two_runs() {
 }
 
 #[test]
+fn nobody_reading_what_it_says_does_not_end_it_otherwise() {
+    let (nobody, stderr) = std::io::pipe().unwrap();
+    drop(nobody);
+    let ended = Command::new(cargo_bin("idle")).args(["--", "/absent"]).stderr(stderr).status().unwrap();
+    assert_eq!((ended.signal(), ended.code()), (None, Some(127)));
+}
+
+#[test]
 fn other_signals_do_not_end_it() {
     let scene = Scene::new();
     let mut idle = scene.idle(&[]);
