@@ -75,10 +75,12 @@ impl Desk<'_> {
         if self.volume.published() == (Found::Record { account: login.account.clone() }) {
             // Nobody else can serve, and a token that was taken away must not.
             let replaced = locked.publish(&published::placeholder(), self.wish.access)?;
-            if let Some(found) = replaced.filter(|found| !Found::judge(found).is_well_formed()) {
-                locked.keep_found(self.now, &found)?;
-            }
-            locked.end_aside()?;
+            let keep = |found: &[u8]| {
+                let is_ours = Found::judge(found).is_well_formed();
+                if is_ours { Ok(()) } else { locked.keep_found(self.now, found).map(drop) }
+            };
+            replaced.as_ref().map_or(Ok(()), |replaced| keep(&replaced.content))?;
+            locked.end_aside(replaced)?.map_or(Ok(()), |late| keep(&late))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Reading a file that only its owner should be able to read.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -72,6 +72,20 @@ impl PrivateFile {
         let mode = metadata.permissions().mode() & 0o7777;
         let written = Timestamp::from_system_time(metadata.modified()?);
         Ok(Self { file, content, mode, written })
+    }
+
+    /// Reads it once more, whatever has become of its name; true if something else is in it now.
+    ///
+    /// # Errors
+    /// See [`NotRead`].
+    pub fn read_again(&mut self) -> Result<bool, NotRead> {
+        self.file.rewind()?;
+        let mut content = Vec::with_capacity(self.content.len() + 1);
+        if (&mut self.file).take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
+            return Err(NotRead::TooLarge);
+        }
+        let before = std::mem::replace(&mut self.content, content);
+        Ok(before != self.content)
     }
 
     /// Whether anybody but the owner may read or write it.

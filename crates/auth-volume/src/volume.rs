@@ -463,23 +463,26 @@ impl Locked<'_> {
     ///
     /// # Errors
     /// The file system said no; the record before is still there.
-    pub fn publish(&self, record: &[u8], access: Access) -> Result<Option<Vec<u8>>, VolumeError> {
+    pub fn publish(&self, record: &[u8], access: Access) -> Result<Option<PrivateFile>, VolumeError> {
         let path = self.volume.layout.published();
         let aside = self.volume.layout.published_aside();
         // A second name for the file that is about to lose its first. Without one there is only the last look.
         let is_aside = atomic::remove_if_there(&aside).is_ok() && std::fs::hard_link(&path, &aside).is_ok();
         atomic::replace(&path, record, access).map_err(cannot_write(&path))?;
-        let replaced = is_aside.then(|| PrivateFile::read(&aside).ok().map(|file| file.content)).flatten();
-        Ok(replaced)
+        Ok(is_aside.then(|| PrivateFile::read(&aside).ok()).flatten())
     }
 
-    /// Removes what [`Locked::publish`] put aside, once there is nothing in it that is not stored.
+    /// Removes what [`Locked::publish`] put aside, once there is nothing in it that is not stored, and gives what was
+    /// written into it meanwhile: whoever opened it when it was the record still could.
     ///
     /// # Errors
     /// The file system said no.
-    pub fn end_aside(&self) -> Result<(), VolumeError> {
+    pub fn end_aside(&self, replaced: Option<PrivateFile>) -> Result<Option<Vec<u8>>, VolumeError> {
         let path = self.volume.layout.published_aside();
-        atomic::remove_if_there(&path).map_err(cannot_write(&path))
+        atomic::remove_if_there(&path).map_err(cannot_write(&path))?;
+        let Some(mut replaced) = replaced else { return Ok(None) };
+        let is_other = replaced.read_again().unwrap_or(false);
+        Ok(is_other.then_some(replaced.content))
     }
 
     /// Keeps a copy of what somebody else left in the published record's place, and says where.
@@ -728,6 +731,21 @@ mod tests {
         let again = locked.take_signals(Timestamp::from_seconds(2)).unwrap();
         assert_eq!((died.len(), again.len()), (1, 2));
         assert_eq!(died[0].name(), again[0].name());
+    }
+
+    #[test]
+    fn what_is_written_into_a_record_that_was_replaced_is_not_lost() {
+        let (dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        locked.publish(b"first", Access::PRIVATE).unwrap();
+        let mut litellm = OpenOptions::new().write(true).open(dir.path().join("auth.json")).unwrap();
+        let replaced = locked.publish(b"second", Access::PRIVATE).unwrap();
+        assert_eq!(replaced.as_ref().unwrap().content, b"first");
+        litellm.set_len(0).unwrap();
+        std::io::Write::write_all(&mut litellm, b"LiteLLM's own").unwrap();
+        assert_eq!(locked.end_aside(replaced).unwrap().unwrap(), b"LiteLLM's own");
+        let replaced = locked.publish(b"third", Access::PRIVATE).unwrap();
+        assert_eq!(locked.end_aside(replaced).unwrap(), None, "nobody wrote");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use auth_volume::atomic::Access;
 use auth_volume::exit::{Exit, Failure, OrExit as _};
+use auth_volume::private_file::PrivateFile;
 use auth_volume::published::{self, Found};
 use auth_volume::signal::Signal;
 use auth_volume::state::Active;
@@ -138,10 +139,12 @@ pub fn carry_out(
         world.state.counters = counters;
     }
     let replaced = publish(locked, &mut world, &plan, wish.access, log)?;
-    if let Some(replaced) = replaced.filter(|replaced| !seen.contains(replaced)) {
-        world = bring_home(locked, volume, world, &replaced, now, log)?;
+    if let Some(replaced) = replaced.as_ref().filter(|replaced| !seen.contains(&replaced.content)) {
+        world = bring_home(locked, volume, world, &replaced.content, now, log)?;
     }
-    locked.end_aside()?;
+    if let Some(late) = locked.end_aside(replaced)? {
+        world = bring_home(locked, volume, world, &late, now, log)?;
+    }
     world.state.tidy(now);
     // A renewal has written markers meanwhile, which must not stay.
     if !due.is_empty() || stored.as_ref() != Some(&world.state) {
@@ -160,7 +163,7 @@ fn publish(
     plan: &Plan,
     access: Access,
     log: &dyn Fn(String),
-) -> Result<Option<Vec<u8>>, Failure> {
+) -> Result<Option<PrivateFile>, Failure> {
     if let Found::Foreign { why } = &world.published
         && (plan.chosen.is_some() || plan.placeholder)
     {
