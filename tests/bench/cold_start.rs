@@ -20,7 +20,6 @@ const BASE_URL: &str = "http://litellm:4000/v1";
 struct Task {
     name: &'static str,
     command: &'static str,
-    aims: [&'static str; 2],
     ours: Case,
     floor: Case,
     python: Case,
@@ -30,10 +29,10 @@ pub(crate) fn measure() -> Report {
     let mut report = Report::default();
     for task in on("tmpfs", Path::new(volume::MEMORY), &mut report) {
         let [ours, floor, python] = task.medians;
-        let [than_python, than_floor] = task.aims;
+        let beside = |peer: &str| format!("{} beside {peer}", task.command);
         report.aims.extend([
-            Aim::new(than_python, "≥ 50× faster", ratio(python, ours), python >= 50.0 * ours),
-            Aim::at_most(than_floor, ours, 2.0, floor),
+            Aim::new(&beside("Python"), "≥ 50× faster", ratio(python, ours), python >= 50.0 * ours),
+            Aim::at_most(&beside("the floor"), ours, 2.0, floor),
         ]);
         for (program, median) in [(task.command, ours), ("the floor", floor), ("python3", python)] {
             report.bar(Panel::ColdStart, &format!("{}: {program}", task.name), median);
@@ -48,7 +47,6 @@ pub(crate) fn measure() -> Report {
 struct Measured {
     name: &'static str,
     command: &'static str,
-    aims: [&'static str; 2],
     medians: [f64; 3],
 }
 
@@ -70,7 +68,7 @@ fn on(file_system: &str, directory: &Path, report: &mut Report) -> Vec<Measured>
             let beside = ratio(time.median(), medians[0]);
             table.row([task.name.to_owned(), case.name.clone(), seconds(time), beside, kib(&peak(case, 5))]);
         }
-        Measured { name: task.name, command: task.command, aims: task.aims, medians }
+        Measured { name: task.name, command: task.command, medians }
     });
     report.tables.push(table);
     measured.into()
@@ -111,7 +109,6 @@ fn tasks(pod: &Pod, home: &Path) -> [Task; 3] {
         Task {
             name: "a pass of the rotator",
             command: "`rotate-once`",
-            aims: ["`rotate-once` beside Python", "`rotate-once` beside the floor"],
             ours: Case::new("`rotate-once`", volume::utility(pod, "rotate-once", &[])),
             floor: rotate_floor,
             python: python_on_volume("rotate.py"),
@@ -119,7 +116,6 @@ fn tasks(pod: &Pod, home: &Path) -> [Task; 3] {
         Task {
             name: "codex's config.toml",
             command: "`seed-codex-config`",
-            aims: ["`seed-codex-config` beside Python", "`seed-codex-config` beside the floor"],
             ours: Case::new("`seed-codex-config`", seed).after(forget.clone()),
             floor: seed_floor.after(forget.clone()),
             python: Case::new("python3", move || python("seed.py", &[&home, Path::new(BASE_URL)]))
@@ -128,7 +124,6 @@ fn tasks(pod: &Pod, home: &Path) -> [Task; 3] {
         Task {
             name: "the table of accounts",
             command: "`accounts`",
-            aims: ["`accounts` beside Python", "`accounts` beside the floor"],
             ours: Case::new("`accounts`", volume::utility(pod, "accounts", &[])),
             floor: list_floor,
             python: python_on_volume("accounts.py"),

@@ -7,10 +7,11 @@ use std::process::Stdio;
 use crate::pod::Pod;
 use crate::process::{Case, peak, start_to_exit};
 use crate::report::{Aim, Panel, Report, Series, Table};
-use crate::samples::{kib, seconds, thousands, time};
+use crate::samples::{kib, ratio, seconds, thousands, time};
 use crate::volume;
 
 const SLOTS: [u32; 4] = [3, 30, 300, 3_000];
+const COMMANDS: [&str; 2] = ["rotate-once", "accounts"];
 const ROTATIONS: u32 = 100_000;
 
 pub(crate) fn measure() -> Report {
@@ -23,7 +24,7 @@ pub(crate) fn measure() -> Report {
     let mut last = Vec::new();
     for slots in SLOTS {
         let pod = volume::with_accounts(Path::new(volume::MEMORY), slots);
-        let cases = ["rotate-once", "accounts"].map(|name| Case::new(name, volume::utility(&pod, name, &[])));
+        let cases = COMMANDS.map(|name| Case::new(name, volume::utility(&pod, name, &[])));
         let times = start_to_exit(&cases, 21);
         let peaks: Vec<_> = cases.iter().map(|case| peak(case, 5)).collect();
         let cells = times.iter().zip(&peaks).flat_map(|(time, peak)| [seconds(time), kib(peak)]);
@@ -34,38 +35,19 @@ pub(crate) fn measure() -> Report {
         last = times.iter().zip(&peaks).map(|(time, peak)| (time.median(), peak.percentile(100))).collect();
     }
     report.tables.push(table);
-    for (n, (name, of_time, of_memory, of_growth)) in [
-        (
-            "rotate-once",
-            "`rotate-once` with 3,000 slots",
-            "`rotate-once` with 3,000 slots, memory",
-            "`rotate-once`: an account costs the same among 3,000 as among 300",
-        ),
-        (
-            "accounts",
-            "`accounts` with 3,000 slots",
-            "`accounts` with 3,000 slots, memory",
-            "`accounts`: an account costs the same among 3,000 as among 300",
-        ),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let (taken, peak) = last[n];
-        let line = &points[n];
+    for ((name, line), (taken, peak)) in COMMANDS.into_iter().zip(points).zip(last) {
         // What one more account costs, early and late on the line.
         let slope = |a: usize, b: usize| (line[b].1 - line[a].1) / (line[b].0 - line[a].0);
         let (early, late) = (slope(1, 2), slope(2, 3));
+        let all = format!("`{name}` with 3,000 slots");
+        let linear = format!("`{name}`: an account costs the same among 3,000 as among 300");
+        let megabytes = peak * 1024.0 / 1e6;
         report.aims.extend([
-            Aim::new(of_time, "< 50 ms", time(taken), taken < 0.050),
-            Aim::new(of_memory, "< 16 MB", format!("{:.1} MB", peak * 1024.0 / 1e6), peak * 1024.0 < 16e6),
-            Aim::new(of_growth, "linear: ≤ 1.25×", crate::samples::ratio(late, early), late <= 1.25 * early),
+            Aim::new(&all, "< 50 ms", time(taken), taken < 0.050),
+            Aim::new(&format!("{all}, memory"), "< 16 MB", format!("{megabytes:.1} MB"), megabytes < 16.0),
+            Aim::new(&linear, "linear: ≤ 1.25×", ratio(late, early), late <= 1.25 * early),
         ]);
-        report.series.push(Series {
-            panel: Panel::Growth,
-            name: name.to_owned(),
-            points: std::mem::take(&mut points[n]),
-        });
+        report.series.push(Series { panel: Panel::Growth, name: name.to_owned(), points: line });
     }
     bounded(&mut report);
     report

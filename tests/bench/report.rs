@@ -56,7 +56,7 @@ impl Table {
 /// What was wanted, and what it came to.
 #[derive(Debug)]
 pub(crate) struct Aim {
-    pub(crate) of: &'static str,
+    pub(crate) of: String,
     pub(crate) wanted: String,
     pub(crate) measured: String,
     pub(crate) is_met: bool,
@@ -64,17 +64,13 @@ pub(crate) struct Aim {
 
 impl Aim {
     /// At most so many times the peer.
-    pub(crate) fn at_most(of: &'static str, ours: f64, limit: f64, peer: f64) -> Self {
-        Self {
-            of,
-            wanted: format!("≤ {limit}×"),
-            measured: crate::samples::ratio(ours, peer),
-            is_met: ours <= limit * peer,
-        }
+    pub(crate) fn at_most(of: &str, ours: f64, limit: f64, peer: f64) -> Self {
+        let is_met = ours <= limit * peer;
+        Self::new(of, &format!("≤ {limit}×"), crate::samples::ratio(ours, peer), is_met)
     }
 
-    pub(crate) fn new(of: &'static str, wanted: &str, measured: String, is_met: bool) -> Self {
-        Self { of, wanted: wanted.to_owned(), measured, is_met }
+    pub(crate) fn new(of: &str, wanted: &str, measured: String, is_met: bool) -> Self {
+        Self { of: of.to_owned(), wanted: wanted.to_owned(), measured, is_met }
     }
 }
 
@@ -123,7 +119,7 @@ pub(crate) fn aims<'a>(aims: impl IntoIterator<Item = &'a Aim>) -> Table {
     let mut table = Table::new("Aims", &["what", "aim", "measured", ""]);
     for Aim { of, wanted, measured, is_met } in aims {
         let verdict = if *is_met { "met" } else { "**missed**" };
-        table.row([(*of).to_owned(), wanted.clone(), measured.clone(), verdict.to_owned()]);
+        table.row([of.clone(), wanted.clone(), measured.clone(), verdict.to_owned()]);
     }
     table
 }

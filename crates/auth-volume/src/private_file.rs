@@ -64,11 +64,7 @@ impl PrivateFile {
         if !metadata.is_file() {
             return Err(NotRead::NotAFile);
         }
-        // One more than it holds, so that one read sees its end.
-        let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0) + 1);
-        if (&mut file).take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
-            return Err(NotRead::TooLarge);
-        }
+        let content = content(&mut file, usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0))?;
         let mode = metadata.permissions().mode() & 0o7777;
         let written = Timestamp::from_system_time(metadata.modified()?);
         Ok(Self { file, content, mode, written })
@@ -80,10 +76,7 @@ impl PrivateFile {
     /// See [`NotRead`].
     pub fn read_again(&mut self) -> Result<bool, NotRead> {
         self.file.rewind()?;
-        let mut content = Vec::with_capacity(self.content.len() + 1);
-        if (&mut self.file).take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
-            return Err(NotRead::TooLarge);
-        }
+        let content = content(&mut self.file, self.content.len())?;
         let before = std::mem::replace(&mut self.content, content);
         Ok(before != self.content)
     }
@@ -101,6 +94,16 @@ impl PrivateFile {
     pub fn narrow(&self) -> io::Result<()> {
         self.file.set_permissions(Permissions::from_mode(self.mode & 0o700))
     }
+}
+
+/// All of a file that is thought to hold so many bytes.
+fn content(file: &mut File, bytes: usize) -> Result<Vec<u8>, NotRead> {
+    // One more than it holds, so that one read sees its end.
+    let mut content = Vec::with_capacity(bytes + 1);
+    if file.take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
+        return Err(NotRead::TooLarge);
+    }
+    Ok(content)
 }
 
 #[cfg(test)]
