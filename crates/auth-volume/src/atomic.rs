@@ -1,6 +1,8 @@
 //! Writing a file so that a reader, a crash or a full disk never meets half of it.
+//!
+//! A new content has a name of its own process until it takes its place (see [`Draft`]): two writers whose locks do
+//! not reach each other never write into one draft, and nothing that lies under a fixed name can be in the way.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -9,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+
+use crate::draft::Draft;
+use crate::owner::Owner;
 
 /// Who may read a file: its mode and, when given, its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +31,21 @@ impl Access {
 
 /// Replaces the file at `path`, or makes it: temporary file beside it, fsync, rename, fsync of the directory.
 ///
-/// One writer at a time: the temporary name is always the same ([`staged`]), so that a writer that was killed
-/// leaves one known file and not a new one each time.
-///
 /// # Errors
 /// Whatever the file system said. The old file is then still there, whole.
 pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    let staged = staged(path);
-    stage(&staged, content, access)?;
-    rename_and_sync(&staged, path).inspect_err(|_| {
-        let _ = std::fs::remove_file(&staged);
-    })
+    let replaced = || {
+        let draft = Draft::of(path);
+        stage(&draft, content, access, &Owner::of(path))?;
+        rename_and_sync(&draft, path).inspect_err(|_| {
+            let _ = std::fs::remove_file(&draft);
+        })
+    };
+    match replaced() {
+        // A writer on another node took the draft for a dead one's: once more, under another name.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => replaced(),
+        other => other,
+    }
 }
 
 /// Like [`replace`], but a file that does not exist yet appears under its own name at once, so that being
@@ -60,13 +69,13 @@ pub fn install(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`], or whatever the file system said.
 pub fn create(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    match unnamed(parent(path), content, access).and_then(|file| link(&file, path)) {
+    let owner = Owner::of(path);
+    match unnamed(parent(path), content, access, &owner).and_then(|file| link(&file, path)) {
         Err(e) if cannot_be_unnamed(&e) => {
-            let staged = staged(path);
-            remove_if_there(&staged)?;
-            named(&staged, content, access)?;
-            let linked = std::fs::hard_link(&staged, path);
-            remove_if_there(&staged)?;
+            let draft = Draft::of(path);
+            named(&draft, content, access, &owner)?;
+            let linked = std::fs::hard_link(&draft, path);
+            remove_if_there(&draft)?;
             linked?;
         }
         other => other?,
@@ -74,13 +83,39 @@ pub fn create(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     sync_directory(parent(path))
 }
 
+/// Opens a file that is there for its being there, and makes it if it is not. Never through a link.
+///
+/// # Errors
+/// Whatever the file system said.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+    match options.open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match options.create_new(true).open(path) {
+        Ok(file) => {
+            Owner::of(path).give(&file, None);
+            Ok(file)
+        }
+        // Another process was quicker.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => options.create_new(false).open(path),
+        Err(e) => Err(e),
+    }
+}
+
 /// Room for a file's next content, proven before that content exists: bytes on the disk, a name in the directory.
+///
+/// The room is locked for as long as the process lives that made it, so that a room in use is known from one that was
+/// left behind.
 #[derive(Debug)]
 pub struct Room {
     path: PathBuf,
-    staged: PathBuf,
+    draft: PathBuf,
     file: File,
-    is_filled: bool,
+    /// Removed with the value: it holds nothing that is worth keeping.
+    is_empty: bool,
 }
 
 impl Room {
@@ -89,10 +124,12 @@ impl Room {
     /// # Errors
     /// Whatever the file system said: there is no room, or no right to it.
     pub fn reserve(path: &Path, size: usize) -> io::Result<Self> {
-        let staged = staged(path);
-        remove_if_there(&staged)?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
-        let mut room = Self { path: path.to_owned(), staged, file, is_filled: false };
+        let draft = Draft::of(path);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let mut room = Self { path: path.to_owned(), draft, file, is_empty: true };
+        // Where there are no locks, its age speaks for it.
+        let _ = room.file.try_lock();
+        Owner::of(path).give(&room.file, None);
         // Spaces: JSON with spaces behind it is whole, should we be killed before they are cut off.
         room.file.write_all(&vec![b' '; size])?;
         room.file.sync_all()?;
@@ -100,54 +137,70 @@ impl Room {
         Ok(room)
     }
 
-    /// Puts the content into the room, and the file in its place. Content that is whole stays in the room when it
-    /// cannot take its place: it may be the only copy, and whoever next holds the lock finishes this.
-    ///
-    /// # Errors
-    /// Whatever the file system said. Only if the content could not be written at all, the old file is all there is.
-    pub fn fill(mut self, content: &[u8]) -> io::Result<()> {
-        self.is_filled = true;
-        if self.write(content).is_err() {
-            return replace(&self.path, content, Access::PRIVATE);
-        }
-        let synced = self.file.sync_all();
-        std::fs::rename(&self.staged, &self.path)?;
-        sync_directory(parent(&self.path)).and(synced)
+    /// Where the room is until its content takes its place.
+    #[must_use]
+    pub fn draft(&self) -> &Path {
+        &self.draft
     }
 
-    fn write(&mut self, content: &[u8]) -> io::Result<()> {
+    /// Writes the content into the room, durably. From then on the room outlives the value: it may be the only copy.
+    ///
+    /// # Errors
+    /// Whatever the file system said.
+    pub fn write(&mut self, content: &[u8]) -> io::Result<()> {
+        self.is_empty = false;
         // Written over, not truncated first, which would give the room away.
         self.file.rewind()?;
         self.file.write_all(content)?;
         // Without this a few spaces stay behind it.
         let _ = self.file.set_len(content.len() as u64);
-        Ok(())
+        self.file.sync_all()
+    }
+
+    /// Puts the content in its place, durably. Content that was written stays in the room when it cannot take its
+    /// place: the next holder of the lock finishes this. May be tried again.
+    ///
+    /// # Errors
+    /// Whatever the file system said. The old file is then still there, whole.
+    pub fn install(&mut self, content: &[u8]) -> io::Result<()> {
+        match std::fs::rename(&self.draft, &self.path) {
+            Ok(()) => sync_directory(parent(&self.path)),
+            // The room is gone, by a restore or another node's hand: the content is still in memory.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => replace(&self.path, content, Access::PRIVATE),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Gives the room back with whatever is in it.
+    pub fn discard(mut self) {
+        self.is_empty = true;
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        if !self.is_filled {
-            let _ = std::fs::remove_file(&self.staged);
+        if self.is_empty {
+            let _ = std::fs::remove_file(&self.draft);
         }
     }
 }
 
-/// The name a new content of `path` has before it takes its place: `.NAME.new` in the same directory.
-#[must_use]
-pub fn staged(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
-    path.with_file_name(name)
+/// Proves that the very file at `path` can be replaced, by replacing it with its own content: neither the rights of
+/// the directory nor a file of another name tell of a mount, a sticky directory or an immutable file.
+///
+/// # Errors
+/// It cannot. The file is as it was.
+pub(crate) fn prove_replaceable(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mode = path.symlink_metadata()?.permissions().mode() & 0o700;
+    replace(path, content, Access { mode, group: None })
 }
 
-/// Moves a complete staged file to its place, durably.
+/// Moves a complete draft to its place, durably.
 ///
 /// # Errors
 /// Whatever the file system said.
-pub fn rename_and_sync(staged: &Path, path: &Path) -> io::Result<()> {
-    std::fs::rename(staged, path)?;
+pub fn rename_and_sync(draft: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(draft, path)?;
     sync_directory(parent(path))
 }
 
@@ -159,34 +212,34 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Puts a complete, durable file at `staged`: without a name until it is whole where the file system can do
+/// Puts a complete, durable file at `draft`: without a name until it is whole where the file system can do
 /// that, so that a writer killed half-way leaves nothing at all.
-fn stage(staged: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    remove_if_there(staged)?;
-    match unnamed(parent(staged), content, access).and_then(|file| link(&file, staged)) {
-        Err(e) if cannot_be_unnamed(&e) => named(staged, content, access),
+fn stage(draft: &Path, content: &[u8], access: Access, owner: &Owner) -> io::Result<()> {
+    match unnamed(parent(draft), content, access, owner).and_then(|file| link(&file, draft)) {
+        Err(e) if cannot_be_unnamed(&e) => named(draft, content, access, owner),
         other => other,
     }
 }
 
-fn unnamed(directory: &Path, content: &[u8], access: Access) -> io::Result<File> {
+fn unnamed(directory: &Path, content: &[u8], access: Access, owner: &Owner) -> io::Result<File> {
     let mut file =
         OpenOptions::new().write(true).mode(0o600).custom_flags(OFlag::O_TMPFILE.bits()).open(directory)?;
-    fill(&mut file, content, access)?;
+    fill(&mut file, content, access, owner)?;
     Ok(file)
 }
 
-fn named(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+fn named(path: &Path, content: &[u8], access: Access, owner: &Owner) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    fill(&mut file, content, access).inspect_err(|_| {
+    fill(&mut file, content, access, owner).inspect_err(|_| {
         let _ = std::fs::remove_file(path);
     })
 }
 
-fn fill(file: &mut File, content: &[u8], access: Access) -> io::Result<()> {
+fn fill(file: &mut File, content: &[u8], access: Access, owner: &Owner) -> io::Result<()> {
     file.write_all(content)?;
     // Group first: giving a file away clears nothing we need, but widening the mode before would let the old
     // group in for a moment.
+    owner.give(file, access.group);
     if access.group.is_some() {
         fchown(&*file, None, access.group)?;
     }
@@ -278,19 +331,19 @@ mod tests {
     #[test]
     fn writes_under_a_name_where_unnamed_files_do_not_exist() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(".auth-1.json.new");
-        named(&path, b"whole", Access::PRIVATE).unwrap();
+        let path = dir.path().join(".auth-1.json.x.new");
+        named(&path, b"whole", Access::PRIVATE, &Owner::of(&path)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         assert_eq!(mode(&path), 0o600);
     }
 
     #[test]
-    fn sweeps_what_a_killed_writer_left() {
+    fn nothing_under_the_name_of_another_draft_is_in_the_way() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("auth.json");
-        std::fs::write(staged(&path), "half").unwrap();
+        std::fs::create_dir(dir.path().join(".auth.json.new")).unwrap();
         replace(&path, b"new", Access::PRIVATE).unwrap();
-        assert_eq!(names(dir.path()), ["auth.json"]);
+        assert_eq!(names(dir.path()), [".auth.json.new", "auth.json"]);
     }
 
     #[test]
@@ -300,9 +353,48 @@ mod tests {
         std::fs::write(&path, "old").unwrap();
         drop(Room::reserve(&path, 4096).unwrap());
         assert_eq!(names(dir.path()), ["auth-1.json"]);
-        Room::reserve(&path, 4096).unwrap().fill(b"new").unwrap();
+        let mut room = Room::reserve(&path, 4096).unwrap();
+        room.write(b"new").unwrap();
+        room.install(b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(names(dir.path()), ["auth-1.json"]);
+    }
+
+    #[test]
+    fn content_survives_the_loss_of_its_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth-1.json");
+        let mut room = Room::reserve(&path, 4096).unwrap();
+        std::fs::remove_file(room.draft()).unwrap();
+        room.write(b"new").unwrap();
+        room.install(b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["auth-1.json"]);
+    }
+
+    #[test]
+    fn content_that_was_written_stays_in_its_room_when_it_cannot_take_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth-1.json");
+        std::fs::create_dir(&path).unwrap();
+        let mut room = Room::reserve(&path, 4096).unwrap();
+        room.write(b"only copy").unwrap();
+        room.install(b"only copy").unwrap_err();
+        let draft = room.draft().to_owned();
+        drop(room);
+        assert_eq!(std::fs::read(draft).unwrap(), b"only copy");
+    }
+
+    #[test]
+    fn a_file_is_proven_replaceable_by_its_own_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth-1.json");
+        std::fs::write(&path, "as it is").unwrap();
+        prove_replaceable(&path, b"as it is").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"as it is");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(prove_replaceable(&path, b"x").is_err());
     }
 
     #[test]

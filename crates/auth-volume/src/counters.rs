@@ -39,6 +39,8 @@ pub enum Occasion {
     Expiring,
     /// The provider refused the access token.
     Refused,
+    /// A person asked for it.
+    Asked,
 }
 
 /// Why another account serves, or why none does.
@@ -76,6 +78,7 @@ impl Counters {
         let reason = match occasion {
             Occasion::Expiring => "expiring",
             Occasion::Refused => "refused",
+            Occasion::Asked => "asked",
         };
         count(&mut self.refreshes, result, reason);
     }

@@ -117,15 +117,6 @@ impl Layout {
         slots.sort_unstable();
         Ok(slots)
     }
-
-    /// The slots for which a killed writer left a staged master.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
-    pub(crate) fn staged_slots(&self) -> io::Result<Vec<Slot>> {
-        let of_staged = |name: String| Slot::of_file_name(name.strip_prefix('.')?.strip_suffix(".new")?);
-        Ok(names(&self.auth)?.filter_map(of_staged).collect())
-    }
 }
 
 /// The names in a directory; one that is not UTF-8 is none of ours.

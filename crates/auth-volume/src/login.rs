@@ -122,6 +122,12 @@ impl Login {
         bytes
     }
 
+    /// Which of two logins of one account is the newer.
+    #[must_use]
+    pub fn generation(&self) -> (Option<Expiry>, Option<Timestamp>) {
+        (self.expiry, self.last_refresh)
+    }
+
     /// Whether the access token can be used now; one that does not say when it ends may be tried.
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {

@@ -25,12 +25,16 @@ pub enum NotRead {
     /// It is a directory, a pipe or a device.
     #[error("not a regular file")]
     NotAFile,
-    /// It is larger than [`LARGEST`].
-    #[error("larger than 1 MiB, which no login is")]
-    TooLarge,
+    /// It is larger than this many bytes.
+    #[error("larger than {}", size(*.0))]
+    TooLarge(u64),
     /// The file system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+fn size(bytes: u64) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
 }
 
 /// A file that was read.
@@ -43,6 +47,7 @@ pub struct PrivateFile {
     pub mode: u32,
     /// When it was last written, by the file system's clock.
     pub written: Timestamp,
+    largest: u64,
 }
 
 impl PrivateFile {
@@ -51,6 +56,14 @@ impl PrivateFile {
     /// # Errors
     /// See [`NotRead`].
     pub fn read(path: &Path) -> Result<Self, NotRead> {
+        Self::read_within(path, LARGEST)
+    }
+
+    /// The same for a file that may be larger, or must be smaller.
+    ///
+    /// # Errors
+    /// See [`NotRead`].
+    pub fn read_within(path: &Path, largest: u64) -> Result<Self, NotRead> {
         let mut file = OpenOptions::new()
             .read(true)
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
@@ -64,10 +77,11 @@ impl PrivateFile {
         if !metadata.is_file() {
             return Err(NotRead::NotAFile);
         }
-        let content = content(&mut file, usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0))?;
+        let expected = usize::try_from(metadata.len().min(largest)).unwrap_or(0);
+        let content = content(&mut file, expected, largest)?;
         let mode = metadata.permissions().mode() & 0o7777;
         let written = Timestamp::from_system_time(metadata.modified()?);
-        Ok(Self { file, content, mode, written })
+        Ok(Self { file, content, mode, written, largest })
     }
 
     /// Reads it once more, whatever has become of its name; true if something else is in it now.
@@ -76,9 +90,15 @@ impl PrivateFile {
     /// See [`NotRead`].
     pub fn read_again(&mut self) -> Result<bool, NotRead> {
         self.file.rewind()?;
-        let content = content(&mut self.file, self.content.len())?;
+        let content = content(&mut self.file, self.content.len(), self.largest)?;
         let before = std::mem::replace(&mut self.content, content);
         Ok(before != self.content)
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// Whether anybody but the owner may read or write it.
@@ -97,11 +117,11 @@ impl PrivateFile {
 }
 
 /// All of a file that is thought to hold so many bytes.
-fn content(file: &mut File, bytes: usize) -> Result<Vec<u8>, NotRead> {
+fn content(file: &mut File, bytes: usize, largest: u64) -> Result<Vec<u8>, NotRead> {
     // One more than it holds, so that one read sees its end.
     let mut content = Vec::with_capacity(bytes + 1);
-    if file.take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
-        return Err(NotRead::TooLarge);
+    if file.take(largest + 1).read_to_end(&mut content)? as u64 > largest {
+        return Err(NotRead::TooLarge(largest));
     }
     Ok(content)
 }
@@ -122,7 +142,7 @@ mod tests {
             ("link", "a symbolic link, not a regular file"),
             ("pipe", "not a regular file"),
             (".", "not a regular file"),
-            ("large", "larger than 1 MiB, which no login is"),
+            ("large", "larger than 1 MiB"),
         ] {
             assert_eq!(PrivateFile::read(&path(name)).unwrap_err().to_string(), expected, "{name}");
         }

@@ -63,12 +63,28 @@ pub struct Standing {
     /// Its grant is dead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needs_login: Option<NeedsLogin>,
-    /// A refresh was asked for with this grant, and no answer came.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A refresh was asked for with this grant, and no answer came: read from states that were written before grants
+    /// had markers of their own.
+    #[serde(skip_serializing)]
     pub unanswered: Option<Grant>,
     /// When a refresh last failed without saying anything of the grant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_failed: Option<Timestamp>,
+    /// The issuer refuses to refresh it, by a code that is not known to end a grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_refused: Option<RefreshRefused>,
+    /// Why a new login of it could not be stored, so that none is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_storable: Option<String>,
+    /// The grant that came of a refresh whose access token ends as soon as the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_prolonged: Option<Grant>,
+    /// It came of a refresh of another account's login: a person must say whether that is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub came_from: Option<AccountId>,
+    /// The provider refused its access token, also after a refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// When one of its usage windows resets next, as far as signals told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_reset: Option<Timestamp>,
@@ -78,6 +94,24 @@ pub struct Standing {
     /// The grant that came of a refresh because of a 401: another 401 is not worth another refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewed_for_401: Option<Grant>,
+}
+
+/// How often in a row the provider refused an account's access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// How often.
+    pub times: u32,
+    /// When last.
+    pub at: Timestamp,
+}
+
+/// The issuer refuses to refresh a grant, and does not say that it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshRefused {
+    /// By this code, the same each time.
+    pub code: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Until when an account is left alone.
@@ -99,6 +133,8 @@ pub enum Kind {
     UsageCap,
     /// A burst, or trouble that passes.
     Transient,
+    /// Its access token was refused.
+    Refused,
 }
 
 /// Where the end of a cooldown comes from, best first.
@@ -138,7 +174,7 @@ pub struct NeedsLogin {
 }
 
 /// A login's grant, known by a fingerprint of its refresh token (of its access token, if it has none).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grant(String);
 
@@ -147,6 +183,12 @@ impl Grant {
     #[must_use]
     pub fn of(token: &Secret) -> Self {
         Self(token.fingerprint())
+    }
+
+    /// The fingerprint, which may be shown and be a part of a file's name.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.0
     }
 }
 
@@ -229,13 +271,27 @@ impl State {
         self.accounts.retain(|_, standing| *standing != Standing::default());
     }
 
-    /// Ends what puts an account aside for a while: the operator's park, the provider's cooldown. A dead grant stays
-    /// dead. Says whether there was anything to end.
+    /// Ends what puts an account aside for a while: the operator's park, the provider's cooldown, the doubt whose it is.
+    /// A dead grant stays dead. Says whether there was anything to end.
     pub fn unpark(&mut self, account: &AccountId) -> bool {
         let Some(standing) = self.accounts.get_mut(account) else { return false };
-        let ended = standing.parked.take().is_some() | standing.cooldown.take().is_some();
+        let ended = standing.parked.take().is_some()
+            | standing.cooldown.take().is_some()
+            | standing.came_from.take().is_some();
+        (standing.refused, standing.renewed_for_401) = (None, None);
         self.accounts.retain(|_, standing| *standing != Standing::default());
         ended
+    }
+
+    /// Has what is known of an account, and a pin, follow its login to another identity of the same person.
+    pub fn follow(&mut self, before: &AccountId, after: &AccountId) {
+        if let Some(standing) = self.accounts.remove(before) {
+            self.accounts.entry(after.clone()).or_insert(standing);
+        }
+        let pinned = self.pin.as_mut().filter(|pin| *pin == before);
+        pinned.map(|pin| pin.clone_from(after));
+        let active = self.active.as_mut().filter(|active| active.account == *before);
+        active.map(|active| active.account.clone_from(after));
     }
 
     /// Forgets an account whose login is gone.
@@ -367,7 +423,7 @@ mod tests {
         let mut state = State::default();
         let parked = Standing { parked: Some(Parked::default()), ..Standing::default() };
         let grant = Grant::of(&Secret::new("rt"));
-        state.accounts.insert(account.clone(), Standing { unanswered: Some(grant), ..parked.clone() });
+        state.accounts.insert(account.clone(), Standing { not_prolonged: Some(grant), ..parked.clone() });
         state.forgive(&account);
         assert_eq!(state.standing(&account), parked);
         assert!(state.unpark(&account) && !state.unpark(&account));

@@ -5,8 +5,9 @@
 use std::fs::File;
 
 use crate::atomic::{self, Access};
+use crate::lock::locked;
 use crate::private_file::{NotRead, PrivateFile};
-use crate::volume::{cannot_read, cannot_write, open_lock, try_lock};
+use crate::volume::{cannot_read, cannot_write};
 use crate::{Volume, VolumeError};
 
 /// The sole right, until the value is dropped.
@@ -22,9 +23,7 @@ impl Volume {
     /// # Errors
     /// The volume cannot be written.
     pub fn lock_telling(&self) -> Result<Option<Telling<'_>>, VolumeError> {
-        let path = self.layout().telling_lock();
-        let lock = open_lock(&path)?;
-        Ok(try_lock(&lock, &path)?.then_some(Telling { volume: self, _lock: lock }))
+        Ok(locked(&self.layout().telling_lock())?.map(|lock| Telling { volume: self, _lock: lock }))
     }
 
     /// What was told, byte for byte; nothing, if it is not a file of ours.

@@ -3,18 +3,16 @@
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use thiserror::Error;
 
 use crate::atomic::{remove_if_there, sync_directory};
+use crate::draft::Draft;
 
-/// The name of the file that is tried with.
+/// What the file that is tried with is a draft of.
 const NAME: &str = ".trial";
-
-/// Its name after it was renamed.
-const RENAMED: &str = ".trial.renamed";
 
 /// What a directory cannot do.
 #[derive(Debug, Error)]
@@ -48,21 +46,21 @@ pub struct Trial {
 /// Tries a directory out, and leaves nothing in it.
 pub(crate) fn of(directory: &Path) -> Trial {
     let mut faults = Vec::new();
-    if let Err(fault) = writing(directory, &mut faults) {
+    // Names of their own: nothing that lies there can be in the way.
+    let names = [(); 2].map(|()| Draft::of(&directory.join(NAME)));
+    if let Err(fault) = writing(directory, &names, &mut faults) {
         faults.push(fault);
     }
-    for name in [NAME, RENAMED] {
-        let _ = remove_if_there(&directory.join(name));
+    for name in names {
+        let _ = remove_if_there(&name);
     }
     Trial { faults, room: room(directory) }
 }
 
 /// What does not stop the trial is added to the faults.
-fn writing(directory: &Path, faults: &mut Vec<Fault>) -> Result<(), Fault> {
-    let (path, renamed) = (directory.join(NAME), directory.join(RENAMED));
-    remove_if_there(&path).map_err(Fault::Write)?;
+fn writing(directory: &Path, [path, renamed]: &[PathBuf; 2], faults: &mut Vec<Fault>) -> Result<(), Fault> {
     let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(Fault::Write)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(Fault::Write)?;
     file.write_all(&[b' '; 4096]).map_err(Fault::Write)?;
     file.sync_all().map_err(Fault::Sync)?;
     file.set_permissions(Permissions::from_mode(0o600)).map_err(Fault::Write)?;
@@ -70,10 +68,10 @@ fn writing(directory: &Path, faults: &mut Vec<Fault>) -> Result<(), Fault> {
     if mode != 0o600 {
         faults.push(Fault::NoModes(mode));
     }
-    if !excludes(&path, &file) {
+    if !excludes(path, &file) {
         faults.push(Fault::NoLocks);
     }
-    std::fs::rename(&path, &renamed).map_err(Fault::Rename)?;
+    std::fs::rename(path, renamed).map_err(Fault::Rename)?;
     sync_directory(directory).map_err(Fault::Sync)
 }
 
@@ -96,7 +94,6 @@ mod tests {
     #[test]
     fn a_good_directory_has_no_faults_and_is_left_empty() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join(NAME), "of one that was killed").unwrap();
         let trial = of(directory.path());
         assert!(trial.faults.is_empty(), "{:?}", trial.faults);
         assert!(trial.room.unwrap().0 > 0);

@@ -54,7 +54,7 @@ pub struct Issuer {
 #[derive(Debug)]
 pub struct Tokens {
     /// The new access token.
-    pub access_token: Secret,
+    pub access_token: Option<Secret>,
     /// The new refresh token: the old one is used up.
     pub refresh_token: Option<Secret>,
     /// The new id token.
@@ -69,7 +69,12 @@ pub enum Answer {
     /// The grant is dead, by this code.
     Dead(String),
     /// The issuer said no, for now; the refresh token is as good as before.
-    NotNow(String),
+    NotNow {
+        /// In words.
+        said: String,
+        /// Its code.
+        code: Option<String>,
+    },
     /// The request never left; the refresh token is as good as before.
     NotSent(String),
     /// The request may have arrived, and no whole answer came: the refresh token may be used up.
@@ -128,7 +133,7 @@ impl Issuer {
         match response.body_mut().with_config().limit(LONGEST).read_to_vec() {
             Ok(body) => judge(status, &body),
             // A status that is no success means that nothing was issued, whatever the rest would have said.
-            Err(e) if status >= 400 => Answer::NotNow(format!("HTTP {status}, {e}")),
+            Err(e) if status >= 400 => Answer::NotNow { said: format!("HTTP {status}, {e}"), code: None },
             Err(e) => Answer::Unanswered(e.to_string()),
         }
     }
@@ -149,7 +154,7 @@ fn judge(status: u16, body: &[u8]) -> Answer {
     if (200..300).contains(&status) {
         return match token("access_token") {
             Some(access_token) => Answer::Renewed(Tokens {
-                access_token,
+                access_token: Some(access_token),
                 refresh_token: token("refresh_token"),
                 id_token: token("id_token"),
             }),
@@ -159,8 +164,8 @@ fn judge(status: u16, body: &[u8]) -> Answer {
     let refused = (400..500).contains(&status);
     match code(&answer).filter(|_| refused) {
         Some(code) if TERMINAL.contains(&code) => Answer::Dead(code.to_owned()),
-        Some(code) => Answer::NotNow(format!("HTTP {status}, {code}")),
-        None => Answer::NotNow(format!("HTTP {status}")),
+        Some(code) => Answer::NotNow { said: format!("HTTP {status}, {code}"), code: Some(code.to_owned()) },
+        None => Answer::NotNow { said: format!("HTTP {status}"), code: None },
     }
 }
 
@@ -178,9 +183,9 @@ mod tests {
 
     fn says(status: u16, body: &str) -> String {
         match judge(status, body.as_bytes()) {
-            Answer::Renewed(tokens) => format!("renewed {}", tokens.access_token.expose()),
+            Answer::Renewed(tokens) => format!("renewed {}", tokens.access_token.unwrap().expose()),
             Answer::Dead(code) => format!("dead {code}"),
-            Answer::NotNow(why) => format!("not now {why}"),
+            Answer::NotNow { said, .. } => format!("not now {said}"),
             Answer::NotSent(why) => format!("not sent {why}"),
             Answer::Unanswered(why) => format!("unanswered {why}"),
         }

@@ -4,14 +4,23 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use auth_volume::signal::{Refusal, Signal};
-use auth_volume::state::{Cooldown, Kind, NeedsLogin, Source, Standing};
-use auth_volume::{AccountId, Login, Slot, Timestamp};
+use auth_volume::state::{Cooldown, Kind, Refused, Source, Standing};
+use auth_volume::{AccountId, Login, Slot, Timestamp, grants};
 
 use crate::cooldown::{Floors, cooldown, merged};
 use crate::decide::{Candidate, InUse, World};
 
 /// How long requests may be under way that were made with a token from before a refresh.
 const UNDER_WAY: Duration = Duration::from_mins(1);
+
+/// How long an account whose access token was refused is left alone, at first and while it is refreshed.
+const REST: Duration = Duration::from_mins(5);
+
+/// How long at the most.
+const LONGEST_REST: Duration = Duration::from_hours(6);
+
+/// A refusal so long after the last one is the first again.
+const FORGOTTEN: Duration = Duration::from_hours(24);
 
 /// What the signals of one pass came to.
 #[derive(Debug, Default)]
@@ -86,15 +95,18 @@ impl Absorbed {
         standing.next_reset = refusal.next_reset.or(standing.next_reset);
         standing.usage = refusal.usage.clone().or(standing.usage);
         if refusal.status == 401 {
-            let grant = login.grant();
+            let rests = standing.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > now);
             if is_of_an_old_token(login, refusal, at) {
                 self.said.push(format!("{slot}: a 401 of a token that was renewed since: nothing to do"));
-            } else if login.refresh_token.is_some() && standing.renewed_for_401.as_ref() != Some(&grant) {
+            } else if may_be_refreshed(world, candidate, login, &standing, now) {
                 self.refused.insert(login.account.clone());
-            } else if standing.needs_login.as_ref().is_none_or(|needs| needs.grant != grant) {
-                standing.needs_login =
-                    Some(NeedsLogin { grant, since: now, code: "token_invalidated".to_owned() });
-                self.said.push(needs_login(slot, "token_invalidated"));
+                // Others serve while the issuer is asked.
+                let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
+                standing.cooldown = Some(merged(standing.cooldown.as_ref(), rest, now));
+            } else if !rests {
+                let (refused, cooldown) = refused_again(standing.refused, now);
+                self.said.push(format!("{}: its access token was refused", parked(slot, &cooldown)));
+                (standing.refused, standing.cooldown) = (Some(refused), Some(cooldown));
             }
         } else if let Some(new) = cooldown(refusal, at, floors, now) {
             let cooldown = merged(standing.cooldown.as_ref(), new, now);
@@ -110,6 +122,7 @@ impl Absorbed {
         let Some(candidate) = whom(world, None, account) else { return };
         let Ok(login) = &candidate.login else { return };
         let mut standing = self.standing(world, &login.account);
+        (standing.refused, standing.renewed_for_401) = (None, None);
         if standing.cooldown.take().is_some() {
             self.said.push(format!("{} serves again: its cooldown is over", candidate.slot));
         }
@@ -125,6 +138,31 @@ impl Absorbed {
         self.standings.retain(|(known, _)| known != account);
         self.standings.push((account.clone(), standing));
     }
+}
+
+/// Whether a refused access token is worth a refresh: once for each grant, and seldom, since a signal may lie.
+fn may_be_refreshed(
+    world: &World,
+    candidate: &Candidate,
+    login: &Login,
+    standing: &Standing,
+    now: Timestamp,
+) -> bool {
+    login.refresh_token.is_some()
+        && standing.renewed_for_401.as_ref() != Some(&login.grant())
+        && login.last_refresh.is_none_or(|last| now.since(last) >= REST)
+        && matches!(candidate.grant, grants::Standing::Good | grants::Standing::WithIssuer)
+        && world.ended_by(candidate).is_none()
+}
+
+/// The rest of an account whose access token is refused and is not worth a refresh. Only the issuer ends a grant, so it
+/// is tried again, after pauses that grow while it is refused each time.
+fn refused_again(before: Option<Refused>, now: Timestamp) -> (Refused, Cooldown) {
+    let before = before.filter(|refused| now.since(refused.at) < FORGOTTEN);
+    let times = before.map_or(1, |refused| refused.times.saturating_add(1));
+    let pause = REST.saturating_mul(1_u32.checked_shl(times - 1).unwrap_or(u32::MAX)).min(LONGEST_REST);
+    let cooldown = Cooldown { until: now.plus(pause), kind: Kind::Refused, source: Source::Floor };
+    (Refused { times, at: now }, cooldown)
 }
 
 /// Requests that were under way with the old token are refused after the new one is there; they must not cost a
@@ -146,6 +184,7 @@ pub(crate) fn until(cooldown: &Cooldown) -> String {
     let kind = match cooldown.kind {
         Kind::UsageCap => "usage cap",
         Kind::Transient => "transient",
+        Kind::Refused => "refused",
     };
     let source = match cooldown.source {
         Source::ResetsAt => "resets_at",

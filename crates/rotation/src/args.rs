@@ -48,6 +48,7 @@ impl PolicyArgs {
             order: self.policy,
             to,
             offline: false,
+            only: None,
             floors: Floors {
                 cap: self.cap_cooldown.unwrap_or(Duration::from_hours(3)),
                 transient: self.transient_cooldown.unwrap_or(Duration::from_mins(5)),

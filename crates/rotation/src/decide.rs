@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use auth_volume::grants;
 use auth_volume::published::Found;
 use auth_volume::state::{Active, Cooldown, Parked, State};
 use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
@@ -37,6 +38,8 @@ pub struct Candidate {
     pub slot: Slot,
     /// Its login, or what is wrong with it.
     pub login: Result<Login, String>,
+    /// What is known of its grant.
+    pub grant: grants::Standing,
     /// Whether it has a file, and not only environment variables.
     pub is_stored: bool,
 }
@@ -138,6 +141,8 @@ pub enum Reason {
     Parked(Parked),
     /// Its grant is dead, by this code.
     NeedsLogin(Slot, String),
+    /// Its last refresh answered with another account's tokens than this one's.
+    CameFrom(Slot, AccountId),
 }
 
 /// How far an account can be used.
@@ -156,7 +161,7 @@ impl World {
         let mut holders: BTreeMap<AccountId, usize> = BTreeMap::new();
         let rank = |at: usize| {
             let login = slots[at].login.as_ref().ok();
-            (login.map(|login| (login.last_refresh, login.expiry)), Reverse(slots[at].slot))
+            (login.map(Login::generation), Reverse(slots[at].slot))
         };
         for (at, candidate) in slots.iter().enumerate() {
             if let Ok(login) = &candidate.login {
@@ -167,6 +172,20 @@ impl World {
             }
         }
         Self { slots, state, published, published_at: None, holders }
+    }
+
+    /// The code by which a candidate's grant has ended, as the issuer said or as is known of it.
+    #[must_use]
+    pub fn ended_by(&self, candidate: &Candidate) -> Option<String> {
+        let login = candidate.login.as_ref().ok()?;
+        let dead = self.state.standing(&login.account).needs_login;
+        match (dead.filter(|dead| dead.grant == login.grant()), &candidate.grant) {
+            (Some(dead), _) => Some(dead.code),
+            (None, grants::Standing::Ended(marker)) => {
+                Some(marker.code.clone().unwrap_or_else(|| grants::USED.to_owned()))
+            }
+            _ => None,
+        }
     }
 
     /// The same world with other logins in it.
@@ -209,11 +228,16 @@ impl World {
             return Err(Reason::SameAccountAs(holder.slot));
         }
         let standing = self.state.standing(&login.account);
-        if let Some(dead) = standing.needs_login.filter(|dead| dead.grant == login.grant()) {
-            return Err(Reason::NeedsLogin(candidate.slot, dead.code));
+        // An access token that still lives serves until it ends, whatever has become of the grant.
+        let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
+        if let Some(code) = self.ended_by(candidate).filter(|_| expired.is_some() || login.expiry.is_none()) {
+            return Err(Reason::NeedsLogin(candidate.slot, code));
         }
-        if let Some(expiry) = login.expiry.filter(|expiry| expiry.has_passed(now)) {
+        if let Some(expiry) = expired {
             return Err(Reason::Expired(candidate.slot, expiry));
+        }
+        if let Some(from) = standing.came_from {
+            return Err(Reason::CameFrom(candidate.slot, from));
         }
         if let Some(parked) = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now)) {
             return Err(Reason::Parked(parked));
@@ -346,6 +370,14 @@ impl fmt::Display for Reason {
                 f.write_str("parked by the operator")?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))?;
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+            }
+            Self::CameFrom(slot, from) => {
+                let number = slot.number();
+                write!(
+                    f,
+                    "its last refresh answered for another account than {from}: run auth-login {number}, or accounts \
+                     unpark {number} to let it serve"
+                )
             }
             Self::NeedsLogin(slot, code) => {
                 let said = needs_login(*slot, code);

@@ -1,7 +1,7 @@
 //! Bringing home what somebody else wrote into the published record: a `LiteLLM` that still held a refresh token,
 //! or the predecessor.
 
-use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError};
+use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError, grants};
 
 use crate::decide::{Candidate, World};
 
@@ -20,8 +20,7 @@ pub(crate) enum Home {
 pub(crate) fn home(world: &World, found: &Login) -> Home {
     let holder = world.holder(&found.account).filter(|holder| holder.is_stored);
     if let Some(Candidate { slot, login: Ok(master), .. }) = holder {
-        // The issuer gives each generation a later end.
-        let is_newer = found.expiry > master.expiry && found.grant() != master.grant();
+        let is_newer = found.generation() > master.generation() && found.grant() != master.grant();
         return if is_newer { Home::Older(*slot) } else { Home::Known };
     }
     let taken: Vec<_> = world.slots.iter().filter(|slot| slot.is_stored).map(|slot| slot.slot).collect();
@@ -41,7 +40,9 @@ pub(crate) fn bring_home(
     log: &dyn Fn(String),
 ) -> Result<World, VolumeError> {
     let Ok(found) = Login::parse(bytes) else { return Ok(world) };
-    if found.refresh_token.is_none() {
+    let is_ended =
+        || matches!(volume.grants().map(|g| g.standing(&found.grant(), now)), Ok(grants::Standing::Ended(_)));
+    if found.refresh_token.is_none() || is_ended() {
         return Ok(world);
     }
     let slot = match home(&world, &found) {
@@ -62,10 +63,15 @@ pub(crate) fn bring_home(
         }
     };
     let master = volume.master_bytes(slot).unwrap_or_default();
+    if !master.is_empty() {
+        // A signature is nothing that we can check: should it be a forgery, the login is still there.
+        locked.keep_beside(slot, &master, now)?;
+    }
     locked.install(slot, &found.renewed(&master, now))?;
     let mut slots = std::mem::take(&mut world.slots);
     slots.retain(|candidate| candidate.slot != slot && candidate.is_stored);
-    slots.push(Candidate { slot, login: Ok(Login { last_refresh: Some(now), ..found }), is_stored: true });
+    let login = Ok(Login { last_refresh: Some(now), ..found });
+    slots.push(Candidate { slot, login, grant: grants::Standing::Good, is_stored: true });
     slots.sort_unstable_by_key(|candidate| candidate.slot);
     Ok(world.with(slots))
 }

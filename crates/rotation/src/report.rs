@@ -6,15 +6,19 @@ use auth_volume::{Slot, Volume};
 use serde_json::{Value, json};
 
 use crate::decide::{Chosen, Plan};
+use crate::due::Due;
 use crate::pass::Outlook;
-use crate::renewal::Due;
+use auth_volume::counters::Occasion;
 
 /// The plan as lines, for `--dry-run`.
 #[must_use]
 pub fn text(plan: &Plan, outlook: &Outlook) -> String {
     let mut text: String = outlook.absorbed.said.iter().map(|said| said.clone() + "\n").collect();
-    for Due { slot, refused } in &outlook.due {
-        let why = if *refused { "its access token was refused" } else { "its access token ends" };
+    for Due { slot, occasion, .. } in &outlook.due {
+        let why = match occasion {
+            Occasion::Refused => "its access token was refused",
+            Occasion::Expiring | Occasion::Asked => "its access token ends",
+        };
         let _ = writeln!(text, "would refresh {slot}: {why}");
     }
     let _ = match &plan.chosen {

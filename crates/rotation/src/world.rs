@@ -1,5 +1,6 @@
 //! Reading what a pass decides by.
 
+use auth_volume::grants::{Grants, Marker, REMOVED, Standing};
 use auth_volume::state::{Active, Cooldown, Kind, Predecessor, Source, State};
 use auth_volume::volume::Remembered;
 use auth_volume::{Login, Slot, Timestamp, Volume, VolumeError, env_fed};
@@ -29,24 +30,26 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let stored = note.is_none().then(|| state.clone());
     let mut notes: Vec<_> = note.into_iter().collect();
     let masters = volume.masters()?;
+    let grants = volume.grants()?;
     let too_open = masters.iter().filter(|master| master.too_open).map(|master| master.slot).collect();
     let mut slots: Vec<_> = masters
         .into_iter()
-        .map(|master| Candidate {
-            slot: master.slot,
-            login: master.login.map(|login| not_from_the_future(login, now)).map_err(|why| why.to_string()),
-            is_stored: true,
+        .map(|master| {
+            let login = master.login.map(|login| not_from_the_future(login, now)).map_err(|e| e.to_string());
+            let grant = login.as_ref().map(|login| known_of(&grants, &state, login, now)).unwrap_or_default();
+            Candidate { slot: master.slot, login, grant, is_stored: true }
         })
         .collect();
-    if slots.is_empty() {
-        slots = fed_by_environment();
-        if !slots.is_empty() {
-            notes.push(format!(
-                "no auth-N.json in {}: using the tokens from the environment; auth-login 1 makes a login that is kept",
-                volume.layout().auth().display()
-            ));
-        }
+    let fed = fed(&grants, &slots, now);
+    if slots.is_empty() && !fed.logins.is_empty() {
+        notes.push(format!(
+            "no auth-N.json in {}: using the tokens from the environment; auth-login 1 makes a login that is kept",
+            volume.layout().auth().display()
+        ));
     }
+    notes.extend(fed.notes);
+    slots.extend(fed.logins);
+    slots.sort_by_key(|candidate| candidate.slot);
     let mut world = World::new(slots, believed(state, now), volume.published());
     world.published_at = volume.published_at();
     if let Some(predecessor) = predecessor {
@@ -91,14 +94,62 @@ fn taken_over(world: &World, predecessor: &Predecessor, now: Timestamp) -> State
     state
 }
 
-fn fed_by_environment() -> Vec<Candidate> {
+/// What is known of a login's grant, also from a state that was written before grants had markers.
+fn known_of(grants: &Grants, state: &State, login: &Login, now: Timestamp) -> Standing {
+    let grant = login.grant();
+    match grants.standing(&grant, now) {
+        Standing::Good
+            if state.accounts.get(&login.account).is_some_and(|known| known.unanswered == Some(grant)) =>
+        {
+            Standing::Unanswered(Marker::of_old_state(now))
+        }
+        known => known,
+    }
+}
+
+/// What the environment feeds.
+#[derive(Default)]
+struct Fed {
+    logins: Vec<Candidate>,
+    notes: Vec<String>,
+}
+
+/// The logins of the environment, the fallback for a volume on which no slot has a file. Once one of them was refreshed
+/// it has a file, and the others still count; one that was used up or removed counts no more.
+fn fed(grants: &Grants, stored: &[Candidate], now: Timestamp) -> Fed {
     let utf8 = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let fed = env_fed::logins(utf8).into_iter();
-    fed.map(|(slot, login)| Candidate {
-        slot,
-        login: login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned()),
-        is_stored: false,
-    })
-    .collect()
+    let (mut fed, mut was_refreshed) = (Fed::default(), false);
+    for (slot, login) in env_fed::logins(utf8) {
+        let login = login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned());
+        let grant = login.as_ref().map(|login| grants.standing(&login.grant(), now)).unwrap_or_default();
+        if let Standing::Ended(marker) = &grant {
+            was_refreshed = true;
+            if marker.code.as_deref() == Some(REMOVED) {
+                fed.notes.push(format!(
+                    "{slot} was removed, and the environment still has its tokens: {}",
+                    unset(slot)
+                ));
+            }
+            continue;
+        }
+        let is_held = |held: &Candidate| match (&held.login, &login) {
+            (Ok(held), Ok(login)) => held.account == login.account,
+            _ => false,
+        };
+        if !stored.iter().any(|held| held.slot == slot || is_held(held)) {
+            fed.logins.push(Candidate { slot, login, grant, is_stored: false });
+        }
+    }
+    if !stored.is_empty() && !was_refreshed {
+        fed.logins.clear();
+    }
+    fed
+}
+
+/// `unset OPENAI_CODEX_ACCESS_TOKEN and what goes with it`
+#[must_use]
+pub fn unset(slot: Slot) -> String {
+    let plain = if slot == Slot::FIRST { "OPENAI_CODEX_ACCESS_TOKEN, or " } else { "" };
+    format!("unset {plain}OPENAI_CODEX_ACCESS_TOKEN_{}, and what goes with it", slot.number())
 }

@@ -28,11 +28,21 @@ fn login(name: &str, expires_in: i64) -> Login {
 }
 
 fn good(number: u32, name: &str) -> Candidate {
-    Candidate { slot: slot(number), login: Ok(login(name, 100)), is_stored: true }
+    Candidate {
+        slot: slot(number),
+        login: Ok(login(name, 100)),
+        grant: grants::Standing::Good,
+        is_stored: true,
+    }
 }
 
 fn bad(number: u32) -> Candidate {
-    Candidate { slot: slot(number), login: Err("empty".to_owned()), is_stored: true }
+    Candidate {
+        slot: slot(number),
+        login: Err("empty".to_owned()),
+        grant: grants::Standing::Good,
+        is_stored: true,
+    }
 }
 
 fn world(slots: Vec<Candidate>, active: Option<(&str, u32)>) -> World {

@@ -1,0 +1,440 @@
+//! What is known of single grants, in files of their own beside the masters, which outlive the state: which one is with
+//! the issuer and since when, and which ones have ended and must never be sent again, wherever they turn up.
+//!
+//! `.grant-FINGERPRINT.asked` is made before a request, durably and exclusively, and is locked while its maker waits for
+//! the answer. It is removed when the issuer said that the grant is as good as before, and becomes
+//! `.grant-FINGERPRINT.ended` when the grant has ended. One that stays is of a request whose answer nobody knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{self, Access};
+use crate::draft::{IN_USE_AT_MOST, this_node};
+use crate::layout::names;
+use crate::owner::Owner;
+use crate::private_file::PrivateFile;
+use crate::state::Grant;
+use crate::volume::{cannot_read, cannot_write};
+use crate::{Layout, Locked, Login, Slot, Timestamp, Volume, VolumeError};
+
+/// How many ended grants are remembered at the least, and how many for each slot: the oldest go first.
+const REMEMBERED: (usize, usize) = (1024, 8);
+
+/// What is known of the grants of a volume.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    directory: PathBuf,
+    asked: BTreeSet<String>,
+    ended: BTreeSet<String>,
+}
+
+/// What is known of one grant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing: it may be sent.
+    #[default]
+    Good,
+    /// A process waits for the issuer's answer.
+    WithIssuer,
+    /// It was sent, and the issuer's answer is not known.
+    Unanswered(Marker),
+    /// It works no more.
+    Ended(Marker),
+}
+
+/// The content of a marker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The slot whose login it belonged to.
+    pub slot: Slot,
+    /// When it was sent, or when it ended.
+    pub since: Timestamp,
+    /// The issuer's code, if that is what ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Which boot of which machine wrote this.
+    #[serde(default)]
+    pub node: String,
+    /// The lock that its writer held, by device and inode: another one's is a lock that does not reach ours.
+    #[serde(default)]
+    pub lock: String,
+}
+
+/// The right to send one grant, while its marker is held.
+#[derive(Debug)]
+pub struct Asked {
+    layout: Layout,
+    fingerprint: String,
+    marker: Marker,
+    file: File,
+}
+
+/// What ended a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The issuer gave another one for it, or a new login took its place.
+    Used,
+    /// The issuer said so, by this code.
+    Refused(String),
+    /// An operator took the login away.
+    Removed,
+}
+
+/// The code of a grant that was used up.
+pub const USED: &str = "refresh_token_used";
+
+/// The code of a grant that an operator took away.
+pub const REMOVED: &str = "removed";
+
+impl Volume {
+    /// What is known of the grants.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn grants(&self) -> Result<Grants, VolumeError> {
+        let directory = self.layout().auth().to_owned();
+        let mut grants = Grants { directory, ..Grants::default() };
+        for name in names(&grants.directory).map_err(cannot_read(&grants.directory))? {
+            let Some(rest) = name.strip_prefix(".grant-") else { continue };
+            if let Some(fingerprint) = rest.strip_suffix(".asked") {
+                grants.asked.insert(fingerprint.to_owned());
+            } else if let Some(fingerprint) = rest.strip_suffix(".ended") {
+                grants.ended.insert(fingerprint.to_owned());
+            }
+        }
+        Ok(grants)
+    }
+}
+
+impl Grants {
+    /// What is known of a grant now.
+    #[must_use]
+    pub fn standing(&self, grant: &Grant, now: Timestamp) -> Standing {
+        let path = |kind| self.directory.join(name(grant.fingerprint(), kind));
+        if self.ended.contains(grant.fingerprint()) {
+            return Standing::Ended(Marker::read(&path("ended"), now));
+        }
+        if !self.asked.contains(grant.fingerprint()) {
+            return Standing::Good;
+        }
+        match Marker::held(&path("asked"), now) {
+            // It was removed since: the issuer said that the grant is good.
+            None => Standing::Good,
+            Some((_, true)) => Standing::WithIssuer,
+            Some((marker, false)) => Standing::Unanswered(marker),
+        }
+    }
+
+    /// The markers of requests that are under way now, by whoever made them.
+    #[must_use]
+    pub fn with_issuer(&self, now: Timestamp) -> Vec<Marker> {
+        let held = |print: &String| Marker::held(&self.directory.join(name(print, "asked")), now);
+        self.asked.iter().filter_map(held).filter(|(_, held)| *held).map(|(marker, _)| marker).collect()
+    }
+
+    /// Whether nothing is known of any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty() && self.ended.is_empty()
+    }
+}
+
+impl Marker {
+    /// Stands for what a state told that was written before grants had markers.
+    #[must_use]
+    pub fn of_old_state(now: Timestamp) -> Self {
+        Self { slot: Slot::FIRST, since: now, code: None, node: String::new(), lock: String::new() }
+    }
+
+    /// A marker that cannot be read still says that there is one.
+    fn read(path: &Path, now: Timestamp) -> Self {
+        let marker = PrivateFile::read(path).ok().and_then(|file| serde_json::from_slice(&file.content).ok());
+        marker.unwrap_or_else(|| Self::of_old_state(now))
+    }
+
+    /// A marker, and whether its maker still waits; `None` if it is gone.
+    fn held(path: &Path, now: Timestamp) -> Option<(Self, bool)> {
+        let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+            opened => opened.ok(),
+        };
+        let marker = Self::read(path, now);
+        let is_young = now.since(marker.since) < IN_USE_AT_MOST && marker.since <= now;
+        let held = match file.map(|file| file.try_lock_shared()) {
+            Some(Err(TryLockError::WouldBlock)) => true,
+            Some(Ok(())) if marker.node == this_node() => false,
+            _ => is_young,
+        };
+        Some((marker, held))
+    }
+}
+
+impl Locked<'_> {
+    /// Takes the right to send a grant, and writes down durably that it is being sent. `None` if another process has
+    /// that right, or had it and its answer is not known; `again` is for one that is sent in spite of the latter.
+    ///
+    /// # Errors
+    /// The volume cannot be written.
+    pub fn ask(
+        &self,
+        grant: &Grant,
+        slot: Slot,
+        again: bool,
+        now: Timestamp,
+    ) -> Result<Option<Asked>, VolumeError> {
+        let layout = self.volume().layout();
+        let path = layout.auth().join(name(grant.fingerprint(), "asked"));
+        if again {
+            atomic::remove_if_there(&path).map_err(cannot_write(&path))?;
+        }
+        let marker = Marker {
+            slot,
+            since: now,
+            code: None,
+            node: this_node().to_owned(),
+            lock: self.identity().to_owned(),
+        };
+        let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let mut file = match made {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            made => made.map_err(cannot_write(&path))?,
+        };
+        let written = (|| {
+            let _ = file.try_lock();
+            Owner::of(&path).give(&file, None);
+            file.write_all(&marker.to_bytes())?;
+            file.sync_all()?;
+            atomic::sync_directory(layout.auth())
+        })();
+        if let Err(e) = written {
+            let _ = std::fs::remove_file(&path);
+            return Err(cannot_write(&path)(e));
+        }
+        Ok(Some(Asked { layout: layout.clone(), fingerprint: grant.fingerprint().to_owned(), marker, file }))
+    }
+
+    /// Writes down durably that a grant has ended.
+    ///
+    /// # Errors
+    /// The volume cannot be written.
+    pub fn end_grant(&self, grant: &Grant, slot: Slot, end: &End, now: Timestamp) -> Result<(), VolumeError> {
+        let layout = self.volume().layout();
+        let code = Some(end.code().to_owned());
+        let node = this_node().to_owned();
+        let marker = Marker { slot, since: now, code, node, lock: self.identity().to_owned() };
+        let ended = layout.auth().join(name(grant.fingerprint(), "ended"));
+        atomic::replace(&ended, &marker.to_bytes(), Access::PRIVATE).map_err(cannot_write(&ended))?;
+        let asked = layout.auth().join(name(grant.fingerprint(), "asked"));
+        atomic::remove_if_there(&asked).map_err(cannot_write(&asked))
+    }
+
+    /// Ends the grants whose answer was not noted, though the login that came of it is in its slot by now: they were
+    /// used up.
+    pub fn conclude(&self, grants: &Grants, logins: &BTreeMap<Slot, &Login>, now: Timestamp) {
+        for print in &grants.asked {
+            let path = grants.directory.join(name(print, "asked"));
+            let Some((marker, false)) = Marker::held(&path, now) else { continue };
+            let is_newer = |login: &&&Login| {
+                login.grant().fingerprint() != print
+                    && login.last_refresh.is_some_and(|refreshed| refreshed >= marker.since)
+            };
+            if logins.get(&marker.slot).filter(is_newer).is_some() {
+                let _ = atomic::rename_and_sync(&path, &grants.directory.join(name(print, "ended")));
+            }
+        }
+    }
+
+    /// Forgets the oldest ended grants beyond the bound, but none of these: what still lies about must be known again.
+    pub fn forget_ended_grants(&self, grants: &Grants, slots: usize, kept: &BTreeSet<Grant>) {
+        let bound = REMEMBERED.0.max(REMEMBERED.1 * slots);
+        if grants.ended.len() <= bound {
+            return;
+        }
+        let written = |print: &String| {
+            let path = grants.directory.join(name(print, "ended"));
+            Some((path.symlink_metadata().ok()?.modified().ok()?, path))
+        };
+        let forgettable = |print: &&String| !kept.iter().any(|grant| grant.fingerprint() == print.as_str());
+        let mut oldest: Vec<_> = grants.ended.iter().filter(forgettable).filter_map(written).collect();
+        oldest.sort_unstable();
+        // A quarter more than needed, so that this is seldom.
+        for (_, path) in oldest.into_iter().take(grants.ended.len() - bound + bound / 4) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Asked {
+    /// Whether the grant has been ended by others since it was sent: its login was removed, or a new one took its place.
+    #[must_use]
+    pub fn was_ended(&self) -> bool {
+        self.path("ended").symlink_metadata().is_ok()
+    }
+
+    /// The issuer said that the grant is as good as before, or the request never left.
+    ///
+    /// # Errors
+    /// The marker cannot be removed.
+    pub fn withdraw(self, _locked: &Locked<'_>) -> Result<(), VolumeError> {
+        let path = self.path("asked");
+        let removed =
+            atomic::remove_if_there(&path).and_then(|()| atomic::sync_directory(self.layout.auth()));
+        removed.map_err(cannot_write(&path))
+    }
+
+    /// The grant has ended.
+    ///
+    /// # Errors
+    /// That cannot be written down; the marker says still that it was sent.
+    pub fn end(mut self, _locked: &Locked<'_>, end: &End) -> Result<(), VolumeError> {
+        let (asked, ended) = (self.path("asked"), self.path("ended"));
+        self.marker.code = Some(end.code().to_owned());
+        let line = self.marker.to_bytes();
+        if self.was_ended() {
+            return atomic::remove_if_there(&asked).map_err(cannot_write(&asked));
+        }
+        // The reason is only to be shown: that it has ended is said by the name.
+        let _ = self.file.write_all_at(&line, 0);
+        match atomic::rename_and_sync(&asked, &ended) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                atomic::replace(&ended, &line, Access::PRIVATE).map_err(cannot_write(&ended))
+            }
+            renamed => renamed.map_err(cannot_write(&ended)),
+        }
+    }
+
+    fn path(&self, kind: &str) -> PathBuf {
+        self.layout.auth().join(name(&self.fingerprint, kind))
+    }
+}
+
+impl Marker {
+    /// Padded, so that a longer one can be written over it.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("a marker has string keys only");
+        bytes.resize(bytes.len().max(255), b' ');
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+impl End {
+    fn code(&self) -> &str {
+        match self {
+            Self::Used => USED,
+            Self::Refused(code) => code,
+            Self::Removed => REMOVED,
+        }
+    }
+}
+
+fn name(fingerprint: &str, kind: &str) -> String {
+    format!(".grant-{fingerprint}.{kind}")
+}
+
+/// The device and inode of an open file, as words.
+pub(crate) fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
+        (dir, volume)
+    }
+
+    fn grant(token: &str) -> Grant {
+        Grant::of(&Secret::new(token))
+    }
+
+    fn standing(volume: &Volume, token: &str) -> Standing {
+        volume.grants().unwrap().standing(&grant(token), Timestamp::now())
+    }
+
+    #[test]
+    fn a_grant_that_is_with_the_issuer_is_sent_by_nobody_else() {
+        let (_dir, volume) = volume();
+        let now = Timestamp::now();
+        let locked = volume.lock().unwrap();
+        let asked = locked.ask(&grant("rt"), Slot::FIRST, false, now).unwrap().unwrap();
+        assert_eq!(standing(&volume, "rt"), Standing::WithIssuer);
+        assert_eq!(volume.grants().unwrap().with_issuer(now).len(), 1);
+        assert!(locked.ask(&grant("rt"), Slot::FIRST, false, now).unwrap().is_none());
+        assert_eq!(standing(&volume, "another"), Standing::Good);
+        asked.withdraw(&locked).unwrap();
+        assert_eq!(standing(&volume, "rt"), Standing::Good);
+    }
+
+    #[test]
+    fn a_grant_whose_asker_is_gone_is_unanswered_and_may_be_sent_again_on_purpose() {
+        let (_dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        drop(locked.ask(&grant("rt"), Slot::FIRST, false, Timestamp::from_seconds(5)).unwrap());
+        let Standing::Unanswered(marker) = standing(&volume, "rt") else { panic!("not unanswered") };
+        assert_eq!((marker.slot, marker.since), (Slot::FIRST, Timestamp::from_seconds(5)));
+        assert!(locked.ask(&grant("rt"), Slot::FIRST, true, Timestamp::now()).unwrap().is_some());
+    }
+
+    #[test]
+    fn one_of_another_node_is_with_the_issuer_as_long_as_a_request_can_last() {
+        let (dir, volume) = volume();
+        let now = Timestamp::now();
+        let marker = format!(r#"{{"slot": 2, "since": "{now}", "node": "elsewhere", "lock": "1:2"}}"#);
+        let path = dir.path().join(name(grant("rt").fingerprint(), "asked"));
+        std::fs::write(&path, marker).unwrap();
+        let standing = |now| volume.grants().unwrap().standing(&grant("rt"), now);
+        assert_eq!(standing(now), Standing::WithIssuer);
+        assert!(matches!(standing(now.plus(IN_USE_AT_MOST)), Standing::Unanswered(_)));
+    }
+
+    #[test]
+    fn an_ended_grant_stays_known_with_its_reason() {
+        let (_dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        let now = Timestamp::now();
+        let asked = locked.ask(&grant("rt-1"), Slot::FIRST, false, now).unwrap().unwrap();
+        assert!(!asked.was_ended());
+        asked.end(&locked, &End::Refused("refresh_token_reused".to_owned())).unwrap();
+        locked.end_grant(&grant("rt-2"), Slot::FIRST, &End::Removed, now).unwrap();
+        let code = |token| match standing(&volume, token) {
+            Standing::Ended(marker) => marker.code.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((code("rt-1").as_str(), code("rt-2").as_str()), ("refresh_token_reused", REMOVED));
+    }
+
+    #[test]
+    fn one_that_others_ended_meanwhile_is_known() {
+        let (_dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        let asked = locked.ask(&grant("rt"), Slot::FIRST, false, Timestamp::now()).unwrap().unwrap();
+        locked.end_grant(&grant("rt"), Slot::FIRST, &End::Removed, Timestamp::now()).unwrap();
+        assert!(asked.was_ended());
+        asked.end(&locked, &End::Used).unwrap();
+        assert!(matches!(standing(&volume, "rt"), Standing::Ended(_)));
+    }
+
+    #[test]
+    fn the_oldest_ended_grants_are_forgotten_beyond_the_bound() {
+        let (dir, volume) = volume();
+        for number in 0..=REMEMBERED.0 {
+            std::fs::write(dir.path().join(format!(".grant-{number:016x}.ended")), "").unwrap();
+        }
+        let locked = volume.lock().unwrap();
+        let grants = volume.grants().unwrap();
+        locked.forget_ended_grants(&grants, 1, &BTreeSet::new());
+        let left = volume.grants().unwrap().ended.len();
+        assert!(left <= REMEMBERED.0 && left > REMEMBERED.0 / 2, "{left}");
+    }
+}

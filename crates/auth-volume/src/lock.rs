@@ -1,0 +1,170 @@
+//! The locks: of all writers, and of logins into one slot.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::atomic::open_private;
+use crate::volume::cannot_write;
+use crate::{Slot, Volume, VolumeError, grants};
+
+/// How long a command waits for another writer. The lock is never held while somebody waits for a network, so this is
+/// far longer than any writer should take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// A volume that this process alone may write, until the value is dropped.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    volume: &'a Volume,
+    _lock: File,
+    identity: String,
+    notes: Vec<String>,
+}
+
+/// The sole right to sign in to one slot, until the value is dropped.
+#[derive(Debug)]
+pub struct LoginLock {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Volume {
+    /// Waits for the other writers and keeps them out until the value is dropped.
+    ///
+    /// A master that a killed writer had completed but not yet put in place is put there now.
+    ///
+    /// # Errors
+    /// The volume cannot be written, or another writer does not finish within 10 s.
+    pub fn lock(&self) -> Result<Locked<'_>, VolumeError> {
+        self.lock_within(PATIENCE)
+    }
+
+    /// As [`Volume::lock`], with more or less patience.
+    ///
+    /// # Errors
+    /// The volume cannot be written, or another writer does not finish in time.
+    pub fn lock_within(&self, patience: Duration) -> Result<Locked<'_>, VolumeError> {
+        let path = self.layout().lock();
+        let give_up = Instant::now() + patience;
+        let lock = loop {
+            match locked(&path)? {
+                Some(lock) => break lock,
+                None if Instant::now() >= give_up => {
+                    return Err(VolumeError::Locked(path, patience.as_secs()));
+                }
+                None => sleep(LOOK_AGAIN),
+            }
+        };
+        let identity = grants::identity(&lock).map_err(cannot_write(&path))?;
+        let mut locked = Locked { volume: self, _lock: lock, identity, notes: Vec::new() };
+        locked.notes = locked.settle();
+        Ok(locked)
+    }
+
+    /// Takes the sole right to sign in to a slot.
+    ///
+    /// # Errors
+    /// Another process has it, or the volume cannot be written.
+    pub fn lock_login(&self, slot: Slot) -> Result<LoginLock, VolumeError> {
+        let path = self.layout().login_lock(slot);
+        let lock = locked(&path)?.ok_or(VolumeError::LoginUnderWay(slot))?;
+        Ok(LoginLock { path, _lock: lock })
+    }
+}
+
+impl<'a> Locked<'a> {
+    /// The volume.
+    #[must_use]
+    pub fn volume(&self) -> &'a Volume {
+        self.volume
+    }
+
+    /// What was noticed when the work of killed writers was finished, a line each for the log.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The lock that is held, by device and inode: writers of one volume that hold different ones do not see each other.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+}
+
+impl LoginLock {
+    /// Removes the file, for a holder that will not live to drop the value. One left behind is empty and locks
+    /// nobody out.
+    pub fn forget(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for LoginLock {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+/// The lock at a path; `None` if another process holds it. A file that was removed or replaced while we took the lock
+/// on it is no lock: others would take the one that has its name now.
+pub(crate) fn locked(path: &Path) -> Result<Option<File>, VolumeError> {
+    loop {
+        let lock = open_private(path).map_err(cannot_write(path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(cannot_write(path)(e)),
+        }
+        if is_still_at(&lock, path).map_err(cannot_write(path))? {
+            return Ok(Some(lock));
+        }
+    }
+}
+
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    let there = std::fs::symlink_metadata(path);
+    Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+
+    fn volume() -> (tempfile::TempDir, Volume) {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
+        (dir, volume)
+    }
+
+    #[test]
+    fn one_login_into_a_slot_at_a_time() {
+        let (dir, volume) = volume();
+        let first = volume.lock_login(Slot::FIRST).unwrap();
+        let error = volume.lock_login(Slot::FIRST).unwrap_err();
+        assert!(error.to_string().starts_with("another login into account-1 is under way: finish"));
+        drop(volume.lock_login("2".parse().unwrap()).unwrap());
+        drop(first);
+        drop(volume.lock_login(Slot::FIRST).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_or_replaced_is_no_lock() {
+        let (dir, volume) = volume();
+        let before = volume.lock().unwrap();
+        assert!(volume.lock_within(Duration::ZERO).is_err());
+        std::fs::remove_file(dir.path().join(".lock")).unwrap();
+        let after = volume.lock_within(Duration::ZERO).unwrap();
+        assert_ne!(before.identity(), after.identity());
+        assert!(volume.lock_within(Duration::ZERO).is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! Finishing what killed writers had begun. Trouble with one file is reported and stops nothing.
+
+use std::path::Path;
+
+use crate::atomic::{remove_if_there, rename_and_sync};
+use crate::draft::Draft;
+use crate::layout::names;
+use crate::lock::Locked;
+use crate::masters::{Master, Unusable};
+use crate::private_file::{NotRead, PrivateFile};
+use crate::{Login, Slot, Timestamp};
+
+impl Locked<'_> {
+    /// Puts whole drafts of masters in their places, and removes those that hold nothing. Gives a line for the log about
+    /// each thing that an operator should know.
+    pub(crate) fn settle(&self) -> Vec<String> {
+        let layout = self.volume().layout();
+        let Ok(names) = names(layout.auth()) else { return Vec::new() };
+        let now = Timestamp::now();
+        let mut notes = Vec::new();
+        for name in names.filter(|name| name.ends_with(".new") && name.starts_with('.')) {
+            let path = layout.auth().join(&name);
+            match master_of(&name) {
+                Some((slot, is_old)) => notes.extend(self.settle_master(&path, &name, slot, is_old, now)),
+                // A writer that misses its draft makes another one.
+                None if is_ours(&name) => drop(remove_if_there(&path)),
+                None => {}
+            }
+        }
+        notes
+    }
+
+    /// A whole draft was meant to replace the master that is there, and may hold the only copy of its refresh token.
+    /// Only one that was read and is no login goes.
+    fn settle_master(
+        &self,
+        path: &Path,
+        name: &str,
+        slot: Slot,
+        is_old: bool,
+        now: Timestamp,
+    ) -> Option<String> {
+        let shown = path.display();
+        let file = match PrivateFile::read(path) {
+            Ok(file) => file,
+            Err(NotRead::Missing) => return None,
+            Err(e) => {
+                return Some(format!(
+                    "{shown} may hold the newest login of {slot}, and cannot be read ({e}): it is left alone"
+                ));
+            }
+        };
+        if !is_old && Draft::is_in_use(name, file.file(), now) {
+            return None;
+        }
+        let Ok(login) = Login::parse(&file.content) else {
+            let _ = remove_if_there(path);
+            return None;
+        };
+        let master = self.volume().master(slot);
+        match is_newer(&login, &file, &master, self.volume().layout().master(slot).as_path()) {
+            Some(true) => rename_and_sync(path, &self.volume().layout().master(slot))
+                .err()
+                .map(|e| format!("{shown} holds the newest login of {slot}, and cannot take its place: {e}")),
+            Some(false) => match self.keep_beside(slot, &file.content, now) {
+                Ok(_) => remove_if_there(path).err().map(|e| format!("{shown} cannot be removed: {e}")),
+                Err(e) => Some(format!("{shown} is older than {slot}, and cannot be kept beside it: {e}")),
+            },
+            None => remove_if_there(path).err().map(|e| format!("{shown} cannot be removed: {e}")),
+        }
+    }
+}
+
+/// Whether a draft is newer than the master that is there; `None` if it is the same login.
+fn is_newer(login: &Login, draft: &PrivateFile, master: &Master, path: &Path) -> Option<bool> {
+    match &master.login {
+        Ok(there) if there.grant() == login.grant() && there.access_token == login.access_token => None,
+        Ok(there) if there.account == login.account => Some(login.generation() > there.generation()),
+        Ok(_) => Some(PrivateFile::read(path).is_ok_and(|there| draft.written >= there.written)),
+        Err(Unusable::File(NotRead::Missing) | Unusable::Content(_)) => Some(true),
+        Err(Unusable::File(_)) => Some(true),
+    }
+}
+
+/// The slot of whose master a name is a draft, and whether it is as releases before this one named them.
+fn master_of(name: &str) -> Option<(Slot, bool)> {
+    let old = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).and_then(Slot::of_file_name);
+    let new = || Draft::target(name).and_then(Slot::of_file_name);
+    old.map(|slot| (slot, true)).or_else(|| Some((new()?, false)))
+}
+
+/// Whether a draft is of a file that only the holder of the lock writes.
+fn is_ours(name: &str) -> bool {
+    let target = Draft::target(name).or_else(|| name.strip_prefix('.')?.strip_suffix(".new"));
+    target.is_some_and(|target| {
+        ["auth.json", "rotator_state.json", "audit.jsonl", ".proof", ".trial"].contains(&target)
+            || target.starts_with(".grant-")
+            || target.starts_with("auth-") && target.contains(".json.before-")
+    })
+}

@@ -1,0 +1,367 @@
+//! Refreshing one login so that nothing is lost, whatever happens: to the network, to the disk, to this process.
+//!
+//! Under the volume's lock the file that will be replaced is proven replaceable, room is taken for what will come, and
+//! a marker says which grant is being sent. No lock is held while the issuer is waited for. The answer is on the disk,
+//! in its room, before anything else is done with it; then the lock is taken again and it takes its place.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use auth_volume::counters::{Occasion, Refreshed};
+use auth_volume::grants::{self, Asked, End};
+use auth_volume::masters::Reserved;
+use auth_volume::state::{Cooldown, Kind, NeedsLogin, RefreshRefused, Source, Standing, State};
+use auth_volume::volume::Remembered;
+use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError};
+use issuer::{Answer, Issuer, Tokens};
+
+use crate::absorb::needs_login;
+use crate::decide::Candidate;
+use crate::due::{Due, is_near_its_end};
+use crate::world;
+
+/// How long an answer that cannot be stored is kept in memory and tried again: with the request itself less than the
+/// grace of a pod that is told to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// How often it is tried.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long an account whose access token was refused is left alone when it could not be refreshed.
+const REST: Duration = Duration::from_mins(5);
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Report {
+    /// What was counted of it; none if nothing was sent.
+    pub result: Option<Refreshed>,
+    /// A line for the log about each thing that happened.
+    pub said: Vec<String>,
+    /// Whether the next login may be refreshed, too. Else the network or the issuer is in trouble, and others would wait
+    /// in vain or lose their grants to it.
+    pub goes_on: bool,
+}
+
+/// What a refresh needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Refresh<'a> {
+    /// Where the logins are.
+    pub volume: &'a Volume,
+    /// Who refreshes them.
+    pub issuer: &'a Issuer,
+    /// How long before its end a login is due.
+    pub before: Duration,
+}
+
+/// A refresh that may be sent.
+struct Begun {
+    login: Login,
+    /// The master's bytes, which the new one keeps but for its tokens.
+    master: Vec<u8>,
+    room: Reserved,
+    asked: Asked,
+}
+
+impl Refresh<'_> {
+    /// Refreshes one login, unless it is no longer the one that is meant.
+    #[must_use]
+    pub fn one(&self, due: &Due) -> Report {
+        match self.begin(due) {
+            Ok(Some(begun)) => {
+                let token = begun.login.refresh_token.clone().expect("without one it is not begun");
+                let answer = self.issuer.refresh(&token);
+                self.conclude(due, begun, answer)
+            }
+            Ok(None) => Report { result: None, said: Vec::new(), goes_on: true },
+            Err(e) => self.not_begun(due, &e),
+        }
+    }
+
+    /// Makes sure that an answer can be stored, and writes down that the grant is sent.
+    fn begin(&self, due: &Due) -> Result<Option<Begun>, VolumeError> {
+        let locked = self.volume.lock()?;
+        let now = Timestamp::now();
+        let world = world::read(self.volume, now)?.world;
+        let meant = |candidate: &&Candidate| {
+            let login = candidate.login.as_ref().ok().filter(|login| login.refresh_token.is_some());
+            candidate.slot == due.slot && login.is_some_and(|login| login.grant() == due.grant)
+        };
+        let Some(candidate) = world.slots.iter().find(meant) else { return Ok(None) };
+        let Ok(login) = &candidate.login else { return Ok(None) };
+        let on_purpose = due.occasion == Occasion::Asked;
+        let again = match candidate.grant {
+            grants::Standing::Good => false,
+            grants::Standing::Unanswered(_) if on_purpose || !login.is_live(now) => true,
+            _ => return Ok(None),
+        };
+        let mut master = Vec::new();
+        if candidate.is_stored {
+            master = self.volume.master_bytes(due.slot).unwrap_or_default();
+            locked.prove_replaceable(due.slot, &master)?;
+        }
+        let room = locked.reserve(due.slot)?;
+        let asked = locked.ask(&due.grant, due.slot, again, now)?;
+        Ok(asked.map(|asked| Begun { login: login.clone(), master, room, asked }))
+    }
+
+    /// One slot in trouble stops nobody else's refresh, and is remembered for those who look.
+    fn not_begun(&self, due: &Due, e: &VolumeError) -> Report {
+        let slot = due.slot;
+        let mut said = vec![format!("{slot} not refreshed: {e}; its refresh token was not sent")];
+        let is_its_own = matches!(e, VolumeError::CannotReplace { .. });
+        let remembered = self.update(slot, |standing, _| {
+            standing.refresh_failed = Some(Timestamp::now());
+            standing.not_storable = is_its_own.then(|| e.to_string());
+        });
+        said.extend(remembered.err().map(|e| e.to_string()));
+        Report { result: None, said, goes_on: is_its_own }
+    }
+
+    fn update(&self, slot: Slot, change: impl FnOnce(&mut Standing, &Login)) -> Result<(), VolumeError> {
+        let locked = self.volume.lock()?;
+        let Ok(login) = self.volume.master(slot).login else { return Ok(()) };
+        let Remembered { mut state, .. } = self.volume.remembered()?;
+        change(state.accounts.entry(login.account.clone()).or_default(), &login);
+        locked.remember(&state)
+    }
+
+    fn conclude(&self, due: &Due, begun: Begun, answer: Answer) -> Report {
+        match answer {
+            Answer::Renewed(tokens) => self.store(due, begun, tokens),
+            Answer::Dead(code) => self.note(due, begun, Refreshed::Dead, true, |standing, begun| {
+                let grant = begun.login.grant();
+                standing.needs_login =
+                    Some(NeedsLogin { grant, since: Timestamp::now(), code: code.clone() });
+                (Some(End::Refused(code.clone())), needs_login(due.slot, &code))
+            }),
+            Answer::NotNow { said, code } => self.note(due, begun, Refreshed::NotNow, true, |standing, _| {
+                let now = Timestamp::now();
+                standing.refresh_refused = code.map(|code| match standing.refresh_refused.take() {
+                    Some(before) if before.code == code => before,
+                    _ => RefreshRefused { code, since: now },
+                });
+                rest(standing, due.occasion, now);
+                let slot = due.slot;
+                (None, format!("{slot} not refreshed: {said}; its refresh token is as good as before"))
+            }),
+            Answer::NotSent(why) => self.note(due, begun, Refreshed::NotNow, false, |standing, _| {
+                rest(standing, due.occasion, Timestamp::now());
+                let slot = due.slot;
+                (None, format!("{slot} not refreshed: {why}; its refresh token is as good as before"))
+            }),
+            Answer::Unanswered(why) => self.unanswered(due, begun, &why),
+        }
+    }
+
+    /// Notes an answer that brought no tokens: what it means for the account and for its grant, and a line.
+    fn note(
+        &self,
+        due: &Due,
+        begun: Begun,
+        result: Refreshed,
+        goes_on: bool,
+        change: impl FnOnce(&mut Standing, &Begun) -> (Option<End>, String),
+    ) -> Report {
+        let noted = (|| {
+            let locked = self.lock_patiently()?;
+            let Remembered { mut state, .. } = self.volume.remembered()?;
+            state.counters.refreshed(result, due.occasion);
+            let account = begun.login.account.clone();
+            let (end, said) = change(state.accounts.entry(account).or_default(), &begun);
+            let Begun { asked, room, .. } = begun;
+            room.discard();
+            match end {
+                Some(end) => asked.end(&locked, &end)?,
+                None => asked.withdraw(&locked)?,
+            }
+            locked.remember(&state)?;
+            Ok::<_, VolumeError>(said)
+        })();
+        let said =
+            noted.unwrap_or_else(|e| format!("{}: what the issuer said cannot be noted: {e}", due.slot));
+        Report { result: Some(result), said: vec![said], goes_on }
+    }
+
+    /// The marker stays: it says that the grant may be used up.
+    fn unanswered(&self, due: &Due, begun: Begun, why: &str) -> Report {
+        let Begun { login, room, asked, .. } = begun;
+        let slot = due.slot;
+        let until = login.expiry.map_or_else(String::new, |expiry| format!(", until {expiry}"));
+        let mut said = vec![format!(
+            "{slot} may have been refreshed, but no answer came ({why}): left alone while its access token lives{until}; \
+             accounts refresh {} tries it at once",
+            slot.number()
+        )];
+        let noted = (|| {
+            let locked = self.lock_patiently()?;
+            room.discard();
+            drop(asked);
+            let Remembered { mut state, .. } = self.volume.remembered()?;
+            state.counters.refreshed(Refreshed::Unanswered, due.occasion);
+            rest(state.accounts.entry(login.account).or_default(), due.occasion, Timestamp::now());
+            locked.remember(&state)
+        })();
+        said.extend(noted.err().map(|e| e.to_string()));
+        Report { result: Some(Refreshed::Unanswered), said, goes_on: false }
+    }
+
+    /// Stores new tokens. They are durable in their room before the lock is waited for, and kept in memory and tried
+    /// again should even that fail.
+    fn store(&self, due: &Due, mut begun: Begun, tokens: Tokens) -> Report {
+        let slot = due.slot;
+        let now = Timestamp::now();
+        let renewed = with(&begun.login, tokens, now);
+        let bytes = renewed.renewed(&begun.master, now);
+        let give_up = Instant::now() + GRACE;
+        let mut said = Vec::new();
+        let mut written = begun.room.write(&bytes);
+        let (locked, is_placed) = loop {
+            let placed = written.and_then(|()| {
+                let locked = self.lock_patiently()?;
+                let is_placed = self.place(&locked, slot, &mut begun, &renewed, &bytes, &mut said)?;
+                Ok((locked, is_placed))
+            });
+            match placed {
+                Ok(placed) => break placed,
+                Err(e) if Instant::now() >= give_up => {
+                    said.push(format!(
+                        "{slot} was refreshed, and its new tokens cannot be stored: {e}; if they are in no file beside \
+                         its master, it needs a login when its access token ends"
+                    ));
+                    return Report { result: Some(Refreshed::Renewed), said, goes_on: false };
+                }
+                Err(e) => {
+                    let line =
+                        format!("{slot} was refreshed, and storing its new tokens is tried again: {e}");
+                    if !said.contains(&line) {
+                        said.push(line);
+                    }
+                }
+            }
+            sleep(TRY_AGAIN);
+            // Installing writes it elsewhere, should the room fail again.
+            written = Ok(());
+        };
+        if is_placed {
+            said.push(format!("{slot} refreshed ({})", renewed.expires()));
+        }
+        let Begun { login, room, asked, .. } = begun;
+        if !is_placed {
+            room.discard();
+        }
+        let noted = asked.end(&locked, &End::Used).and_then(|()| {
+            let Remembered { mut state, .. } = self.volume.remembered()?;
+            state.counters.refreshed(Refreshed::Renewed, due.occasion);
+            if is_placed {
+                said.extend(self.follow(&mut state, due, &login, &renewed, now));
+            }
+            locked.remember(&state)
+        });
+        said.extend(noted.err().map(|e| e.to_string()));
+        Report { result: Some(Refreshed::Renewed), said, goes_on: true }
+    }
+
+    /// Puts new tokens in their place, unless the slot has another login by now. False if it has.
+    fn place(
+        &self,
+        locked: &Locked<'_>,
+        slot: Slot,
+        begun: &mut Begun,
+        renewed: &Login,
+        bytes: &[u8],
+        said: &mut Vec<String>,
+    ) -> Result<bool, VolumeError> {
+        if begun.asked.was_ended() {
+            said.push(format!(
+                "{slot} was refreshed, and meanwhile its login was removed or replaced: that stays"
+            ));
+            return Ok(false);
+        }
+        let is_newer = |there: &Login| {
+            there.grant() != begun.login.grant()
+                && (there.account != renewed.account || there.generation() > renewed.generation())
+        };
+        if self.volume.master(slot).login.as_ref().is_ok_and(is_newer) {
+            let kept = locked.keep_beside(slot, bytes, Timestamp::now())?;
+            said.push(format!(
+                "{slot} was refreshed, and has a newer login meanwhile: what came is kept in {kept}"
+            ));
+            return Ok(false);
+        }
+        begun.room.install(locked, bytes)?;
+        Ok(true)
+    }
+
+    /// What is known of an account after a refresh, also when the issuer answered for another one.
+    fn follow(
+        &self,
+        state: &mut State,
+        due: &Due,
+        before: &Login,
+        after: &Login,
+        now: Timestamp,
+    ) -> Option<String> {
+        let slot = due.slot;
+        let (old, new) = (&before.account, &after.account);
+        let line = if old == new {
+            None
+        } else if is_same_person(before, after) {
+            state.follow(old, new);
+            Some(format!("{slot} is {new} since this refresh, and was {old}: what was set for it follows"))
+        } else {
+            state.accounts.entry(new.clone()).or_default().came_from = Some(old.clone());
+            let number = slot.number();
+            Some(format!(
+                "{slot} was {old}, and the issuer answered with tokens of {new}: it rests; run auth-login {number}, or \
+                 accounts unpark {number} to let it serve"
+            ))
+        };
+        let standing = state.accounts.entry(new.clone()).or_default();
+        standing.cooldown.take_if(|cooldown| cooldown.kind == Kind::Refused);
+        standing.needs_login = None;
+        standing.refresh_failed = None;
+        standing.refresh_refused = None;
+        standing.not_storable = None;
+        let grant = after.grant();
+        standing.renewed_for_401 = (due.occasion == Occasion::Refused).then(|| grant.clone());
+        standing.not_prolonged = is_near_its_end(after, self.before, now).then_some(grant);
+        line
+    }
+
+    /// Writers hold the lock for milliseconds; one that was stopped must not cost an answer.
+    fn lock_patiently(&self) -> Result<Locked<'_>, VolumeError> {
+        self.volume.lock_within(GRACE)
+    }
+}
+
+/// An account whose access token was refused, and that could not be refreshed, lets the others serve.
+fn rest(standing: &mut Standing, occasion: Occasion, now: Timestamp) {
+    standing.refresh_failed = Some(now);
+    if occasion == Occasion::Refused {
+        let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
+        standing.cooldown.get_or_insert(rest);
+    }
+}
+
+/// Whether two logins are plainly of one person: the same user in another workspace, or one whose user id a token names
+/// for the first time.
+fn is_same_person(before: &Login, after: &Login) -> bool {
+    let (old, new) = (&before.account, &after.account);
+    if old.account_id != new.account_id {
+        return old.user_id.is_some() && old.user_id == new.user_id;
+    }
+    let is_same_address = before.email.is_some() && before.email == after.email;
+    is_same_address || old.user_id.is_none() || new.user_id.is_none()
+}
+
+/// The login with its new tokens; what the issuer did not send stays.
+fn with(login: &Login, tokens: Tokens, now: Timestamp) -> Login {
+    let Tokens { access_token, refresh_token, id_token } = tokens;
+    let access_token = access_token.unwrap_or_else(|| login.access_token.clone());
+    let refresh_token = refresh_token.or_else(|| login.refresh_token.clone());
+    let id_token = id_token.or_else(|| login.id_token.clone());
+    let account_id = Some(login.account.account_id.as_str());
+    let renewed = Login::of_tokens(access_token, refresh_token, id_token, account_id);
+    let renewed = renewed.expect("an account id was given");
+    Login { last_refresh: Some(now), ..renewed }
+}
