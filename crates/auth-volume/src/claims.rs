@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use crate::text::printable;
 use crate::{Expiry, Secret, Timestamp};
 
 /// The claims we use of a JWT. Its signature is the issuer's business: we only route by what it says.
@@ -19,7 +20,7 @@ pub struct Claims {
     pub account_id: Option<String>,
     /// The user (`chatgpt_user_id`, or `user_id`).
     pub user_id: Option<String>,
-    /// The subscription (`chatgpt_plan_type`).
+    /// The subscription (`chatgpt_plan_type`), printable: it is only shown.
     pub plan: Option<String>,
 }
 
@@ -42,7 +43,7 @@ impl Claims {
             email: text(&claims["email"]).or_else(|| text(&profile["email"])),
             account_id: text(&auth["chatgpt_account_id"]),
             user_id: text(&auth["chatgpt_user_id"]).or_else(|| text(&auth["user_id"])),
-            plan: text(&auth["chatgpt_plan_type"]),
+            plan: text(&auth["chatgpt_plan_type"]).map(|plan| printable(&plan)),
         }
     }
 

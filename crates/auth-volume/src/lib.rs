@@ -24,6 +24,7 @@ pub mod signal;
 pub mod slot;
 pub mod state;
 pub mod telling;
+pub mod text;
 pub mod trial;
 pub mod usage;
 pub mod volume;

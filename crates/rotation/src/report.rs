@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use auth_volume::text::{document, line};
 use auth_volume::{Slot, Volume};
 use serde_json::{Value, json};
 
@@ -9,10 +10,10 @@ use crate::decide::{Chosen, Plan};
 use crate::pass::Outlook;
 use crate::renewal::Due;
 
-/// The plan as lines, for `--dry-run`.
+/// The plan as printable lines, for `--dry-run`.
 #[must_use]
 pub fn text(plan: &Plan, outlook: &Outlook) -> String {
-    let mut text: String = outlook.absorbed.said.iter().map(|said| said.clone() + "\n").collect();
+    let mut text: String = outlook.absorbed.said.iter().map(|said| line(said) + "\n").collect();
     for Due { slot, refused } in &outlook.due {
         let why = if *refused { "its access token was refused" } else { "its access token ends" };
         let _ = writeln!(text, "would refresh {slot}: {why}");
@@ -25,12 +26,12 @@ pub fn text(plan: &Plan, outlook: &Outlook) -> String {
         None => writeln!(text, "would leave auth.json as it is: no usable account"),
     };
     for (slot, reason) in &plan.passed_over {
-        let _ = writeln!(text, "{slot} passed over: {reason}");
+        text += &(line(&format!("{slot} passed over: {reason}")) + "\n");
     }
     text
 }
 
-/// The plan as JSON, version 1.
+/// The plan as JSON, version 1, each text in it printable.
 #[must_use]
 pub fn json(plan: &Plan, dry_run: bool) -> Value {
     let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
@@ -45,7 +46,9 @@ pub fn json(plan: &Plan, dry_run: bool) -> Value {
     });
     let passed_over: Vec<_> =
         plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.to_string()})).collect();
-    json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over})
+    document(
+        json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over}),
+    )
 }
 
 /// Why nothing could be chosen, slot by slot, in one line.
