@@ -32,7 +32,7 @@ pub mod volume;
 pub use account::{AccountId, Naming};
 pub use clock::{Expiry, Timestamp};
 pub use layout::Layout;
-pub use login::Login;
+pub use login::{Generation, Login};
 pub use secret::Secret;
 pub use slot::Slot;
 pub use volume::{Locked, Volume, VolumeError};

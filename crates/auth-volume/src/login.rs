@@ -24,8 +24,19 @@ pub struct Login {
     pub plan: Option<String>,
     /// When the access token ends, where it says so.
     pub expiry: Option<Expiry>,
+    /// When the access token was made, where it says so.
+    pub issued: Option<Timestamp>,
     /// When the tokens were last renewed.
     pub last_refresh: Option<Timestamp>,
+}
+
+/// How new a login is among those of its account: the token's own `exp`, then its `iat`, then the file's
+/// `last_refresh`. The issuer's word comes first, for files are copied, and other tools write their own times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation {
+    expiry: Option<Expiry>,
+    issued: Option<Timestamp>,
+    last_refresh: Option<Timestamp>,
 }
 
 /// Why a file is not a login. Never says anything of the file's content.
@@ -84,19 +95,36 @@ impl Login {
         account_id: Option<&str>,
     ) -> Option<Self> {
         let of_access = Claims::of(&access_token).unwrap_or_default();
-        let expiry = of_access.expiry;
+        let (expiry, issued) = (of_access.expiry, of_access.issued);
         let of_id = id_token.as_ref().and_then(Claims::of).unwrap_or_default();
         let claims = of_access.or(of_id);
         let given = account_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
         let account = AccountId { account_id: claims.account_id.or(given)?, user_id: claims.user_id };
         let (email, plan) = (claims.email, claims.plan);
-        Some(Self { access_token, refresh_token, id_token, account, email, plan, expiry, last_refresh: None })
+        Some(Self {
+            access_token,
+            refresh_token,
+            id_token,
+            account,
+            email,
+            plan,
+            expiry,
+            issued,
+            last_refresh: None,
+        })
     }
 
     /// The grant of this login, by which it is told from a later one of the same account.
     #[must_use]
     pub fn grant(&self) -> Grant {
         Grant::of(self.refresh_token.as_ref().unwrap_or(&self.access_token))
+    }
+
+    /// The later one is the newer login of an account.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        let Self { expiry, issued, last_refresh, .. } = *self;
+        Generation { expiry, issued, last_refresh }
     }
 
     /// The bytes of a master with other tokens in it: codex's own file, unknown fields kept, or the flat one.
@@ -181,6 +209,25 @@ mod tests {
         assert_eq!(login.account.to_string(), "acct-A");
         assert_eq!(login.expires(), "expires 2026-11-23T13:12:55Z");
         assert_eq!(login.refresh_token, None);
+    }
+
+    #[test]
+    fn the_newer_login_is_the_one_whose_token_ends_later_whatever_its_file_says() {
+        let login = |exp: i64, iat: i64, last_refresh: Value| {
+            let claims = json!({"exp": exp, "iat": iat});
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            parse(&json!({"access_token": token, "account_id": "a", "last_refresh": last_refresh})).unwrap()
+        };
+        let in_order = [
+            login(0, 0, json!("2026-11-25T00:00:00Z")),
+            login(100, 0, json!(null)),
+            login(100, 50, json!(null)),
+            login(100, 50, json!("2026-11-23T12:00:00Z")),
+            login(100, 50, json!("2026-11-24T12:00:00+08:00")),
+            login(100, 51, json!("2026-11-23T12:00:00Z")),
+            login(101, 1, json!("unreadable")),
+        ];
+        assert!(in_order.is_sorted_by(|a, b| a.generation() < b.generation()));
     }
 
     #[test]

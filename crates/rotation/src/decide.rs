@@ -156,7 +156,7 @@ impl World {
         let mut holders: BTreeMap<AccountId, usize> = BTreeMap::new();
         let rank = |at: usize| {
             let login = slots[at].login.as_ref().ok();
-            (login.map(|login| (login.last_refresh, login.expiry)), Reverse(slots[at].slot))
+            (login.map(Login::generation), Reverse(slots[at].slot))
         };
         for (at, candidate) in slots.iter().enumerate() {
             if let Ok(login) = &candidate.login {
