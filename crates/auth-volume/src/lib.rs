@@ -12,6 +12,7 @@ pub mod callback;
 pub mod claims;
 pub mod clock;
 pub mod counters;
+mod document;
 pub mod env_fed;
 pub mod exit;
 pub mod layout;
