@@ -15,7 +15,7 @@ use crate::text::printable;
 pub struct AccountId {
     /// The value of the `ChatGPT-Account-Id` header.
     pub account_id: String,
-    /// The user, where the token's claims name one.
+    /// The user, where the tokens say who it is: a user id, else the subject, else the address in lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
 }

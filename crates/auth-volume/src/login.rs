@@ -100,7 +100,7 @@ impl Login {
         let of_id = id_token.as_ref().and_then(Claims::of).unwrap_or_default();
         let claims = of_access.or(of_id);
         let given = account_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
-        let account = AccountId { account_id: claims.account_id.or(given)?, user_id: claims.user_id };
+        let account = AccountId { user_id: claims.user(), account_id: claims.account_id.or(given)? };
         let (email, plan) = (claims.email, claims.plan);
         Some(Self {
             access_token,
@@ -239,6 +239,22 @@ mod tests {
             login(101, 1, json!("unreadable")),
         ];
         assert!(in_order.is_sorted_by(|a, b| a.generation() < b.generation()));
+    }
+
+    #[test]
+    fn two_people_of_a_workspace_are_two_accounts_also_without_user_ids() {
+        let login = |claims: Value| {
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            parse(&json!({"access_token": token, "account_id": "team"})).unwrap().account
+        };
+        let eve = login(json!({"email": "eve@example.test"}));
+        assert_ne!(eve, login(json!({"email": "fay@example.test"})));
+        assert_eq!(eve, login(json!({"email": "Eve@Example.Test"})));
+        assert_ne!(login(json!({"sub": "1"})), login(json!({"sub": "2"})));
+        // What only the id token says counts, too, and a user id before all else.
+        let id_token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(json!({"sub": "1"}).to_string()));
+        let both = json!({"access_token": jwt("team", 1), "id_token": id_token});
+        assert_eq!(parse(&both).unwrap().account.user_id.as_deref(), Some("user-A"));
     }
 
     #[test]
