@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use auth_volume::counters::Counts;
+use auth_volume::text::printable;
 use auth_volume::usage::Window;
 use overview::{Condition, Row, Serving, json};
 use prometheus_client::collector::Collector;
@@ -156,7 +157,7 @@ impl Families<'_, '_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (result, by_reason) in counts {
             for (reason, count) in by_reason {
-                let labels: Labels = vec![("result", result.clone()), ("reason", reason.clone())];
+                let labels: Labels = vec![("result", printable(result)), ("reason", printable(reason))];
                 family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
@@ -165,6 +166,7 @@ impl Families<'_, '_> {
 }
 
 fn labels<const N: usize>(row: &Row, more: [(&'static str, String); N]) -> Labels {
+    let more = more.map(|(name, value)| (name, printable(&value)));
     [("slot", row.slot.number().to_string())].into_iter().chain(more).collect()
 }
 

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use auth_volume::Timestamp;
-use overview::words::{ends, printable, span, states};
+use auth_volume::{Timestamp, text};
+use overview::words::{ends, span, states};
 use overview::{Condition, Row, Serving, Who};
 
 use crate::answer::Seen;
@@ -20,12 +20,12 @@ const HEAD: &str = "<th scope=\"col\">Slot</th><th scope=\"col\">Account</th><th
                     <th scope=\"col\">State (UTC)</th><th scope=\"col\">Expires</th><th scope=\"col\">Renewed</th>\
                     <th scope=\"col\">Usage</th>";
 
-/// Text between tags or in quotes.
+/// Printable text between tags or in quotes.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        printable(self.0).chars().try_for_each(|c| match c {
+        text::line(self.0).chars().try_for_each(|c| match c {
             '&' => f.write_str("&amp;"),
             '<' => f.write_str("&lt;"),
             '>' => f.write_str("&gt;"),

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use auth_volume::args::VolumeArgs;
+use auth_volume::text::printable;
 use auth_volume::{Naming, Slot, Timestamp};
 use clap::{Parser, Subcommand};
 use rotation::args::{PolicyArgs, Span, duration};
@@ -183,7 +184,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 /// One line, and not a novel: it stands in tables and log lines.
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.chars().count() > 200 || text.chars().any(char::is_control) {
+    if text.chars().count() > 200 || printable(text) != text {
         return Err("want one line of 200 characters at most".to_owned());
     }
     Ok(text.to_owned())

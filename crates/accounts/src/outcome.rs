@@ -1,7 +1,7 @@
 //! What came of an operator's word, for people and for scripts.
 
 use auth_volume::audit::What;
-use auth_volume::{Slot, Timestamp};
+use auth_volume::{Slot, Timestamp, text as shown};
 use serde_json::json;
 
 /// An account, as an operator knows it.
@@ -37,11 +37,11 @@ pub(crate) struct Served {
 
 impl Outcome {
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}\n", self.said);
+        let mut text = shown::line(&self.said) + "\n";
         let Served { by, nobody, woke_rotator } = &self.served;
         let serving = by.as_ref().map(|Named { slot, name }| format!("serving: {slot} ({name})"));
         if let Some(line) = serving.or_else(|| nobody.clone()) {
-            text = text + &line + "\n";
+            text = text + &shown::line(&line) + "\n";
         }
         if *woke_rotator {
             text += "the rotator was woken: it renews what is due and publishes what it can\n";
@@ -62,6 +62,6 @@ impl Outcome {
             "serving": serving,
             "rotator_woken": self.served.woke_rotator,
         });
-        document.to_string() + "\n"
+        shown::document(document).to_string() + "\n"
     }
 }

@@ -8,7 +8,7 @@ use auth_volume::private_file::NotRead;
 use auth_volume::published::{self, Found};
 use auth_volume::state::Parked;
 use auth_volume::volume::{Master, Remembered, Unusable};
-use auth_volume::{AccountId, Locked, Login, Slot};
+use auth_volume::{AccountId, Locked, Login, Slot, text};
 use issuer::Issuer;
 
 use crate::args::RemoveArgs;
@@ -117,7 +117,8 @@ fn confirm(slot: Slot, named: &str, revoke: bool) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, error));
     }
     let and_revoke = if revoke { " and end its login at the issuer" } else { "" };
-    let asked = write!(io::stderr(), "remove {named}{and_revoke}? Only a new sign-in brings it back. [y/N] ");
+    let question = format!("remove {named}{and_revoke}? Only a new sign-in brings it back. [y/N] ");
+    let asked = io::stderr().write_all(text::line(&question).as_bytes());
     let mut answer = String::new();
     asked.and_then(|()| io::stdin().lock().read_line(&mut answer)).or_exit(Exit::Failed)?;
     match answer.trim().to_lowercase().as_str() {

@@ -1,8 +1,9 @@
 //! The overview for people: a table of 100 columns at the most, and below it what to type.
 
 use auth_volume::Timestamp;
+use auth_volume::text::{line, printable};
 use auth_volume::usage::Minutes;
-use overview::words::{self, ends, printable, span, states};
+use overview::words::{self, ends, span, states};
 use overview::{Condition, Overview, Row, Who};
 
 use crate::paint::{Colour, Paint};
@@ -126,7 +127,7 @@ fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, paint: P
 }
 
 fn notes(overview: &Overview) -> String {
-    words::notes(overview).into_iter().map(|note| cut(&printable(&note.said), WIDTH) + "\n").collect()
+    words::notes(overview).into_iter().map(|note| cut(&line(&note.said), WIDTH) + "\n").collect()
 }
 
 /// Joins words as far as they fit a line.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Login;
+use crate::text::printable;
 
 /// An account: the workspace's `account_id` **and** the user in it.
 ///
@@ -14,15 +15,16 @@ use crate::Login;
 pub struct AccountId {
     /// The value of the `ChatGPT-Account-Id` header.
     pub account_id: String,
-    /// The user, where the token's claims name one.
+    /// The user, where the tokens say who it is: a user id, else the subject, else the address in lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
 }
 
+/// For people, and so printable; programs take the fields.
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.account_id)?;
-        self.user_id.as_ref().map_or(Ok(()), |user| write!(f, "/{user}"))
+        f.write_str(&printable(&self.account_id))?;
+        self.user_id.as_ref().map_or(Ok(()), |user| write!(f, "/{}", printable(user)))
     }
 }
 
@@ -36,13 +38,14 @@ pub enum Naming {
 }
 
 impl Naming {
-    /// Whose login it is: the person's address, or the account's id where no token says an address.
+    /// Whose login it is: the person's address, or the account's id where no token says an address. Printable.
     #[must_use]
     pub fn of(self, login: &Login) -> String {
-        let name = login.email.as_deref().unwrap_or(&login.account.account_id);
+        let email = login.email.as_deref().map(printable).filter(|email| !email.trim().is_empty());
+        let name = email.unwrap_or_else(|| printable(&login.account.account_id));
         match self {
-            Self::InFull => name.to_owned(),
-            Self::Masked => masked(name),
+            Self::InFull => name,
+            Self::Masked => masked(&name),
         }
     }
 }
@@ -58,6 +61,21 @@ fn masked(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Secret;
+
+    #[test]
+    fn a_name_from_a_token_is_shown_printable() {
+        let mut login =
+            Login::of_tokens(Secret::new("opaque"), None, None, Some("a\x1b[2J\u{202e}b")).unwrap();
+        assert_eq!(login.account.to_string(), "a [2Jb");
+        assert_eq!(login.account.account_id, "a\x1b[2J\u{202e}b", "a header and a key stay as they are");
+        assert_eq!(Naming::InFull.of(&login), "a [2Jb");
+        login.email = Some("\u{202e}\nann@example.test".to_owned());
+        assert_eq!(Naming::InFull.of(&login), " ann@example.test");
+        assert_eq!(Naming::Masked.of(&login), " …@example.test");
+        login.email = Some("\u{202e}".to_owned());
+        assert_eq!(Naming::InFull.of(&login), "a [2Jb", "nothing is no name");
+    }
 
     #[test]
     fn a_masked_name_is_known_to_those_who_know_it() {

@@ -1,8 +1,9 @@
 //! The record of what people did to the accounts: one line of JSON for each change, on the volume, bounded.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::private_file::LARGEST;
+use crate::text::printable;
 use crate::{AccountId, Slot, Timestamp};
 
 /// How large the file may become: some thousand lines. The oldest go first.
@@ -21,7 +22,7 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
     /// The account it is about.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten, skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub account: Option<AccountId>,
     /// Until when.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,8 +70,22 @@ impl By {
     /// This process, for a person if one is named.
     #[must_use]
     pub fn this_process(command: &str, name: Option<String>) -> Self {
-        Self { command: command.to_owned(), uid: nix::unistd::geteuid().as_raw(), name }
+        Self {
+            command: command.to_owned(),
+            uid: nix::unistd::geteuid().as_raw(),
+            name: name.as_deref().map(printable),
+        }
     }
+}
+
+/// The record is read by people: an account stands in it as it is shown everywhere.
+#[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+fn shown<S: Serializer>(account: &Option<AccountId>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = account.as_ref().map(|AccountId { account_id, user_id }| AccountId {
+        account_id: printable(account_id),
+        user_id: user_id.as_deref().map(printable),
+    });
+    shown.serialize(serializer)
 }
 
 /// The file's bytes with one more line at the end, and without the oldest where it would grow beyond its bound.

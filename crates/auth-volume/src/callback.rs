@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::Timestamp;
+use crate::text::printable;
 
 /// What the callback says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub struct SignOfLife {
     pub at: Timestamp,
     /// Whether LiteLLM holds it among its callbacks; one that was only imported is never called.
     pub held: bool,
-    /// Which LiteLLM.
+    /// Which LiteLLM; printable.
     pub litellm: String,
 }
 
@@ -23,7 +24,7 @@ impl SignOfLife {
         Some(Self {
             at: Timestamp::from_json(&document["at"])?,
             held: document["held"].as_bool()?,
-            litellm: document["litellm"].as_str().unwrap_or("of an unknown version").to_owned(),
+            litellm: printable(document["litellm"].as_str().unwrap_or("of an unknown version")),
         })
     }
 }
@@ -38,6 +39,9 @@ mod tests {
         let at = Timestamp::from_json(&1_795_439_506.2.into()).unwrap();
         let litellm = "1.106.2".to_owned();
         assert_eq!(SignOfLife::parse(sign), Some(SignOfLife { at, held: true, litellm }));
+        let hostile =
+            SignOfLife::parse(br#"{"at": 1, "held": true, "litellm": "1\u001b[2J\u202e\n"}"#).unwrap();
+        assert_eq!(hostile.litellm, "1 [2J ");
         assert_eq!(SignOfLife::parse(b"{\"at\": 1"), None);
         assert_eq!(SignOfLife::parse(b"{\"at\": 1}"), None);
     }

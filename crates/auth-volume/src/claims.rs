@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use crate::text::printable;
 use crate::{Expiry, Secret, Timestamp};
 
 /// The claims we use of a JWT. Its signature is the issuer's business: we only route by what it says.
@@ -19,7 +20,9 @@ pub struct Claims {
     pub account_id: Option<String>,
     /// The user (`chatgpt_user_id`, or `user_id`).
     pub user_id: Option<String>,
-    /// The subscription (`chatgpt_plan_type`).
+    /// The one whom the token is about (`sub`).
+    pub subject: Option<String>,
+    /// The subscription (`chatgpt_plan_type`), printable: it is only shown.
     pub plan: Option<String>,
 }
 
@@ -42,7 +45,8 @@ impl Claims {
             email: text(&claims["email"]).or_else(|| text(&profile["email"])),
             account_id: text(&auth["chatgpt_account_id"]),
             user_id: text(&auth["chatgpt_user_id"]).or_else(|| text(&auth["user_id"])),
-            plan: text(&auth["chatgpt_plan_type"]),
+            subject: text(&claims["sub"]),
+            plan: text(&auth["chatgpt_plan_type"]).map(|plan| printable(&plan)),
         }
     }
 
@@ -55,8 +59,16 @@ impl Claims {
             email: self.email.or(other.email),
             account_id: self.account_id.or(other.account_id),
             user_id: self.user_id.or(other.user_id),
+            subject: self.subject.or(other.subject),
             plan: self.plan.or(other.plan),
         }
+    }
+
+    /// Who the user of the account is: its user id, or what else tells two people of one workspace apart.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        let email = || self.email.as_ref().map(|email| email.trim().to_lowercase());
+        self.user_id.clone().or_else(|| self.subject.clone()).or_else(email)
     }
 }
 
@@ -89,6 +101,20 @@ mod tests {
         assert_eq!(claims.account_id.as_deref(), Some("acct-A"));
         assert_eq!(claims.user_id.as_deref(), Some("user-A"));
         assert_eq!(claims.plan.as_deref(), Some("plus"));
+    }
+
+    #[test]
+    fn a_user_is_known_by_an_id_else_by_the_subject_else_by_an_address() {
+        let claims = json!({"sub": "auth0|1", "email": "Ann@Example.test",
+            "https://api.openai.com/auth": {"chatgpt_user_id": "user-A"}});
+        let mut claims = Claims::of(&jwt(&claims)).unwrap();
+        assert_eq!(claims.user().as_deref(), Some("user-A"));
+        claims.user_id = None;
+        assert_eq!(claims.user().as_deref(), Some("auth0|1"));
+        claims.subject = None;
+        assert_eq!(claims.user().as_deref(), Some("ann@example.test"));
+        claims.email = None;
+        assert_eq!(claims.user(), None);
     }
 
     #[test]

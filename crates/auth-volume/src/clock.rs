@@ -95,14 +95,45 @@ impl Timestamp {
         Self((milliseconds as i64).clamp(0, LAST))
     }
 
+    /// Any form that RFC 3339 allows; without an offset it is UTC.
     fn from_rfc3339(text: &str) -> Option<Self> {
-        let since = humantime::parse_rfc3339_weak(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Self(i64::try_from(since.as_millis()).ok()?.min(LAST)))
+        let (date_and_time, rest) = text.split_at_checked("2026-12-03T10:00:00".len())?;
+        let date_and_time = humantime::parse_rfc3339_weak(&date_and_time.replace('t', "T")).ok()?;
+        let since = i64::try_from(date_and_time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
+        let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (fraction, offset) = rest.split_at(end);
+        let time = since + thousandths(fraction)? - 60_000 * minutes_east(offset)?;
+        (time >= 0).then_some(Self(time.min(LAST)))
     }
 
     fn system_time(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
     }
+}
+
+/// `.198020374` is 198; as many digits as there are.
+fn thousandths(fraction: &str) -> Option<i64> {
+    let Some(digits) = fraction.strip_prefix('.') else { return fraction.is_empty().then_some(0) };
+    if digits.is_empty() || digits.contains('.') {
+        return None;
+    }
+    format!("{digits:0<3}")[..3].parse().ok()
+}
+
+/// `Z`, `+08:00` or `-0530`, in minutes.
+fn minutes_east(offset: &str) -> Option<i64> {
+    if matches!(offset, "" | "Z" | "z") {
+        return Some(0);
+    }
+    let east = offset.strip_prefix('+').map(|digits| (1, digits));
+    let (sign, digits) = east.or_else(|| Some((-1, offset.strip_prefix('-')?)))?;
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes = minutes.strip_prefix(':').unwrap_or(minutes);
+    let two_digits = |text: &str, most: i64| {
+        let is_number = text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_digit());
+        text.parse().ok().filter(|number: &i64| is_number && *number <= most)
+    };
+    Some(sign * (60 * two_digits(hours, 23)? + two_digits(minutes, 59)?))
 }
 
 /// To the second: `2026-12-03T10:00:00Z`.
@@ -160,11 +191,59 @@ mod tests {
             json!("1795439575"),
             json!("2026-11-23T13:12:55Z"),
             json!("2026-11-23T13:12:55.000000000Z"),
+            json!("2026-11-23T13:12:55"),
+            json!("2026-11-23t13:12:55z"),
+            json!("2026-11-23 13:12:55+00:00"),
+            json!("2026-11-23T21:12:55+08:00"),
+            json!("2026-11-23T21:12:55.0+0800"),
+            json!("2026-11-23T07:42:55.00000000000000000000-05:30"),
+            json!("2026-11-24T03:12:55+14:00"),
+            json!(" 2026-11-23T13:12:55-00:00\n"),
         ] {
             assert_eq!(Timestamp::from_json(&value), Some(expected), "{value}");
         }
-        for value in [json!(null), json!(true), json!(0), json!(-5), json!("soon"), json!({}), json!("NaN")] {
+        for value in
+            [json!(null), json!(true), json!(0), json!(-5), json!("soon"), json!({}), json!("NaN"), json!("")]
+        {
             assert_eq!(Timestamp::from_json(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_may_have_any_number_of_digits() {
+        for (fraction, thousandths) in [(".5", 500), (".19", 190), (".1989", 198), (".000000000001", 0)] {
+            let time = Timestamp::from_json(&json!(format!("2026-11-23T21:12:55{fraction}+08:00"))).unwrap();
+            assert_eq!(time.milliseconds(), 1_795_439_575_000 + thousandths, "{fraction}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_taken_for_one() {
+        for text in [
+            "2026-11-23",
+            "2026-11-23T13:12",
+            "2026-11-31T13:12:55Z",
+            "2026-11-23T24:12:55Z",
+            "2026-11-23T13:12:55.",
+            "2026-11-23T13:12:55.Z",
+            "2026-11-23T13:12:55.1.2Z",
+            "2026-11-23T13:12:55ZZ",
+            "2026-11-23T13:12:55X",
+            "2026-11-23T13:12:55é",
+            "2026-11-23T13:12:55+",
+            "2026-11-23T13:12:55+8",
+            "2026-11-23T13:12:55+08",
+            "2026-11-23T13:12:55+8:00",
+            "2026-11-23T13:12:55+08:0",
+            "2026-11-23T13:12:55+08:60",
+            "2026-11-23T13:12:55+25:00",
+            "2026-11-23T13:12:55+08:00Z",
+            "2026-11-23T13:12:55+08:00é",
+            "2026-11-23T13:12:5é",
+            "1970-01-01T00:00:00+01:00",
+            "1969-12-31T23:59:59Z",
+        ] {
+            assert_eq!(Timestamp::from_json(&json!(text)), None, "{text}");
         }
     }
 

@@ -3,11 +3,13 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use crate::text;
+
 /// Prints `COMMAND: MESSAGE` on stderr.
 ///
-/// Control characters become spaces, so that nothing read from a file or a server can start a line of its own.
+/// Made printable, so that nothing read from a file or a server can start a line of its own or steer a terminal.
 pub fn line(command: &str, message: impl Display) {
-    let line = format!("{command}: {message}").replace(char::is_control, " ") + "\n";
+    let line = text::line(&format!("{command}: {message}")) + "\n";
     // In one piece, for others may write there too. Nobody is left to tell when stderr itself is gone.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

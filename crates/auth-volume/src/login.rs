@@ -1,9 +1,10 @@
 //! The token record of one login, in the shapes it is met in.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::claims::Claims;
+use crate::document::Document;
 use crate::state::Grant;
 use crate::{AccountId, Expiry, Secret, Timestamp};
 
@@ -24,8 +25,19 @@ pub struct Login {
     pub plan: Option<String>,
     /// When the access token ends, where it says so.
     pub expiry: Option<Expiry>,
+    /// When the access token was made, where it says so.
+    pub issued: Option<Timestamp>,
     /// When the tokens were last renewed.
     pub last_refresh: Option<Timestamp>,
+}
+
+/// How new a login is among those of its account: the token's own `exp`, then its `iat`, then the file's
+/// `last_refresh`. The issuer's word comes first, for files are copied, and other tools write their own times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation {
+    expiry: Option<Expiry>,
+    issued: Option<Timestamp>,
+    last_refresh: Option<Timestamp>,
 }
 
 /// Why a file is not a login. Never says anything of the file's content.
@@ -84,13 +96,23 @@ impl Login {
         account_id: Option<&str>,
     ) -> Option<Self> {
         let of_access = Claims::of(&access_token).unwrap_or_default();
-        let expiry = of_access.expiry;
+        let (expiry, issued) = (of_access.expiry, of_access.issued);
         let of_id = id_token.as_ref().and_then(Claims::of).unwrap_or_default();
         let claims = of_access.or(of_id);
         let given = account_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
-        let account = AccountId { account_id: claims.account_id.or(given)?, user_id: claims.user_id };
+        let account = AccountId { user_id: claims.user(), account_id: claims.account_id.or(given)? };
         let (email, plan) = (claims.email, claims.plan);
-        Some(Self { access_token, refresh_token, id_token, account, email, plan, expiry, last_refresh: None })
+        Some(Self {
+            access_token,
+            refresh_token,
+            id_token,
+            account,
+            email,
+            plan,
+            expiry,
+            issued,
+            last_refresh: None,
+        })
     }
 
     /// The grant of this login, by which it is told from a later one of the same account.
@@ -99,33 +121,43 @@ impl Login {
         Grant::of(self.refresh_token.as_ref().unwrap_or(&self.access_token))
     }
 
-    /// The bytes of a master with other tokens in it: codex's own file, unknown fields kept, or the flat one.
-    /// What is no JSON object is replaced by codex's shape.
+    /// The later one is the newer login of an account.
     #[must_use]
-    pub fn renewed(&self, master: &[u8], now: Timestamp) -> Vec<u8> {
-        let document = serde_json::from_slice(master).ok().filter(Value::is_object);
-        let mut document = document.unwrap_or_else(|| json!({"auth_mode": "chatgpt", "tokens": {}}));
-        let is_nested = document["tokens"].is_object();
-        let tokens = if is_nested { &mut document["tokens"] } else { &mut document };
-        let given = [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)];
-        for (name, token) in given.into_iter().filter_map(|(name, token)| Some((name, token.as_ref()?))) {
-            tokens[name] = token.expose().into();
-        }
-        tokens["access_token"] = self.access_token.expose().into();
-        tokens["account_id"] = self.account.account_id.clone().into();
-        if let Some(expiry) = self.expiry.filter(|_| !is_nested) {
-            tokens["expires_at"] = expiry.0.seconds().into();
-        }
-        document["last_refresh"] = json!(now);
-        let mut bytes = serde_json::to_vec_pretty(&document).expect("JSON that was read can be written");
-        bytes.push(b'\n');
-        bytes
+    pub fn generation(&self) -> Generation {
+        let Self { expiry, issued, last_refresh, .. } = *self;
+        Generation { expiry, issued, last_refresh }
     }
 
-    /// Which of two logins of one account is the newer.
+    /// The bytes of a master with other tokens in it: codex's own file or the flat one, and byte for byte what is in
+    /// it beside them. What is no JSON object is replaced by codex's shape.
     #[must_use]
-    pub fn generation(&self) -> (Option<Expiry>, Option<Timestamp>) {
-        (self.expiry, self.last_refresh)
+    pub fn renewed(&self, master: &[u8], now: Timestamp) -> Vec<u8> {
+        let (document, tokens) = match Document::parse(master) {
+            Some(document) => {
+                let tokens = document.object("tokens");
+                (document, tokens)
+            }
+            None => (Document::default().with("auth_mode", "chatgpt"), Some(Document::default())),
+        };
+        let document = match tokens {
+            Some(tokens) => document.with_object("tokens", self.put_into(tokens)),
+            None => match self.expiry {
+                Some(expiry) => self.put_into(document).with("expires_at", expiry.0.seconds()),
+                None => self.put_into(document),
+            },
+        };
+        document.with("last_refresh", now).to_bytes()
+    }
+
+    fn put_into(&self, document: Document) -> Document {
+        let given = [
+            ("access_token", Some(self.access_token.expose())),
+            ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
+            ("id_token", self.id_token.as_ref().map(Secret::expose)),
+            ("account_id", Some(&self.account.account_id)),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.fold(document, |document, (name, value)| document.with(name, value))
     }
 
     /// Whether the access token can be used now; one that does not say when it ends may be tried.
@@ -150,6 +182,7 @@ mod tests {
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -187,6 +220,41 @@ mod tests {
         assert_eq!(login.account.to_string(), "acct-A");
         assert_eq!(login.expires(), "expires 2026-11-23T13:12:55Z");
         assert_eq!(login.refresh_token, None);
+    }
+
+    #[test]
+    fn the_newer_login_is_the_one_whose_token_ends_later_whatever_its_file_says() {
+        let login = |exp: i64, iat: i64, last_refresh: Value| {
+            let claims = json!({"exp": exp, "iat": iat});
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            parse(&json!({"access_token": token, "account_id": "a", "last_refresh": last_refresh})).unwrap()
+        };
+        let in_order = [
+            login(0, 0, json!("2026-11-25T00:00:00Z")),
+            login(100, 0, json!(null)),
+            login(100, 50, json!(null)),
+            login(100, 50, json!("2026-11-23T12:00:00Z")),
+            login(100, 50, json!("2026-11-24T12:00:00+08:00")),
+            login(100, 51, json!("2026-11-23T12:00:00Z")),
+            login(101, 1, json!("unreadable")),
+        ];
+        assert!(in_order.is_sorted_by(|a, b| a.generation() < b.generation()));
+    }
+
+    #[test]
+    fn two_people_of_a_workspace_are_two_accounts_also_without_user_ids() {
+        let login = |claims: Value| {
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            parse(&json!({"access_token": token, "account_id": "team"})).unwrap().account
+        };
+        let eve = login(json!({"email": "eve@example.test"}));
+        assert_ne!(eve, login(json!({"email": "fay@example.test"})));
+        assert_eq!(eve, login(json!({"email": "Eve@Example.Test"})));
+        assert_ne!(login(json!({"sub": "1"})), login(json!({"sub": "2"})));
+        // What only the id token says counts, too, and a user id before all else.
+        let id_token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(json!({"sub": "1"}).to_string()));
+        let both = json!({"access_token": jwt("team", 1), "id_token": id_token});
+        assert_eq!(parse(&both).unwrap().account.user_id.as_deref(), Some("user-A"));
     }
 
     #[test]
@@ -230,6 +298,50 @@ mod tests {
         expected["tokens"]["refresh_token"] = "rt-2".into();
         expected["last_refresh"] = "1970-01-01T00:00:07.000Z".into();
         assert_eq!(renewed, expected, "the id token of before stays when there is no new one");
+    }
+
+    #[test]
+    fn renewing_keeps_what_it_does_not_know_byte_for_byte_and_in_its_place() {
+        let master = r#"{
+  "z": 123456789012345678901234567890, "tokens": {"x-first": 0.10000000000000000000001,
+    "access_token": "old", "refresh_token": "rt-1", "refresh_token": "rt-2", "last": {"b":1, "a" : -0.0e+5}},
+  "a": "\u00e9é\/", "auth_mode": "chatgpt", "last_refresh": null, "auth_mode": "ChatGPT"
+}"#;
+        let login = Login::of_tokens(Secret::new("new"), Some(Secret::new("rt-3")), None, Some("a")).unwrap();
+        let renewed = login.renewed(master.as_bytes(), Timestamp::from_seconds(7));
+        let expected = r#"{
+  "z": 123456789012345678901234567890,
+  "tokens": {
+    "x-first": 0.10000000000000000000001,
+    "access_token": "new",
+    "refresh_token": "rt-3",
+    "last": {"b":1, "a" : -0.0e+5},
+    "account_id": "a"
+  },
+  "a": "\u00e9é\/",
+  "auth_mode": "ChatGPT",
+  "last_refresh": "1970-01-01T00:00:07.000Z"
+}
+"#;
+        assert_eq!(String::from_utf8(renewed.clone()).unwrap(), expected);
+        assert_eq!(login.renewed(&renewed, Timestamp::from_seconds(7)), renewed, "renewing moves nothing");
+    }
+
+    #[test]
+    fn renewing_what_is_nested_deeply_or_is_no_object_ends_in_a_login() {
+        let login = Login::of_tokens(Secret::new("at"), Some(Secret::new("rt")), None, Some("a")).unwrap();
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let master = format!(r#"{{"tokens": {{"x": {deep}}}, "y": {deep}}}"#);
+        let renewed = String::from_utf8(login.renewed(master.as_bytes(), Timestamp::now())).unwrap();
+        assert_eq!(renewed.matches(&deep).count(), 2);
+        for master in ["", "null", "[1]", "\"x\"", "{\"half\": ", "{} {}", &deep] {
+            let renewed = login.renewed(master.as_bytes(), Timestamp::now());
+            assert_eq!(Login::parse(&renewed).unwrap().refresh_token, login.refresh_token, "{master:.20}");
+            assert!(
+                renewed.starts_with(b"{\n  \"auth_mode\": \"chatgpt\",\n  \"tokens\": {\n"),
+                "{master:.20}"
+            );
+        }
     }
 
     #[test]

@@ -108,6 +108,12 @@ mod tests {
     fn knows_its_own_records_again() {
         assert_eq!(Found::judge(&record(&login())), Found::Record { account: login().account });
         assert_eq!(Found::judge(&placeholder()), Found::Placeholder);
+        // Whose it is stands in the id token alone, {"email":"ann@example.test"}, or in the file alone.
+        let id_token = Secret::new("e30.eyJlbWFpbCI6ImFubkBleGFtcGxlLnRlc3QifQ.x");
+        for id_token in [None, Some(id_token)] {
+            let login = Login::of_tokens(Secret::new("at-1"), None, id_token, Some("acct-A")).unwrap();
+            assert_eq!(Found::judge(&record(&login)), Found::Record { account: login.account });
+        }
     }
 
     #[test]

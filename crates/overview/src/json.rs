@@ -1,12 +1,12 @@
 //! The overview for scripts: version 1 of the schema that the README documents. Fields are added, never changed.
 
-use auth_volume::Naming;
 use auth_volume::state::{Cooldown, Parked};
+use auth_volume::{Naming, text};
 use serde_json::{Value, json};
 
 use crate::{Condition, Overview, Row, Serving, Who};
 
-/// The overview as one document.
+/// The overview as one document, each text in it printable.
 #[must_use]
 pub fn document(overview: &Overview) -> Value {
     let Overview { at, naming, rows, serving, .. } = overview;
@@ -19,7 +19,9 @@ pub fn document(overview: &Overview) -> Value {
         Serving::Foreign(_) => "foreign",
     };
     let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
-    json!({"version": 1, "at": at, "active": active, "published": published, "accounts": accounts})
+    text::document(
+        json!({"version": 1, "at": at, "active": active, "published": published, "accounts": accounts}),
+    )
 }
 
 fn account(row: &Row, naming: Naming) -> Value {

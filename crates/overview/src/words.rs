@@ -131,9 +131,3 @@ fn of_record(overview: &Overview) -> Option<Note> {
 fn note(said: String, command: Option<&str>) -> Note {
     Note { said, command: command.map(str::to_owned) }
 }
-
-/// Nothing from a token may steer the terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}

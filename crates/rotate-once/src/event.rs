@@ -1,6 +1,7 @@
 //! An event, in words and as the document that receivers get: version 1, to which fields are added and in which none
 //! is changed. Pure, and without a token, a whole address or the operator's own words.
 
+use auth_volume::text::printable;
 use auth_volume::{Slot, Timestamp};
 use overview::{Condition, Overview, Row, json};
 use serde_json::{Value, json};
@@ -144,10 +145,10 @@ fn who(slot: Slot, name: Option<&str>) -> String {
     name.map_or_else(|| slot.to_string(), |name| format!("{slot} ({name})"))
 }
 
-/// What comes from a login goes to programs that may read `<!channel>` or a line of its own into it.
+/// What comes from a login goes to programs that may read `<!channel>` into it: printable, short, and without those
+/// characters.
 fn harmless(text: &str) -> String {
-    let is_harmful = |c: char| c.is_control() || "<>&".contains(c);
-    text.chars().take(LONGEST).map(|c| if is_harmful(c) { '?' } else { c }).collect()
+    printable(text).chars().take(LONGEST).map(|c| if "<>&".contains(c) { '?' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -157,7 +158,8 @@ mod tests {
     #[test]
     fn what_a_login_says_of_itself_can_neither_call_a_channel_nor_begin_a_line() {
         assert_eq!(harmless("é…@exämple.test"), "é…@exämple.test");
-        assert_eq!(harmless("a…@<!channel>\n&x"), "a…@?!channel???x");
+        assert_eq!(harmless("a…@<!channel>\n&x"), "a…@?!channel? ?x");
+        assert_eq!(harmless("\u{202e}\u{1b}[2J"), " [2J");
         assert_eq!(harmless(&"x".repeat(5000)).len(), LONGEST);
     }
 }

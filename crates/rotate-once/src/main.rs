@@ -15,7 +15,7 @@ mod tell;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::{Timestamp, Volume, log, secret};
+use auth_volume::{Timestamp, Volume, log, secret, text};
 use clap::Parser as _;
 use rotation::decide::Plan;
 use rotation::pass::{self, Wish};
@@ -71,7 +71,7 @@ fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan
     } else {
         print!("{}", report::text(&plan, &outlook));
         for (line, _) in events {
-            println!("{line}");
+            println!("{}", text::line(&line));
         }
     }
     Ok(plan)

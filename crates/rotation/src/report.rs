@@ -2,18 +2,19 @@
 
 use std::fmt::Write as _;
 
+use auth_volume::counters::Occasion;
+use auth_volume::text::{document, line};
 use auth_volume::{Slot, Volume};
 use serde_json::{Value, json};
 
 use crate::decide::{Chosen, Plan};
 use crate::due::Due;
 use crate::pass::Outlook;
-use auth_volume::counters::Occasion;
 
-/// The plan as lines, for `--dry-run`.
+/// The plan as printable lines, for `--dry-run`.
 #[must_use]
 pub fn text(plan: &Plan, outlook: &Outlook) -> String {
-    let mut text: String = outlook.absorbed.said.iter().map(|said| said.clone() + "\n").collect();
+    let mut text: String = outlook.absorbed.said.iter().map(|said| line(said) + "\n").collect();
     for Due { slot, occasion, .. } in &outlook.due {
         let why = match occasion {
             Occasion::Refused => "its access token was refused",
@@ -29,12 +30,12 @@ pub fn text(plan: &Plan, outlook: &Outlook) -> String {
         None => writeln!(text, "would leave auth.json as it is: no usable account"),
     };
     for (slot, reason) in &plan.passed_over {
-        let _ = writeln!(text, "{slot} passed over: {reason}");
+        text += &(line(&format!("{slot} passed over: {reason}")) + "\n");
     }
     text
 }
 
-/// The plan as JSON, version 1.
+/// The plan as JSON, version 1, each text in it printable.
 #[must_use]
 pub fn json(plan: &Plan, dry_run: bool) -> Value {
     let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
@@ -49,7 +50,9 @@ pub fn json(plan: &Plan, dry_run: bool) -> Value {
     });
     let passed_over: Vec<_> =
         plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.to_string()})).collect();
-    json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over})
+    document(
+        json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over}),
+    )
 }
 
 /// Why nothing could be chosen, slot by slot, in one line.

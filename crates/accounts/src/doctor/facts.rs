@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auth_volume::callback::SignOfLife;
-use auth_volume::claims::Claims;
 use auth_volume::trial::Trial;
 use auth_volume::volume::Unusable;
 use auth_volume::{Slot, Timestamp, Volume};
@@ -129,7 +128,7 @@ fn slot_files(volume: &Volume) -> Vec<SlotFile> {
     let file = |master: auth_volume::volume::Master| SlotFile {
         slot: master.slot,
         path: volume.layout().master(master.slot),
-        issued: master.login.as_ref().ok().and_then(|login| Claims::of(&login.access_token)?.issued),
+        issued: master.login.as_ref().ok().and_then(|login| login.issued),
         not_read: match master.login {
             Err(Unusable::File(why)) => Some(why.to_string()),
             _ => None,

@@ -1,5 +1,6 @@
 //! What the doctor says, to a person and to a script.
 
+use auth_volume::text as shown;
 use serde_json::{Value, json};
 
 use crate::doctor::{About, Check};
@@ -8,10 +9,12 @@ use crate::doctor::{About, Check};
 pub(crate) fn text(checks: &[Check]) -> String {
     let line = |Check { about, said, remedy }: &Check| {
         let name = name(*about);
-        let said = said.replace(char::is_control, " ");
+        let said = shown::line(said);
         match remedy {
             None => format!("ok       {name:8}  {said}\n"),
-            Some(remedy) => format!("FINDING  {name:8}  {said}\n{:9}do        {remedy}\n", ""),
+            Some(remedy) => {
+                format!("FINDING  {name:8}  {said}\n{:9}do        {}\n", "", shown::line(remedy))
+            }
         }
     };
     checks.iter().map(line).collect()
@@ -26,7 +29,7 @@ pub(crate) fn json(checks: &[Check]) -> String {
             json!({"about": name(*about), "ok": remedy.is_none(), "said": said, "remedy": remedy})
         })
         .collect();
-    json!({"version": 1, "findings": findings, "checks": checks}).to_string() + "\n"
+    shown::document(json!({"version": 1, "findings": findings, "checks": checks})).to_string() + "\n"
 }
 
 fn name(about: About) -> &'static str {

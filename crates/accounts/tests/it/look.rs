@@ -10,6 +10,8 @@ use std::process::Stdio;
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 use rexpect::session::PtySession;
@@ -177,4 +179,65 @@ fn colours_are_for_terminals_and_no_color_is_honoured() {
     let plain = on_a_terminal(volume.path(), Some(("NO_COLOR", "1"))).exp_eof().unwrap();
     assert!(plain.contains("active") && !plain.contains('\x1b'), "{plain:?}");
     accounts(volume.path()).assert().stdout(contains("\x1b").not());
+}
+
+#[test]
+fn what_a_login_or_a_signal_says_of_itself_reaches_no_terminal_unchanged() {
+    let hostile = "x\u{1b}[2J\u{9b}31m\u{7f}\u{202e}\nrotate-once: active account-9\u{2028}\u{feff}";
+    let claims = serde_json::json!({"exp": 4_000_000_000_u32, "email": format!("{hostile}@{hostile}"),
+        "https://api.openai.com/auth": {"chatgpt_account_id": hostile, "chatgpt_user_id": hostile,
+            "chatgpt_plan_type": hostile}});
+    let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let volume = tempfile::tempdir().unwrap();
+    let master = serde_json::json!({"access_token": token, "refresh_token": "rt"}).to_string();
+    fs::write(volume.path().join("auth-1.json"), master).unwrap();
+    fs::write(
+        volume.path().join("rotate-now"),
+        serde_json::json!({"status": 429, "account_id": hostile.repeat(2)}).to_string(),
+    )
+    .unwrap();
+    fs::write(
+        volume.path().join("callback.json"),
+        serde_json::json!({"at": 1, "held": true, "litellm": hostile}).to_string(),
+    )
+    .unwrap();
+    for line in [
+        "list",
+        "list --json",
+        "why",
+        "why --json",
+        "doctor",
+        "doctor --json",
+        "park 1 --json",
+        "unpark 1",
+        "pin 1",
+        "use 1",
+        "remove 1 --yes",
+    ] {
+        let output = accounts(volume.path()).arg("--show-identity").args(line.split(' ')).output().unwrap();
+        for shown in [output.stdout, output.stderr] {
+            let shown = String::from_utf8(shown).unwrap();
+            // As a person sees it who has a program print the document.
+            let shown = match serde_json::from_str::<Value>(&shown) {
+                Ok(document) => texts(&document),
+                Err(_) => shown,
+            };
+            let steers = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2028}\u{feff}".contains(c);
+            assert!(!shown.contains(steers), "{line}: {shown:?}");
+            assert!(!shown.contains("\nrotate-once"), "{line}: {shown:?}");
+        }
+    }
+    let audit = fs::read_to_string(volume.path().join("audit.jsonl")).unwrap();
+    assert!(!audit.contains(['\u{9b}', '\u{7f}', '\u{202e}']), "{audit:?}");
+    assert!(audit.contains("x [2J 31m "), "it is still known whose it was: {audit:?}");
+}
+
+/// Every text of a document, one after the other.
+fn texts(document: &Value) -> String {
+    match document {
+        Value::String(text) => format!("{text}|"),
+        Value::Array(values) => values.iter().map(texts).collect(),
+        Value::Object(fields) => fields.values().map(texts).collect(),
+        _ => String::new(),
+    }
 }
