@@ -6,6 +6,7 @@ use std::time::Duration;
 use auth_volume::counters::Counts;
 use auth_volume::text::printable;
 use auth_volume::usage::Window;
+use overview::trouble::Trouble;
 use overview::{Condition, Row, Serving, json};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
@@ -18,8 +19,17 @@ use crate::sight::Sight;
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// Every state that `/accounts.json` knows, so that a series that was 1 becomes 0 instead of ending.
-const STATES: [&str; 8] =
-    ["active", "ready", "capped", "parked", "refresh_due", "needs_login", "duplicate", "unusable"];
+const STATES: [&str; 9] = [
+    "active",
+    "ready",
+    "capped",
+    "parked",
+    "refresh_due",
+    "needs_login",
+    "other_account",
+    "duplicate",
+    "unusable",
+];
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -82,6 +92,21 @@ impl Families<'_, '_> {
         self.gauge("account_pinned", "Whether the operator prefers the account", None, pinned)?;
         let due = rows.iter().map(flag(|row| row.is_due));
         self.gauge("account_refresh_due", "Whether the rotator is about to renew the login", None, due)?;
+        let needs_login = rows.iter().map(flag(|row| {
+            matches!(row.condition, Condition::NeedsLogin(_))
+                || has(row, |t| matches!(t, Trouble::NeedsLogin { .. }))
+        }));
+        let help = "Whether the account needs a login, also while its access token still serves";
+        self.gauge("account_needs_login", help, None, needs_login)?;
+        let unanswered =
+            rows.iter().map(flag(|row| has(row, |trouble| matches!(trouble, Trouble::Unanswered { .. }))));
+        let help = "Whether a refresh was sent whose answer is not known";
+        self.gauge("account_refresh_unanswered", help, None, unanswered)?;
+        let failing = rows
+            .iter()
+            .map(flag(|row| has(row, |t| matches!(t, Trouble::Refused { .. } | Trouble::NotStorable(_)))));
+        let help = "Whether the issuer has refused a refresh for a day, or its answer could not be stored";
+        self.gauge("account_refresh_failing", help, None, failing)?;
         let expiry = rows.iter().filter_map(|row| {
             let expiry = row.who.as_ref()?.expiry?.0;
             let left = expiry.since(now).as_secs_f64() - now.since(expiry).as_secs_f64();
@@ -168,6 +193,10 @@ impl Families<'_, '_> {
 fn labels<const N: usize>(row: &Row, more: [(&'static str, String); N]) -> Labels {
     let more = more.map(|(name, value)| (name, printable(&value)));
     [("slot", row.slot.number().to_string())].into_iter().chain(more).collect()
+}
+
+fn has(row: &Row, is: fn(&Trouble) -> bool) -> bool {
+    row.troubles.iter().any(is)
 }
 
 fn windows(rows: &[Row]) -> impl Iterator<Item = (&Row, &Window)> {

@@ -135,11 +135,15 @@ fn usage(who: &Who) -> String {
 
 fn colour(row: &Row) -> &'static str {
     match row.condition {
+        Condition::Ready if !row.troubles.is_empty() => "bad",
         Condition::Ready if row.is_active => "good",
         Condition::Ready => "plain",
         Condition::Capped(_) | Condition::RefreshDue => "wait",
         Condition::Parked(_) => "aside",
-        Condition::NeedsLogin(_) | Condition::Duplicate(_) | Condition::Unusable(_) => "bad",
+        Condition::NeedsLogin(_)
+        | Condition::CameFrom(_)
+        | Condition::Duplicate(_)
+        | Condition::Unusable(_) => "bad",
     }
 }
 

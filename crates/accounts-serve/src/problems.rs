@@ -24,7 +24,7 @@ pub(crate) struct Problem {
 /// The worst first.
 pub(crate) fn problems(sight: &Sight) -> Vec<Problem> {
     let pool = pool(sight).into_iter();
-    let of_slots = notes(&sight.overview).into_iter().map(|note| problem(note.said, note.command));
+    let of_slots = notes(&sight.overview).into_iter().map(|note| problem(note.line(), note.command));
     let of_files = sight.notes.iter().map(|note| problem(note.clone(), None));
     pool.chain(rotator(sight)).chain(callback(sight)).chain(of_slots).chain(of_files).collect()
 }

@@ -93,7 +93,7 @@ fn the_page_shows_every_account_and_for_each_problem_the_command_to_copy() {
     ] {
         assert!(page.contains(said), "no {said} in {page}");
     }
-    assert_eq!(page.matches("<tr class=").count(), 10);
+    assert_eq!(page.matches("<tr class=").count(), 12);
 }
 
 #[test]
@@ -129,8 +129,12 @@ fn a_scrape_has_who_serves_each_state_the_times_and_the_usage() {
     for (name, value) in [
         ("codex_volume_readable", 1.0),
         ("codex_active_slot", 1.0),
-        ("codex_accounts_slots", 10.0),
-        ("codex_accounts_usable", 3.0),
+        ("codex_accounts_slots", 12.0),
+        ("codex_accounts_usable", 5.0),
+        ("codex_account_needs_login{slot=\"3\"}", 1.0),
+        ("codex_account_needs_login{slot=\"11\"}", 1.0),
+        ("codex_account_refresh_unanswered{slot=\"13\"}", 1.0),
+        ("codex_account_refresh_unanswered{slot=\"1\"}", 0.0),
         ("codex_account_state{slot=\"1\",state=\"active\"}", 1.0),
         ("codex_account_state{slot=\"1\",state=\"capped\"}", 0.0),
         ("codex_account_state{slot=\"2\",state=\"capped\"}", 1.0),

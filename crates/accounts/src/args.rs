@@ -68,6 +68,8 @@ pub(crate) enum Verb {
         #[arg(value_name = "N")]
         slot: Slot,
     },
+    /// Refresh a login now, also one whose last refresh was never answered
+    Refresh(RefreshArgs),
     /// Take a login off the volume
     Remove(RemoveArgs),
 }
@@ -131,6 +133,17 @@ pub(crate) struct RemoveArgs {
     /// Tell the issuer first that the login has ended; without it nobody is asked anything
     #[arg(long)]
     pub(crate) revoke: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct RefreshArgs {
+    /// Its slot
+    #[arg(value_name = "N")]
+    pub(crate) slot: Slot,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 const EXIT_CODES: &str = "\

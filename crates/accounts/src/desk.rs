@@ -9,10 +9,11 @@ use auth_volume::exit::{Exit, Failure};
 use auth_volume::signal::Signal;
 use auth_volume::state::State;
 use auth_volume::{AccountId, Locked, Login, Naming, Slot, Timestamp, Volume, log};
+use overview::words;
 use rotation::decide::{Plan, World};
-use rotation::pass::{self, Wish};
+use rotation::pass::{Pass, Turn, Wish};
 use rotation::world::{self, Reading};
-use rotation::{renewal, report};
+use rotation::{due, report};
 
 use crate::COMMAND;
 use crate::outcome::{Named, Outcome, Served};
@@ -35,6 +36,15 @@ pub(crate) struct Change {
 }
 
 impl Desk<'_> {
+    /// The lock, and the desk as of then: what is done is done when the lock was had, however long that took.
+    pub(crate) fn lock(&self) -> Result<(Locked<'_>, Desk<'_>), Failure> {
+        let locked = self.volume.lock()?;
+        for note in locked.notes() {
+            log::line(COMMAND, note);
+        }
+        Ok((locked, Desk { now: Timestamp::now(), ..self.clone() }))
+    }
+
     pub(crate) fn read(&self) -> Result<Reading, Failure> {
         Ok(world::read(self.volume, self.now)?)
     }
@@ -84,15 +94,18 @@ impl Desk<'_> {
         let mut slots = world.slots.iter();
         slots.find(|candidate| candidate.slot == slot).is_some_and(|candidate| {
             let is_live = candidate.login.as_ref().is_ok_and(|login| login.is_live(self.now));
-            !is_live && renewal::is_due(world, candidate, self.wish.renew_before, self.now)
+            !is_live && due::is_due(world, candidate, self.wish.renew_before, self.now)
         })
     }
 
-    /// Chooses and publishes; renews nothing.
+    /// Chooses and publishes; refreshes nothing. Trouble with LiteLLM's directory undoes no change.
     pub(crate) fn pass(&self, locked: &Locked<'_>, reading: Reading) -> Result<Plan, Failure> {
         let wish = Wish { offline: true, ..self.wish };
         let log = |line| log::line(COMMAND, line);
-        pass::carry_out(locked, self.volume, reading, Vec::new(), wish, self.now, &log)
+        let pass = Pass { volume: self.volume, wish, log: &log, served: &|_| () };
+        let served = pass.carry_out(locked, reading, Vec::new(), Turn::First, self.now)?;
+        served.trouble?;
+        Ok(served.plan)
     }
 
     fn wake(&self) -> bool {
@@ -112,10 +125,9 @@ impl Desk<'_> {
         let Some(candidate) = candidate else { return Err(self.not_there(slot)) };
         candidate.login.as_ref().map_err(|why| {
             let number = slot.number();
-            Failure::new(
-                Exit::Failed,
-                format!("nobody can say whose {slot} is ({why}): run auth-login {number}, or accounts remove {number}"),
-            )
+            let remedy = words::remedy_for(slot, why);
+            let or = if why.is_in_the_way { String::new() } else { format!(", or accounts remove {number}") };
+            Failure::new(Exit::Failed, format!("nobody can say whose {slot} is ({why}): run {remedy}{or}"))
         })
     }
 

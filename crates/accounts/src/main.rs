@@ -13,6 +13,8 @@ mod listing;
 mod outcome;
 mod output;
 mod paint;
+mod question;
+mod refreshing;
 mod removal;
 mod steer;
 mod table;
@@ -73,6 +75,7 @@ fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
         Verb::Pin { slot } => desk.pin(slot)?,
         Verb::Unpin => desk.unpin()?,
         Verb::Use { slot } => desk.use_now(slot)?,
+        Verb::Refresh(refresh) => desk.refresh(refresh)?,
         Verb::Remove(remove) => desk.remove(&remove)?,
     };
     say(&if args.json { outcome.json() } else { outcome.text() }).map(|_| ())

@@ -1,54 +1,148 @@
 //! Taking a login off the volume: asked for twice, and another account serves before it is gone.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-
 use auth_volume::audit::What;
 use auth_volume::exit::{Exit, Failure, OrExit as _};
+use auth_volume::grants::End;
+use auth_volume::masters::{Master, Unusable};
 use auth_volume::private_file::NotRead;
 use auth_volume::published::{self, Found};
 use auth_volume::state::Parked;
-use auth_volume::volume::{Master, Remembered, Unusable};
-use auth_volume::{AccountId, Locked, Login, Slot, text};
+use auth_volume::volume::Remembered;
+use auth_volume::{AccountId, Locked, Login, Slot};
 use issuer::Issuer;
+use rotation::world;
 
 use crate::args::RemoveArgs;
 use crate::desk::Desk;
 use crate::outcome::Outcome;
+use crate::question::Question;
 
 impl Desk<'_> {
     /// Removes a login. Until it is gone its account is parked: whoever is killed in between leaves one that serves
-    /// nobody, and that can be removed again or unparked.
+    /// nobody, and that can be removed again or unparked. Its grant is known as ended then, wherever it turns up.
     pub(crate) fn remove(&self, RemoveArgs { slot, yes, revoke }: &RemoveArgs) -> Result<Outcome, Failure> {
         let (slot, revoke) = (*slot, *revoke);
         let asked_about = self.volume.master(slot);
+        if let Some(login) = self.fed_by_the_environment(slot, &asked_about)? {
+            return self.remove_fed(slot, &login, *yes);
+        }
         let named = self.described(&asked_about)?;
         if !yes {
             confirm(slot, &named, revoke)?;
         }
-        let locked = self.volume.lock()?;
-        let master = self.volume.master(slot);
-        if account(&master) != account(&asked_about) {
-            let error = format!("{slot} was changed meanwhile: look at it again with accounts");
-            return Err(Failure::new(Exit::TryAgain, error));
+        if revoke {
+            self.end_at_the_issuer(slot, &asked_about)?;
         }
-        let login = master.login.ok();
-        let sole = login.as_ref().filter(|login| self.is_only_in(slot, &login.account));
+        let (locked, desk) = self.lock()?;
+        let login = self.still_there(slot, &asked_about)?;
+        let others = self.other_logins(slot);
+        let sole = login.as_ref().filter(|login| is_in_none_of(&others, login));
         if let Some(login) = sole {
-            self.put_aside(&locked, login)?;
+            desk.put_aside(&locked, login)?;
         }
-        if let Some(login) = login.as_ref().filter(|_| revoke) {
-            self.revoke(&locked, slot, login)?;
+        if let Some(login) = &login {
+            desk.end_grants(&locked, slot, login, &others)?;
         }
-        locked.remove(slot)?;
+        locked.remove(slot, desk.now).map_err(|e| {
+            let e = Failure::from(e);
+            Failure { error: e.error.context(format!("{named} is put aside, and its file stays")), ..e }
+        })?;
         if let Some(login) = sole {
-            self.forget(&locked, &login.account)?;
+            desk.forget(&locked, &login.account)?;
         }
-        let entry = self.entry(What::Removed, Some(slot), login.map(|login| login.account));
+        let fed = login.as_ref().map(|login| world::fed_slots_of(&login.account)).unwrap_or_default();
+        let entry = desk.entry(What::Removed, Some(slot), login.map(|login| login.account));
         let written = locked.write_down(&entry);
-        let said = format!("{named} is removed");
-        let served = self.serve(locked, self.read()?, None)?;
+        let also = fed.first().map_or_else(String::new, |slot| format!("; {}", world::unset(*slot)));
+        let said = format!("{named} is removed{also}");
+        let served = desk.serve(locked, desk.read()?, None)?;
         written?;
         Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
+    }
+
+    /// The login that the environment feeds into a slot without a file.
+    fn fed_by_the_environment(&self, slot: Slot, master: &Master) -> Result<Option<Login>, Failure> {
+        if !matches!(master.login, Err(Unusable::File(NotRead::Missing))) {
+            return Ok(None);
+        }
+        let world = self.read()?.world;
+        let candidate = world.slots.into_iter().find(|candidate| candidate.slot == slot);
+        Ok(candidate.and_then(|candidate| candidate.login.ok()))
+    }
+
+    /// Has a login of the environment serve no more: only who set the variables can take them away.
+    fn remove_fed(&self, slot: Slot, login: &Login, yes: bool) -> Result<Outcome, Failure> {
+        let named = self.named(slot, login);
+        if !yes {
+            confirm(slot, &named, false)?;
+        }
+        let (locked, desk) = self.lock()?;
+        desk.put_aside(&locked, login)?;
+        desk.end_grants(&locked, slot, login, &[])?;
+        desk.forget(&locked, &login.account)?;
+        let entry = desk.entry(What::Removed, Some(slot), Some(login.account.clone()));
+        let written = locked.write_down(&entry);
+        let said = format!(
+            "{named} serves no more, and the environment still has its tokens: {}",
+            world::unset(slot)
+        );
+        let served = desk.serve(locked, desk.read()?, None)?;
+        written?;
+        Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
+    }
+
+    /// Ends the grant of a login, unless another slot has the same one, and those that the environment feeds of it.
+    fn end_grants(
+        &self,
+        locked: &Locked<'_>,
+        slot: Slot,
+        login: &Login,
+        others: &[Login],
+    ) -> Result<(), Failure> {
+        let fed = world::fed_grants_of(&login.account);
+        for grant in fed.into_iter().chain([login.grant()]) {
+            if !others.iter().any(|other| other.grant() == grant) {
+                locked.end_grant(&grant, slot, &End::Removed, self.now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The login in a slot, which must still be the one that the person was asked about.
+    fn still_there(&self, slot: Slot, asked_about: &Master) -> Result<Option<Login>, Failure> {
+        let master = self.volume.master(slot);
+        if account(&master) == account(asked_about) {
+            return Ok(master.login.ok());
+        }
+        let error = format!("{slot} was changed meanwhile: look at it again with accounts");
+        Err(Failure::new(Exit::TryAgain, error))
+    }
+
+    /// Tells the issuer that a login has ended, once another account serves. No lock is held while it is waited for.
+    fn end_at_the_issuer(&self, slot: Slot, asked_about: &Master) -> Result<(), Failure> {
+        let (locked, desk) = self.lock()?;
+        let Some(login) = self.still_there(slot, asked_about)? else { return Ok(()) };
+        if is_in_none_of(&self.other_logins(slot), &login) {
+            desk.put_aside(&locked, &login)?;
+        }
+        drop(locked);
+        let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
+        if let Err(why) = issuer.revoke(login.refresh_token.as_ref().unwrap_or(&login.access_token)) {
+            let number = slot.number();
+            let error = format!(
+                "{slot} was not removed, for the issuer was not told ({why}): it is put aside; try again, leave \
+                 --revoke out, or run accounts unpark {number}"
+            );
+            return Err(Failure::new(Exit::TryAgain, error));
+        }
+        let (locked, desk) = self.lock()?;
+        locked.end_grant(&login.grant(), slot, &End::Removed, desk.now)?;
+        Ok(locked.write_down(&desk.entry(What::Revoked, Some(slot), Some(login.account)))?)
+    }
+
+    fn other_logins(&self, slot: Slot) -> Vec<Login> {
+        let masters = self.volume.masters().unwrap_or_default().into_iter();
+        masters.filter(|other| other.slot != slot).filter_map(|other| other.login.ok()).collect()
     }
 
     fn described(&self, master: &Master) -> Result<String, Failure> {
@@ -57,11 +151,6 @@ impl Desk<'_> {
             Err(Unusable::File(NotRead::Missing)) => Err(self.not_there(master.slot)),
             Err(why) => Ok(format!("{} ({why})", master.slot)),
         }
-    }
-
-    fn is_only_in(&self, slot: Slot, account: &AccountId) -> bool {
-        let others = self.volume.masters().unwrap_or_default();
-        !others.iter().any(|other| other.slot != slot && self::account(other) == Some(account))
     }
 
     /// Parks the account and has another one serve, before its tokens can stop working.
@@ -80,22 +169,9 @@ impl Desk<'_> {
                 if is_ours { Ok(()) } else { locked.keep_found(self.now, found).map(drop) }
             };
             replaced.as_ref().map_or(Ok(()), |replaced| keep(&replaced.content))?;
-            locked.end_aside(replaced)?.map_or(Ok(()), |late| keep(&late))?;
+            locked.end_aside(replaced).map_or(Ok(()), |late| keep(&late))?;
         }
         Ok(())
-    }
-
-    fn revoke(&self, locked: &Locked<'_>, slot: Slot, login: &Login) -> Result<(), Failure> {
-        let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
-        if let Err(why) = issuer.revoke(login.refresh_token.as_ref().unwrap_or(&login.access_token)) {
-            let number = slot.number();
-            let error = format!(
-                "{slot} was not removed, for the issuer was not told ({why}): it is put aside; try again, leave \
-                 --revoke out, or run accounts unpark {number}"
-            );
-            return Err(Failure::new(Exit::TryAgain, error));
-        }
-        Ok(locked.write_down(&self.entry(What::Revoked, Some(slot), Some(login.account.clone())))?)
     }
 
     fn forget(&self, locked: &Locked<'_>, account: &AccountId) -> Result<(), Failure> {
@@ -105,24 +181,21 @@ impl Desk<'_> {
     }
 }
 
+fn is_in_none_of(others: &[Login], login: &Login) -> bool {
+    !others.iter().any(|other| other.account == login.account)
+}
+
 fn account(master: &Master) -> Option<&AccountId> {
     master.login.as_ref().ok().map(|login| &login.account)
 }
 
-/// Asks on the terminal, and takes nothing but a yes for one.
 fn confirm(slot: Slot, named: &str, revoke: bool) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        let number = slot.number();
-        let error = format!("there is no terminal to ask on: accounts remove {number} --yes removes {named}");
-        return Err(Failure::new(Exit::Usage, error));
-    }
     let and_revoke = if revoke { " and end its login at the issuer" } else { "" };
-    let question = format!("remove {named}{and_revoke}? Only a new sign-in brings it back. [y/N] ");
-    let asked = io::stderr().write_all(text::line(&question).as_bytes());
-    let mut answer = String::new();
-    asked.and_then(|()| io::stdin().lock().read_line(&mut answer)).or_exit(Exit::Failed)?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::new(Exit::Failed, format!("nothing was removed: {slot} is as it was"))),
+    let number = slot.number();
+    Question {
+        asked: format!("remove {named}{and_revoke}? Only a new sign-in brings it back."),
+        without_terminal: format!("accounts remove {number} --yes removes {named}"),
+        declined: format!("nothing was removed: {slot} is as it was"),
     }
+    .ask()
 }

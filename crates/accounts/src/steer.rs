@@ -4,7 +4,7 @@ use auth_volume::audit::{Entry, What};
 use auth_volume::exit::{Exit, Failure};
 use auth_volume::state::Parked;
 use auth_volume::{Slot, log};
-use rotation::pass::{self, Wish};
+use rotation::pass::{Pass, Wish};
 use rotation::report;
 
 use crate::COMMAND;
@@ -14,53 +14,53 @@ use crate::outcome::{Named, Outcome, Served};
 impl Desk<'_> {
     /// Puts an account aside.
     pub(crate) fn park(&self, slot: Slot, parked: Parked) -> Result<Outcome, Failure> {
-        let locked = self.volume.lock()?;
-        let reading = self.read()?;
+        let (locked, desk) = self.lock()?;
+        let reading = desk.read()?;
         let login = self.login(&reading.world, slot)?;
         let (account, named) = (login.account.clone(), self.named(slot, login));
         let until =
             parked.until.map_or_else(|| "until it is unparked".to_owned(), |until| format!("until {until}"));
         let reason = parked.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let entry = self.entry(What::Parked, Some(slot), Some(account.clone()));
+        let entry = desk.entry(What::Parked, Some(slot), Some(account.clone()));
         let entry = Entry { until: parked.until, why: parked.reason.clone(), ..entry };
         let mut state = reading.world.state.clone();
         state.accounts.entry(account).or_default().parked = Some(parked);
         let said = format!("{named} is parked {until}{reason}");
-        self.carry_out(locked, reading, Change { state, entry, said })
+        desk.carry_out(locked, reading, Change { state, entry, said })
     }
 
     /// Ends an account's park and its cooldown.
     pub(crate) fn unpark(&self, slot: Slot) -> Result<Outcome, Failure> {
-        let locked = self.volume.lock()?;
-        let reading = self.read()?;
+        let (locked, desk) = self.lock()?;
+        let reading = desk.read()?;
         let login = self.login(&reading.world, slot)?;
         let (account, named) = (login.account.clone(), self.named(slot, login));
         let mut state = reading.world.state.clone();
         if !state.unpark(&account) {
             return Ok(unchanged(Some(slot), format!("{named} was neither parked nor cooling down")));
         }
-        let entry = self.entry(What::Unparked, Some(slot), Some(account));
+        let entry = desk.entry(What::Unparked, Some(slot), Some(account));
         let said = format!("{named} may serve again: neither parked nor cooling down");
-        self.carry_out(locked, reading, Change { state, entry, said })
+        desk.carry_out(locked, reading, Change { state, entry, said })
     }
 
     /// Prefers an account whenever it can be used.
     pub(crate) fn pin(&self, slot: Slot) -> Result<Outcome, Failure> {
-        let locked = self.volume.lock()?;
-        let reading = self.read()?;
+        let (locked, desk) = self.lock()?;
+        let reading = desk.read()?;
         let login = self.login(&reading.world, slot)?;
         let (account, named) = (login.account.clone(), self.named(slot, login));
         let mut state = reading.world.state.clone();
         state.pin = Some(account.clone());
-        let entry = self.entry(What::Pinned, Some(slot), Some(account));
+        let entry = desk.entry(What::Pinned, Some(slot), Some(account));
         let said = format!("{named} is pinned: it serves whenever it can");
-        self.carry_out(locked, reading, Change { state, entry, said })
+        desk.carry_out(locked, reading, Change { state, entry, said })
     }
 
     /// Prefers none.
     pub(crate) fn unpin(&self) -> Result<Outcome, Failure> {
-        let locked = self.volume.lock()?;
-        let reading = self.read()?;
+        let (locked, desk) = self.lock()?;
+        let reading = desk.read()?;
         let mut state = reading.world.state.clone();
         let Some(pinned) = state.pin.take() else {
             return Ok(unchanged(None, "no account was pinned".to_owned()));
@@ -71,24 +71,22 @@ impl Desk<'_> {
             Some((login, slot)) => self.named(slot, login),
             None => "an account that is in no slot".to_owned(),
         };
-        let entry = self.entry(What::Unpinned, slot, Some(pinned));
+        let entry = desk.entry(What::Unpinned, slot, Some(pinned));
         let said = format!("{named} is no longer pinned");
-        self.carry_out(locked, reading, Change { state, entry, said })
+        desk.carry_out(locked, reading, Change { state, entry, said })
     }
 
-    /// A whole pass to this slot, as `rotate-once --to N` makes it: it hears signals and renews what is due.
+    /// A pass to this slot: it hears signals, and refreshes nothing but this login, if that is needed.
     pub(crate) fn use_now(&self, slot: Slot) -> Result<Outcome, Failure> {
-        let locked = self.volume.lock()?;
-        let signals = locked.take_signals(self.now)?;
-        let wish = Wish { to: Some(slot), ..self.wish };
-        let plan = pass::carry_out(&locked, self.volume, self.read()?, signals, wish, self.now, &|line| {
-            log::line(COMMAND, line);
-        })?;
+        let wish = Wish { to: Some(slot), only: Some(slot), ..self.wish };
+        let log = |line| log::line(COMMAND, line);
+        let plan = Pass { volume: self.volume, wish, log: &log, served: &|_| () }.run()?;
         let Some(chosen) = &plan.chosen else {
             let why = report::nothing_chosen(&plan, Some(slot), self.volume);
             return Err(Failure::new(Exit::NoUsableAccount, why));
         };
-        locked.write_down(&self.entry(What::Used, Some(slot), Some(chosen.login.account.clone())))?;
+        let (locked, desk) = self.lock()?;
+        locked.write_down(&desk.entry(What::Used, Some(slot), Some(chosen.login.account.clone())))?;
         let by = Some(Named { slot, name: self.naming.of(&chosen.login) });
         Ok(Outcome {
             what: Some(What::Used),

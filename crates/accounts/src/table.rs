@@ -101,11 +101,15 @@ fn lines(row: &Row, windows: &[Minutes], now: Timestamp) -> Vec<Line> {
 
 fn colour(row: &Row) -> Colour {
     match row.condition {
+        Condition::Ready if !row.troubles.is_empty() => Colour::Red,
         Condition::Ready if row.is_active => Colour::Green,
         Condition::Ready => Colour::Plain,
         Condition::Capped(_) | Condition::RefreshDue => Colour::Yellow,
         Condition::Parked(_) => Colour::Blue,
-        Condition::NeedsLogin(_) | Condition::Duplicate(_) | Condition::Unusable(_) => Colour::Red,
+        Condition::NeedsLogin(_)
+        | Condition::CameFrom(_)
+        | Condition::Duplicate(_)
+        | Condition::Unusable(_) => Colour::Red,
     }
 }
 
@@ -127,7 +131,7 @@ fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, paint: P
 }
 
 fn notes(overview: &Overview) -> String {
-    words::notes(overview).into_iter().map(|note| cut(&line(&note.said), WIDTH) + "\n").collect()
+    words::notes(overview).into_iter().map(|note| cut(&line(&note.line()), WIDTH) + "\n").collect()
 }
 
 /// Joins words as far as they fit a line.

@@ -48,6 +48,8 @@ pub enum What {
     Unpinned,
     /// Chosen by hand.
     Used,
+    /// Refreshed by hand.
+    Refreshed,
     /// Its grant was ended at the issuer.
     Revoked,
     /// Its login was taken off the volume.

@@ -171,6 +171,14 @@ pub struct NeedsLogin {
     pub since: Timestamp,
     /// The issuer's code, such as `refresh_token_reused`.
     pub code: String,
+    /// The provider refuses its access token, too: it serves nobody until its end.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub refused: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 /// A login's grant, known by a fingerprint of its refresh token (of its access token, if it has none).

@@ -4,6 +4,7 @@ use auth_volume::state::{Cooldown, Parked};
 use auth_volume::{Naming, text};
 use serde_json::{Value, json};
 
+use crate::trouble::Trouble;
 use crate::{Condition, Overview, Row, Serving, Who};
 
 /// The overview as one document, each text in it printable.
@@ -25,7 +26,7 @@ pub fn document(overview: &Overview) -> Value {
 }
 
 fn account(row: &Row, naming: Naming) -> Value {
-    let Row { slot, who, condition, is_active, is_pinned, is_due } = row;
+    let Row { slot, who, condition, is_active, is_pinned, is_due, troubles } = row;
     let (cooldown, parked, why) = match condition {
         Condition::Capped(Cooldown { until, kind, source }) => {
             (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
@@ -33,7 +34,13 @@ fn account(row: &Row, naming: Naming) -> Value {
         Condition::Parked(Parked { until, reason }) => {
             (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
         }
-        Condition::NeedsLogin(why) | Condition::Unusable(why) => (Value::Null, Value::Null, json!(why)),
+        Condition::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
+        Condition::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
+        Condition::CameFrom(from) => (
+            Value::Null,
+            Value::Null,
+            json!(format!("its last refresh answered for another account than {from}")),
+        ),
         Condition::Duplicate(other) => {
             (Value::Null, Value::Null, json!(format!("the same account as {other}")))
         }
@@ -54,12 +61,31 @@ fn account(row: &Row, naming: Naming) -> Value {
         "expires_at": who_field(|who| json!(who.expiry)),
         "last_refresh": who_field(|who| json!(who.last_refresh)),
         "usage": who_field(|who| json!(who.usage)),
+        "needs_login": Value::Null,
+        "refresh_unanswered": Value::Null,
+        "refresh_refused": Value::Null,
+        "not_storable": Value::Null,
     });
+    for (name, value) in troubles.iter().map(trouble) {
+        account[name] = value;
+    }
     if naming == Naming::InFull {
         account["account_id"] = who_field(|who| json!(who.account.account_id));
         account["user_id"] = who_field(|who| json!(who.account.user_id));
     }
     account
+}
+
+/// What keeps a login from being refreshed: a field of its own for each kind.
+fn trouble(trouble: &Trouble) -> (&'static str, Value) {
+    match trouble {
+        Trouble::NeedsLogin { code, until } => ("needs_login", json!({"code": code, "serves_until": until})),
+        Trouble::Unanswered { since, until } => {
+            ("refresh_unanswered", json!({"since": since, "serves_until": until}))
+        }
+        Trouble::Refused { code, since } => ("refresh_refused", json!({"code": code, "since": since})),
+        Trouble::NotStorable(why) => ("not_storable", json!(why)),
+    }
 }
 
 /// One word for each slot; `active` is a ready account that serves.
@@ -72,6 +98,7 @@ pub fn state(row: &Row) -> &'static str {
         Condition::Parked(_) => "parked",
         Condition::RefreshDue => "refresh_due",
         Condition::NeedsLogin(_) => "needs_login",
+        Condition::CameFrom(_) => "other_account",
         Condition::Duplicate(_) => "duplicate",
         Condition::Unusable(_) => "unusable",
     }

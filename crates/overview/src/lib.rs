@@ -2,6 +2,7 @@
 //! in, and the same judgement decides.
 
 pub mod json;
+pub mod trouble;
 pub mod words;
 
 use std::time::Duration;
@@ -10,8 +11,10 @@ use auth_volume::published::Found;
 use auth_volume::state::{Cooldown, Parked};
 use auth_volume::usage::Usage;
 use auth_volume::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
-use rotation::decide::{Candidate, Reason, Use, World};
-use rotation::renewal;
+use rotation::decide::{Broken, Candidate, Reason, Use, World};
+use rotation::due;
+
+use crate::trouble::{Trouble, troubles};
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub struct Row {
     pub is_pinned: bool,
     /// The rotator is about to renew it.
     pub is_due: bool,
+    /// What keeps it from being refreshed.
+    pub troubles: Vec<Trouble>,
 }
 
 /// Whose login is in a slot, and until when it is good.
@@ -90,10 +95,12 @@ pub enum Condition {
     RefreshDue,
     /// Why.
     NeedsLogin(String),
+    /// Its last refresh answered for another account than this one.
+    CameFrom(AccountId),
     /// The same account as in this slot, where its login is newer.
     Duplicate(Slot),
     /// What is wrong with its file.
-    Unusable(String),
+    Unusable(Broken),
 }
 
 /// Looks at a world. `before` is how long before its end the rotator renews a login.
@@ -141,7 +148,11 @@ fn row(
         slot: candidate.slot,
         is_active: serving == Serving::Account(candidate.slot),
         is_pinned: login.is_some_and(|login| pin == Some(&login.account) && is_holder(login)),
-        is_due: condition == Condition::RefreshDue || renewal::is_due(world, candidate, before, now),
+        troubles: login
+            .filter(|login| is_holder(login))
+            .map(|login| troubles(world, candidate, login, now))
+            .unwrap_or_default(),
+        is_due: condition == Condition::RefreshDue || due::is_due(world, candidate, before, now),
         condition,
         who: login.map(|login| Who {
             name: naming.of(login),
@@ -171,6 +182,7 @@ fn condition(world: &World, candidate: &Candidate, now: Timestamp) -> Condition 
             _ => Condition::NeedsLogin(format!("its access token expired {expiry}")),
         },
         Err(Reason::NeedsLogin(_, code)) => Condition::NeedsLogin(code),
+        Err(Reason::CameFrom(_, from)) => Condition::CameFrom(from),
         Err(Reason::SameAccountAs(other)) => Condition::Duplicate(other),
         Err(Reason::Unusable(why)) => Condition::Unusable(why),
     }

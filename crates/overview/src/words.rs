@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use auth_volume::Timestamp;
 use auth_volume::state::{Cooldown, Kind, Parked, Source};
-use rotation::absorb::needs_login;
+use auth_volume::{Slot, Timestamp};
+use rotation::decide::Broken;
 
 use crate::{Condition, Overview, Row, Serving};
 
@@ -21,6 +21,7 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
         }
         Condition::RefreshDue => None,
         Condition::NeedsLogin(_) => Some("needs login".to_owned()),
+        Condition::CameFrom(_) => Some("another account".to_owned()),
         Condition::Duplicate(other) => Some(format!("same account as {}", other.number())),
         Condition::Unusable(_) => Some("broken".to_owned()),
     };
@@ -31,14 +32,15 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
         word(row.is_pinned, "pinned"),
         word(row.is_due, "refresh due"),
     ];
-    words.into_iter().flatten().collect()
+    let troubles = row.troubles.iter().map(|trouble| trouble.word().to_owned());
+    words.into_iter().flatten().chain(troubles).collect()
 }
 
 /// `capped until 11-23 21:40 (resets_at)`; `resting` after a refusal that passes.
 fn capped(Cooldown { until, kind, source }: &Cooldown, now: Timestamp) -> String {
     let word = match kind {
         Kind::UsageCap => "capped",
-        Kind::Transient => "resting",
+        Kind::Transient | Kind::Refused => "resting",
     };
     let source = match source {
         Source::ResetsAt => "resets_at",
@@ -74,35 +76,63 @@ pub fn span(duration: Duration) -> String {
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// In words, the command among them.
-    pub said: String,
+    /// What it is.
+    pub what: String,
     /// What to type, where that mends it.
     pub command: Option<String>,
+    /// Why, or what else there is to it.
+    pub why: Option<String>,
+}
+
+impl Note {
+    /// All of it in a line: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let command = self.command.as_ref().map_or_else(String::new, |command| format!(": run {command}"));
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        format!("{}{command}{why}", self.what)
+    }
+
+    /// The same without the command, for those who show that elsewhere.
+    #[must_use]
+    pub fn finding(&self) -> String {
+        Self { command: None, ..self.clone() }.line()
+    }
 }
 
 /// What needs a hand, slot by slot and then of all, and what to type.
 #[must_use]
 pub fn notes(overview: &Overview) -> Vec<Note> {
-    let of_slots = overview.rows.iter().filter_map(of_slot);
-    let of_pin = overview.pin_is_lost.then(|| {
-        note("the pinned account is in no slot: run accounts unpin".to_owned(), Some("accounts unpin"))
-    });
+    let of_slots = overview.rows.iter().flat_map(of_row);
+    let of_pin = overview
+        .pin_is_lost
+        .then(|| note("the pinned account is in no slot".to_owned(), "accounts unpin".to_owned()));
     of_slots.chain(of_record(overview)).chain(of_pin).collect()
+}
+
+/// What needs a hand in one slot.
+#[must_use]
+pub fn of_row(row: &Row) -> Vec<Note> {
+    of_slot(row).into_iter().chain(row.troubles.iter().map(|trouble| trouble.note(row.slot))).collect()
 }
 
 fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
     let number = slot.number();
     let login = format!("auth-login {number}");
     Some(match condition {
-        Condition::NeedsLogin(why) => note(needs_login(*slot, why), Some(&login)),
-        Condition::Unusable(why) => note(format!("{slot} is broken: {why}: run {login}"), Some(&login)),
-        Condition::Duplicate(other) => {
-            let remove = format!("accounts remove {number}");
-            let said = format!("{slot} is the same account as {other}, whose login is newer: run {remove}");
-            note(said, Some(&remove))
-        }
+        Condition::NeedsLogin(why) => note(format!("{slot} needs login"), login).because(why),
+        Condition::Unusable(broken) => note(format!("{slot} is broken: {broken}"), remedy_for(*slot, broken)),
+        Condition::CameFrom(from) => note(
+            format!("{slot} belonged to {from}, and its last refresh answered for another account"),
+            login,
+        )
+        .because(&format!("accounts unpark {number} lets it serve")),
+        Condition::Duplicate(other) => note(
+            format!("{slot} is the same account as {other}, whose login is newer"),
+            format!("accounts remove {number}"),
+        ),
         Condition::Parked(Parked { reason: Some(reason), .. }) => {
-            note(format!("{slot} parked: {reason}"), None)
+            Note { what: format!("{slot} parked: {reason}"), command: None, why: None }
         }
         Condition::Ready | Condition::Capped(_) | Condition::Parked(_) | Condition::RefreshDue => {
             return None;
@@ -110,24 +140,31 @@ fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
     })
 }
 
-fn of_record(overview: &Overview) -> Option<Note> {
-    let (said, command) = match overview.serving {
-        _ if overview.rows.is_empty() => ("nobody has signed in: run auth-login 1", "auth-login 1"),
-        Serving::Account(_) => return None,
-        Serving::Stranger => {
-            ("auth.json is of an account that no slot holds: run rotate-once", "rotate-once")
-        }
-        Serving::Placeholder => {
-            ("no account serves: auth.json is the placeholder, see accounts why", "accounts why")
-        }
-        Serving::Nothing => ("no account serves: there is no auth.json, run rotate-once", "rotate-once"),
-        Serving::Foreign(_) => {
-            ("auth.json was not written by us: run rotate-once, and see accounts doctor", "rotate-once")
-        }
-    };
-    Some(note(said.to_owned(), Some(command)))
+/// What mends a slot whose file gives no login: a new one, unless what lies there could not be replaced by it.
+#[must_use]
+pub fn remedy_for(slot: Slot, broken: &Broken) -> String {
+    let number = slot.number();
+    if broken.is_in_the_way { format!("accounts remove {number}") } else { format!("auth-login {number}") }
 }
 
-fn note(said: String, command: Option<&str>) -> Note {
-    Note { said, command: command.map(str::to_owned) }
+fn of_record(overview: &Overview) -> Option<Note> {
+    let (what, command) = match overview.serving {
+        _ if overview.rows.is_empty() => ("nobody has signed in", "auth-login 1"),
+        Serving::Account(_) => return None,
+        Serving::Stranger => ("auth.json is of an account that no slot holds", "rotate-once"),
+        Serving::Placeholder => ("no account serves: auth.json is the placeholder", "accounts why"),
+        Serving::Nothing => ("no account serves: there is no auth.json", "rotate-once"),
+        Serving::Foreign(_) => ("auth.json was not written by us", "rotate-once"),
+    };
+    Some(note(what.to_owned(), command.to_owned()))
+}
+
+fn note(what: String, command: String) -> Note {
+    Note { what, command: Some(command), why: None }
+}
+
+impl Note {
+    pub(crate) fn because(self, why: &str) -> Self {
+        Self { why: Some(why.to_owned()), ..self }
+    }
 }

@@ -3,11 +3,13 @@
 
 use auth_volume::text::printable;
 use auth_volume::{Slot, Timestamp};
+use overview::trouble::Trouble;
+use overview::words::remedy_for;
 use overview::{Condition, Overview, Row, json};
 use serde_json::{Value, json};
 
 use crate::ledger::{Entry, Say};
-use crate::matter::{About, first_back};
+use crate::matter::{About, failing, first_back};
 
 /// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
 const LONGEST: usize = 120;
@@ -27,12 +29,15 @@ impl Event {
         let matter = match entry.about {
             About::Pool => "pool-exhausted",
             About::Account(_) | About::File(_) => "needs-login",
+            About::Refresh(_) => "refresh-failing",
         };
         let slot = row.map(|row| row.slot).or(entry.slot);
         let told = match (say, &entry.about) {
             (Say::Matter, About::Pool) => pool_exhausted(overview),
+            (Say::Matter, About::Refresh(_)) => refresh_failing(slot, name(entry).as_deref(), row),
             (Say::Matter, _) => needs_login(slot, name(entry).as_deref(), row),
             (Say::Recovered, About::Pool) => pool_recovered(overview),
+            (Say::Recovered, About::Refresh(_)) => refreshed(slot, name(entry).as_deref(), row),
             (Say::Recovered, _) => recovered(slot, name(entry).as_deref(), row),
         };
         let kind = match say {
@@ -77,7 +82,7 @@ fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
     match &entry.about {
         About::Pool => None,
         About::File(slot) => rows.find(|row| row.slot == *slot),
-        About::Account(account) => rows.find(|row| {
+        About::Account(account) | About::Refresh(account) => rows.find(|row| {
             row.who.as_ref().is_some_and(|who| who.account == *account)
                 && !matches!(row.condition, Condition::Duplicate(_))
         }),
@@ -90,20 +95,46 @@ fn name(entry: &Entry) -> Option<String> {
 
 fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
     let Some(slot) = slot else { return Told::default() };
-    let command = format!("auth-login {}", slot.number());
+    let mut command = format!("auth-login {}", slot.number());
     let who = who(slot, name);
-    let (text, why) = match row.map(|row| &row.condition) {
-        Some(Condition::NeedsLogin(why)) => {
+    let live = row.and_then(|row| {
+        row.troubles.iter().find_map(|trouble| match trouble {
+            Trouble::NeedsLogin { code, until } => Some((harmless(code), *until)),
+            _ => None,
+        })
+    });
+    let (text, why) = match (row.map(|row| &row.condition), live) {
+        (Some(Condition::NeedsLogin(why)), _) => {
             let why = harmless(why);
             (format!("{who} needs login: run {command} ({why})"), Some(why))
         }
-        Some(Condition::Unusable(why)) => {
-            let why = harmless(why);
+        (Some(Condition::Unusable(broken)), _) => {
+            command = remedy_for(slot, broken);
+            let why = harmless(&broken.why);
             (format!("{who} is broken: {why}: run {command}"), Some(why))
+        }
+        (_, Some((why, until))) => {
+            let until = until.map_or_else(String::new, |until| format!("; it serves until {until}"));
+            (format!("{who} needs login: run {command} ({why}{until})"), Some(why))
         }
         _ => (format!("{who} needs login: run {command}"), None),
     };
     Told { text, command: Some(command), state: row.map(json::state), why, back_at: None }
+}
+
+fn refresh_failing(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
+    let (Some(slot), Some(trouble)) = (slot, row.and_then(failing)) else { return Told::default() };
+    let note = trouble.note(slot);
+    let text = note.line().replacen(&slot.to_string(), &who(slot, name), 1);
+    let text = text.chars().map(|c| if "<>&".contains(c) { '?' } else { c }).collect();
+    let why = Some(trouble.word().to_owned());
+    Told { text, command: note.command, state: row.map(json::state), why, back_at: None }
+}
+
+fn refreshed(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
+    let Some(slot) = slot else { return Told::default() };
+    let text = format!("{} can be refreshed again, or is no longer there", who(slot, name));
+    Told { text, state: row.map(json::state), ..Told::default() }
 }
 
 fn recovered(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {

@@ -15,11 +15,11 @@ mod tell;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::{Timestamp, Volume, log, secret, text};
+use auth_volume::{Locked, Timestamp, Volume, log, secret, text};
 use clap::Parser as _;
 use rotation::decide::Plan;
-use rotation::pass::{self, Wish};
-use rotation::{report, world};
+use rotation::pass::{self, Pass, Wish};
+use rotation::report;
 
 use crate::args::Args;
 use crate::receiver::Receiver;
@@ -51,8 +51,8 @@ fn tell_of_events(args: &Args) {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let volume = args.volume.open()?;
-    let (wish, now) = (args.wish(), Timestamp::now());
-    let plan = if args.dry_run { look(args, &volume, wish, now)? } else { pass(args, &volume, wish, now)? };
+    let wish = args.wish();
+    let plan = if args.dry_run { look(args, &volume, wish)? } else { pass(args, &volume, wish)? };
     match plan.chosen {
         None if !args.init => {
             Err(Failure::new(Exit::NoUsableAccount, report::nothing_chosen(&plan, args.to, &volume)))
@@ -61,8 +61,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
-    let (world, outlook, plan) = pass::look(volume, wish, now)?;
+fn look(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
+    let (world, outlook, plan) = pass::look(volume, wish, Timestamp::now())?;
     let events = tell::foresee(&Receiver::all(args), volume, &world, wish.renew_before);
     if args.json {
         let mut document = report::json(&plan, true);
@@ -77,18 +77,17 @@ fn look(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan
     Ok(plan)
 }
 
-fn pass(args: &Args, volume: &Volume, wish: Wish, now: Timestamp) -> Result<Plan, Failure> {
-    let locked = volume.lock()?;
-    // The init container runs before anybody who waits for an answer: signals are the rotator's.
-    let signals = if args.init { Vec::new() } else { locked.take_signals(now)? };
-    let reading = world::read(volume, now)?;
-    let plan =
-        pass::carry_out(&locked, volume, reading, signals, wish, now, &|line| log::line(COMMAND, line))?;
-    if !args.init
-        && let Err(e) = locked.end_pass()
-    {
-        log::line(COMMAND, e);
-    }
+fn pass(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
+    let log = |line| log::line(COMMAND, line);
+    // The init container runs before anybody who waits for an answer, and is not the rotator.
+    let served = |locked: &Locked<'_>| {
+        if !args.init
+            && let Err(e) = locked.end_pass()
+        {
+            log(e.to_string());
+        }
+    };
+    let plan = Pass { volume, wish, log: &log, served: &served }.run()?;
     if args.json {
         println!("{}", report::json(&plan, false));
     }

@@ -2,6 +2,7 @@
 //! metrics and their alerts.
 
 use auth_volume::{AccountId, Slot, Timestamp};
+use overview::trouble::Trouble;
 use overview::{Condition, Overview, Row};
 use rotation::decide::World;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub(crate) enum About {
     Pool,
     /// This account needs a login.
     Account(AccountId),
+    /// This account cannot be refreshed, and serves until its access token ends.
+    Refresh(AccountId),
     /// The file in this slot is broken, and does not say whose it is.
     File(Slot),
 }
@@ -52,7 +55,7 @@ impl Matters {
             since: None,
             is_grave: first_back(rows).is_none(),
         });
-        let of_slots = rows.iter().filter_map(|row| of_slot(row, world));
+        let of_slots = rows.iter().flat_map(|row| of_slot(row, world).into_iter().chain(of_refresh(row)));
         Self { all: of_pool.into_iter().chain(of_slots).collect(), is_empty: rows.is_empty() }
     }
 
@@ -63,7 +66,7 @@ impl Matters {
 
 fn of_slot(row: &Row, world: &World) -> Option<Matter> {
     let (about, since) = match (&row.condition, &row.who) {
-        (Condition::NeedsLogin(_), Some(who)) => {
+        (_, Some(who)) if needs_login(row) => {
             let since = world.state.standing(&who.account).needs_login.map(|dead| dead.since);
             (About::Account(who.account.clone()), since)
         }
@@ -72,6 +75,27 @@ fn of_slot(row: &Row, world: &World) -> Option<Matter> {
     };
     let identity = row.who.as_ref().map(|who| who.name.clone());
     Some(Matter { about, slot: Some(row.slot), identity, since, is_grave: false })
+}
+
+/// Whether a row needs a login, now or when its access token ends.
+pub(crate) fn needs_login(row: &Row) -> bool {
+    matches!(row.condition, Condition::NeedsLogin(_) | Condition::CameFrom(_))
+        || row.troubles.iter().any(|trouble| matches!(trouble, Trouble::NeedsLogin { .. }))
+}
+
+/// What keeps a row from being refreshed, and is not that it needs a login.
+pub(crate) fn failing(row: &Row) -> Option<&Trouble> {
+    row.troubles.iter().find(|trouble| !matches!(trouble, Trouble::NeedsLogin { .. }))
+}
+
+fn of_refresh(row: &Row) -> Option<Matter> {
+    let (trouble, who) = (failing(row)?, row.who.as_ref()?);
+    let since = match trouble {
+        Trouble::Unanswered { since, .. } | Trouble::Refused { since, .. } => Some(*since),
+        Trouble::NeedsLogin { .. } | Trouble::NotStorable(_) => None,
+    };
+    let about = About::Refresh(who.account.clone());
+    Some(Matter { about, slot: Some(row.slot), identity: Some(who.name.clone()), since, is_grave: false })
 }
 
 /// The capped account that comes back before the others, and when.

@@ -85,12 +85,11 @@ fn tree(directory: &Path, volume: &str) -> BTreeMap<String, String> {
 /// Makes the volume's path and the times of the run equal; the fixtures' own times are of other years and days.
 fn normal(text: &str, volume: &str) -> String {
     let mut rest = text.replace(volume, "VOLUME");
-    if let Some((before, after)) = rest
-        .split_once("auth.json.found-")
-        .filter(|(_, after)| after.starts_with(|c: char| c.is_ascii_digit()))
-    {
-        rest =
-            format!("{before}auth.json.found-TIME{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
+    for kept in ["auth.json.found-", ".json.before-"] {
+        let numbered = |(_, after): &(&str, &str)| after.starts_with(|c: char| c.is_ascii_digit());
+        if let Some((before, after)) = rest.split_once(kept).filter(numbered) {
+            rest = format!("{before}{kept}TIME{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
+        }
     }
     if let Some((before, after)) = rest.split_once(".rotate-now.taken-") {
         let name = |c: char| c.is_ascii_digit() || c == '-';

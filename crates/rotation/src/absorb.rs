@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use auth_volume::signal::{Refusal, Signal};
-use auth_volume::state::{Cooldown, Kind, Refused, Source, Standing};
+use auth_volume::state::{Cooldown, Kind, NeedsLogin, Refused, Source, Standing};
 use auth_volume::{AccountId, Login, Slot, Timestamp, grants};
 
 use crate::cooldown::{Floors, cooldown, merged};
@@ -58,7 +58,7 @@ impl Absorbed {
     ) {
         match signal {
             Signal::LookAgain => {}
-            Signal::Served { account } => self.serves_again(world, account),
+            Signal::Served { account } => self.serves_again(world, account, now),
             Signal::Refused { at, account, refusal } => match whom(world, active, account) {
                 Some(candidate) => self.refused(world, candidate, *at, refusal, floors, now),
                 None => {
@@ -98,7 +98,15 @@ impl Absorbed {
             let rests = standing.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > now);
             if is_of_an_old_token(login, refusal, at) {
                 self.said.push(format!("{slot}: a 401 of a token that was renewed since: nothing to do"));
-            } else if may_be_refreshed(world, candidate, login, &standing, now) {
+            } else if let Some(code) = world.ended_by(candidate) {
+                let grant = login.grant();
+                let dead = standing.needs_login.take().filter(|dead| dead.grant == grant);
+                if !dead.as_ref().is_some_and(|dead| dead.refused) {
+                    self.said.push(needs_login(slot, &code));
+                }
+                let since = dead.map_or(now, |dead| dead.since);
+                standing.needs_login = Some(NeedsLogin { grant, since, code, refused: true });
+            } else if may_be_refreshed(candidate, login, &standing) {
                 self.refused.insert(login.account.clone());
                 // Others serve while the issuer is asked.
                 let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
@@ -118,11 +126,15 @@ impl Absorbed {
         self.set(&login.account, standing);
     }
 
-    fn serves_again(&mut self, world: &World, account: &AccountId) {
+    fn serves_again(&mut self, world: &World, account: &AccountId, now: Timestamp) {
         let Some(candidate) = whom(world, None, account) else { return };
         let Ok(login) = &candidate.login else { return };
         let mut standing = self.standing(world, &login.account);
-        (standing.refused, standing.renewed_for_401) = (None, None);
+        standing.refused = None;
+        // Seldom: signals may lie, and each refusal after this one is worth a refresh again.
+        if login.last_refresh.is_none_or(|last| now.since(last) >= REST) {
+            standing.renewed_for_401 = None;
+        }
         if standing.cooldown.take().is_some() {
             self.said.push(format!("{} serves again: its cooldown is over", candidate.slot));
         }
@@ -140,19 +152,11 @@ impl Absorbed {
     }
 }
 
-/// Whether a refused access token is worth a refresh: once for each grant, and seldom, since a signal may lie.
-fn may_be_refreshed(
-    world: &World,
-    candidate: &Candidate,
-    login: &Login,
-    standing: &Standing,
-    now: Timestamp,
-) -> bool {
+/// Whether a refused access token is worth a refresh: once for each grant.
+fn may_be_refreshed(candidate: &Candidate, login: &Login, standing: &Standing) -> bool {
     login.refresh_token.is_some()
         && standing.renewed_for_401.as_ref() != Some(&login.grant())
-        && login.last_refresh.is_none_or(|last| now.since(last) >= REST)
         && matches!(candidate.grant, grants::Standing::Good | grants::Standing::WithIssuer)
-        && world.ended_by(candidate).is_none()
 }
 
 /// The rest of an account whose access token is refused and is not worth a refresh. Only the issuer ends a grant, so it

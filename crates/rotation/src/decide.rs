@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use auth_volume::grants;
+use auth_volume::masters::Unusable;
 use auth_volume::published::Found;
 use auth_volume::state::{Active, Cooldown, Parked, State};
 use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
@@ -37,11 +38,38 @@ pub struct Candidate {
     /// Where.
     pub slot: Slot,
     /// Its login, or what is wrong with it.
-    pub login: Result<Login, String>,
+    pub login: Result<Login, Broken>,
     /// What is known of its grant.
     pub grant: grants::Standing,
     /// Whether it has a file, and not only environment variables.
     pub is_stored: bool,
+}
+
+/// What is wrong with a slot's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// In words.
+    pub why: String,
+    /// It is no regular file that can be read, so that a login could not replace it: it must be removed first.
+    pub is_in_the_way: bool,
+}
+
+impl From<Unusable> for Broken {
+    fn from(unusable: Unusable) -> Self {
+        Self { why: unusable.to_string(), is_in_the_way: matches!(unusable, Unusable::File(_)) }
+    }
+}
+
+impl From<String> for Broken {
+    fn from(why: String) -> Self {
+        Self { why, is_in_the_way: false }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
 }
 
 /// The account in use, and where it stands among the slots.
@@ -130,7 +158,7 @@ pub enum Reason {
     /// It can be used, and another one is.
     NotItsTurn,
     /// What is wrong with its file.
-    Unusable(String),
+    Unusable(Broken),
     /// Its access token has ended.
     Expired(Slot, Expiry),
     /// Another slot holds a newer login of the same account.
@@ -230,7 +258,9 @@ impl World {
         let standing = self.state.standing(&login.account);
         // An access token that still lives serves until it ends, whatever has become of the grant.
         let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
-        if let Some(code) = self.ended_by(candidate).filter(|_| expired.is_some() || login.expiry.is_none()) {
+        let refused = standing.needs_login.is_some_and(|dead| dead.refused && dead.grant == login.grant());
+        let serves = expired.is_none() && login.expiry.is_some() && !refused;
+        if let Some(code) = self.ended_by(candidate).filter(|_| !serves) {
             return Err(Reason::NeedsLogin(candidate.slot, code));
         }
         if let Some(expiry) = expired {
@@ -360,7 +390,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotItsTurn => f.write_str("not its turn"),
-            Self::Unusable(why) => f.write_str(why),
+            Self::Unusable(broken) => broken.fmt(f),
             Self::Expired(slot, expiry) => {
                 write!(f, "its access token expired {expiry}: run auth-login {}", slot.number())
             }

@@ -144,7 +144,11 @@ impl Pass<'_> {
     /// The volume cannot be read or written, or the way to the issuer is configured wrongly. What can be served is
     /// served, and what can be refreshed is.
     pub fn run(self) -> Result<Plan, Failure> {
-        let Served { mut plan, due, mut trouble } = self.serve(Turn::First)?;
+        let Served { mut plan, mut due, mut trouble } = self.serve(Turn::First)?;
+        if self.wish.only.is_some() && plan.chosen.is_some() {
+            // It serves as it is: the rest is the rotator's.
+            due.clear();
+        }
         let mut issuer = Ok(());
         if !due.is_empty() {
             match Issuer::from_environment() {
@@ -157,7 +161,6 @@ impl Pass<'_> {
                 Err(e) => issuer = Err(e),
             }
         }
-        self.say_who_was_passed_over(&plan);
         trouble?;
         // Last, because an account that needs no refresh must be able to serve meanwhile.
         issuer.or_exit(Exit::BadConfig)?;
@@ -281,8 +284,14 @@ impl Pass<'_> {
         let Outlook { absorbed, due, policy } = outlook(&mut world, &heard, self.wish, turn, now);
         absorbed.said.into_iter().for_each(self.log);
         let plan = decide(&world, policy, now);
+        let is_last = match turn {
+            Turn::First => due.is_empty(),
+            Turn::Again { is_last } => is_last,
+        };
+        if is_last {
+            self.say_who_was_passed_over(&plan);
+        }
         // Nobody to publish is nothing new to those who only look at what is there, or before what is due was refreshed.
-        let is_last = due.is_empty() && turn != (Turn::Again { is_last: false });
         if plan.chosen.is_some() || is_last && !self.wish.offline {
             let mut counters = std::mem::take(&mut world.state.counters);
             count(&mut counters, &world, &plan, policy, now);

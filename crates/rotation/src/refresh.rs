@@ -130,8 +130,10 @@ impl Refresh<'_> {
             Answer::Renewed(tokens) => self.store(due, begun, tokens),
             Answer::Dead(code) => self.note(due, begun, Refreshed::Dead, true, |standing, begun| {
                 let grant = begun.login.grant();
-                standing.needs_login =
-                    Some(NeedsLogin { grant, since: Timestamp::now(), code: code.clone() });
+                // Of a token that the provider refused, too, nothing is left.
+                let refused = due.occasion == Occasion::Refused;
+                let dead = NeedsLogin { grant, since: Timestamp::now(), code: code.clone(), refused };
+                standing.needs_login = Some(dead);
                 (Some(End::Refused(code.clone())), needs_login(due.slot, &code))
             }),
             Answer::NotNow { said, code } => self.note(due, begun, Refreshed::NotNow, true, |standing, _| {

@@ -1,12 +1,12 @@
 //! Reading what a pass decides by.
 
 use auth_volume::grants::{Grants, Marker, REMOVED, Standing};
-use auth_volume::state::{Active, Cooldown, Kind, Predecessor, Source, State};
+use auth_volume::state::{Active, Cooldown, Grant, Kind, Predecessor, Source, State};
 use auth_volume::volume::Remembered;
-use auth_volume::{Login, Slot, Timestamp, Volume, VolumeError, env_fed};
+use auth_volume::{AccountId, Login, Slot, Timestamp, Volume, VolumeError, env_fed};
 
 use crate::cooldown::LONGEST;
-use crate::decide::{Candidate, World};
+use crate::decide::{Broken, Candidate, World};
 
 /// What was read: the world, and what the log should say of it.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let mut slots: Vec<_> = masters
         .into_iter()
         .map(|master| {
-            let login = master.login.map(|login| not_from_the_future(login, now)).map_err(|e| e.to_string());
+            let login = master.login.map(|login| not_from_the_future(login, now)).map_err(Broken::from);
             let grant = login.as_ref().map(|login| known_of(&grants, &state, login, now)).unwrap_or_default();
             Candidate { slot: master.slot, login, grant, is_stored: true }
         })
@@ -121,7 +121,8 @@ fn fed(grants: &Grants, stored: &[Candidate], now: Timestamp) -> Fed {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let (mut fed, mut was_refreshed) = (Fed::default(), false);
     for (slot, login) in env_fed::logins(utf8) {
-        let login = login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned());
+        let login =
+            login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned().into());
         let grant = login.as_ref().map(|login| grants.standing(&login.grant(), now)).unwrap_or_default();
         if let Standing::Ended(marker) = &grant {
             was_refreshed = true;
@@ -145,6 +146,24 @@ fn fed(grants: &Grants, stored: &[Candidate], now: Timestamp) -> Fed {
         fed.logins.clear();
     }
     fed
+}
+
+/// The slots into which the environment feeds an account's tokens.
+#[must_use]
+pub fn fed_slots_of(account: &AccountId) -> Vec<Slot> {
+    fed_logins().filter(|(_, login)| login.account == *account).map(|(slot, _)| slot).collect()
+}
+
+/// The grants that the environment feeds of an account.
+#[must_use]
+pub fn fed_grants_of(account: &AccountId) -> Vec<Grant> {
+    fed_logins().filter(|(_, login)| login.account == *account).map(|(_, login)| login.grant()).collect()
+}
+
+fn fed_logins() -> impl Iterator<Item = (Slot, Login)> {
+    let utf8 = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    env_fed::logins(utf8).into_iter().filter_map(|(slot, login)| Some((slot, login?)))
 }
 
 /// `unset OPENAI_CODEX_ACCESS_TOKEN and what goes with it`

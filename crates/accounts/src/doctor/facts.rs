@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auth_volume::callback::SignOfLife;
+use auth_volume::masters::Master;
 use auth_volume::trial::Trial;
-use auth_volume::volume::Unusable;
 use auth_volume::{Slot, Timestamp, Volume};
 use issuer::provider::{Provider, Standing};
 use rotation::decide::World;
@@ -58,8 +58,6 @@ pub(crate) struct Directory {
 pub(crate) struct SlotFile {
     pub(crate) slot: Slot,
     pub(crate) path: PathBuf,
-    /// It is no regular file, or cannot be read.
-    pub(crate) not_read: Option<String>,
     pub(crate) too_open: bool,
     /// When its access token was made.
     pub(crate) issued: Option<Timestamp>,
@@ -125,14 +123,10 @@ fn is_projected(directory: &Path) -> bool {
 
 fn slot_files(volume: &Volume) -> Vec<SlotFile> {
     let masters = volume.masters().unwrap_or_default().into_iter();
-    let file = |master: auth_volume::volume::Master| SlotFile {
+    let file = |master: Master| SlotFile {
         slot: master.slot,
         path: volume.layout().master(master.slot),
         issued: master.login.as_ref().ok().and_then(|login| login.issued),
-        not_read: match master.login {
-            Err(Unusable::File(why)) => Some(why.to_string()),
-            _ => None,
-        },
         too_open: master.too_open,
     };
     masters.map(file).collect()

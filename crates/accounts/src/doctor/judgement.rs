@@ -9,6 +9,7 @@ use issuer::provider::Standing;
 
 use crate::doctor::facts::{Directory, Facts};
 use crate::doctor::{About, Check};
+use overview::words;
 use overview::{Condition, Overview, Row, Serving};
 
 /// Less room than this, and a login may not be renewed.
@@ -112,7 +113,7 @@ fn slots(facts: &Facts, overview: &Overview) -> Vec<Check> {
     if overview.rows.is_empty() {
         return vec![finding(About::Slots, "nobody has signed in", "auth-login 1")];
     }
-    let mut findings: Vec<_> = overview.rows.iter().filter_map(|row| slot(facts, row)).collect();
+    let mut findings: Vec<_> = overview.rows.iter().flat_map(slot).collect();
     let too_open = facts.slots.iter().filter(|file| file.too_open);
     findings.extend(too_open.map(|file| {
         let path = file.path.display();
@@ -132,28 +133,19 @@ fn is_usable(row: &Row) -> bool {
     row.condition == Condition::Ready
 }
 
-fn slot(facts: &Facts, Row { slot, condition, .. }: &Row) -> Option<Check> {
-    let number = slot.number();
-    let file = facts.slots.iter().find(|file| file.slot == *slot);
-    let (said, remedy) = match condition {
-        Condition::NeedsLogin(why) => (format!("{slot} needs login ({why})"), format!("auth-login {number}")),
-        Condition::Unusable(why) => match file.filter(|file| file.not_read.is_some()) {
-            // A login would not replace what it cannot write over.
-            Some(file) => (
-                format!("{slot}: {why}"),
-                format!("accounts remove {number}, or see {}", file.path.display()),
-            ),
-            None => (format!("{slot} is broken: {why}"), format!("auth-login {number}")),
-        },
-        Condition::Duplicate(other) => (
-            format!("{slot} is the same account as {other}, whose login is newer"),
-            format!("accounts remove {number}"),
-        ),
-        Condition::Ready | Condition::Capped(_) | Condition::Parked(_) | Condition::RefreshDue => {
-            return None;
-        }
-    };
-    Some(finding(About::Slots, said, remedy))
+/// What needs a hand in a slot, in the words of the table and the page.
+fn slot(row: &Row) -> impl Iterator<Item = Check> {
+    let notes = words::of_row(row).into_iter();
+    notes.filter_map(|note| {
+        let remedy = match (&note.command, &note.why) {
+            (Some(command), _) => command.clone(),
+            (None, Some(_)) => {
+                "mount the volume's directory and not its files, which must be this user's".to_owned()
+            }
+            (None, None) => return None,
+        };
+        Some(finding(About::Slots, note.finding(), remedy))
+    })
 }
 
 fn state(facts: &Facts, overview: &Overview) -> Vec<Check> {

@@ -39,7 +39,7 @@ fn good(number: u32, name: &str) -> Candidate {
 fn bad(number: u32) -> Candidate {
     Candidate {
         slot: slot(number),
-        login: Err("empty".to_owned()),
+        login: Err("empty".to_owned().into()),
         grant: grants::Standing::Good,
         is_stored: true,
     }
@@ -182,7 +182,7 @@ fn a_dead_slot_beside_cooled_ones_does_not_leave_nothing() {
     let mut world = world(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
     cooling(&mut world, "a", 600);
     let grant = world.slots[1].login.as_ref().unwrap().grant();
-    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned() };
+    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), refused: false };
     world.state.accounts.entry(account("b")).or_default().needs_login = Some(dead);
     let plan = run(&world, Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().slot, slot(1));
@@ -220,7 +220,7 @@ fn without_a_user_a_signal_means_the_seat_in_use_or_the_only_one() {
     let seat = |number, user: &str| {
         let mut login = login("team", 100);
         login.account.user_id = Some(user.to_owned());
-        Candidate { slot: slot(number), login: Ok(login), is_stored: true }
+        Candidate { slot: slot(number), login: Ok(login), grant: grants::Standing::Good, is_stored: true }
     };
     let mut world = world(vec![seat(1, "ann"), seat(2, "ben"), good(3, "c")], None);
     world.state.active = Some(Active {
@@ -262,7 +262,12 @@ fn a_401_is_worth_one_refresh_and_then_a_login() {
 
 #[test]
 fn the_newest_login_of_an_account_counts() {
-    let older = Candidate { slot: slot(1), login: Ok(login("a", 50)), is_stored: true };
+    let older = Candidate {
+        slot: slot(1),
+        login: Ok(login("a", 50)),
+        grant: grants::Standing::Good,
+        is_stored: true,
+    };
     let plan = run(&world(vec![older, good(2, "a")], None), Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().slot, slot(2));
     assert_eq!(plan.passed_over, [(slot(1), Reason::SameAccountAs(slot(2)))]);
@@ -270,7 +275,8 @@ fn the_newest_login_of_an_account_counts() {
 
 #[test]
 fn an_expired_token_is_not_published_and_says_what_mends_it() {
-    let expired = Candidate { slot: slot(1), login: Ok(login("a", 0)), is_stored: true };
+    let expired =
+        Candidate { slot: slot(1), login: Ok(login("a", 0)), grant: grants::Standing::Good, is_stored: true };
     let plan = run(&world(vec![expired], None), Purpose::Tick, Order::RoundRobin);
     assert!(plan.chosen.is_none() && plan.placeholder);
     assert_eq!(
@@ -295,7 +301,7 @@ fn before_litellm_starts_the_account_in_use_is_kept() {
 
 prop_compose! {
     fn any_candidate()(kind in 0..3, name in 0..4, expires_in in -10_i64..100) -> Result<Login, String> {
-        if kind == 0 { Err("empty".to_owned()) } else { Ok(login(&format!("acct-{name}"), expires_in)) }
+        if kind == 0 { Err("empty".to_owned().into()) } else { Ok(login(&format!("acct-{name}"), expires_in)) }
     }
 }
 
@@ -318,7 +324,7 @@ prop_compose! {
         logins in proptest::collection::vec(any_candidate(), 0..6),
         active in proptest::option::of((0..4, 1..8_u32)),
     ) -> World {
-        let slots = (1..).zip(logins).map(|(number, login)| Candidate { slot: slot(number), login, is_stored: true });
+        let slots = (1..).zip(logins).map(|(number, login)| Candidate { slot: slot(number), login: login.map_err(Broken::from), grant: grants::Standing::Good, is_stored: true });
         let name = active.map(|(name, number)| (format!("acct-{name}"), number));
         world(slots.collect(), name.as_ref().map(|(name, number)| (name.as_str(), *number)))
     }

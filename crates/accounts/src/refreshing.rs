@@ -1,0 +1,100 @@
+//! Refreshing one login because a person says so: also one whose last refresh was never answered.
+
+use auth_volume::audit::What;
+use auth_volume::counters::{Occasion, Refreshed};
+use auth_volume::exit::{Exit, Failure, OrExit as _};
+use auth_volume::{Login, Slot, grants, log};
+use issuer::Issuer;
+use rotation::due::Due;
+use rotation::refresh::Refresh;
+use rotation::stop::HeldSignals;
+
+use crate::COMMAND;
+use crate::args::RefreshArgs;
+use crate::desk::Desk;
+use crate::outcome::Outcome;
+use crate::question::Question;
+
+impl Desk<'_> {
+    /// Refreshes a login now, and has what came of it serve.
+    pub(crate) fn refresh(&self, RefreshArgs { slot, yes }: RefreshArgs) -> Result<Outcome, Failure> {
+        let world = self.read()?.world;
+        let login = self.login(&world, slot)?;
+        let named = self.named(slot, login);
+        let candidate = world.slots.iter().find(|candidate| candidate.slot == slot);
+        let grant = candidate.map(|candidate| candidate.grant.clone()).unwrap_or_default();
+        let ended = candidate.and_then(|candidate| world.ended_by(candidate));
+        self.may_be_sent(slot, &named, login, &grant, ended.as_deref())?;
+        if !yes {
+            question(slot, &named, &grant).ask()?;
+        }
+        let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
+        let due = Due { slot, grant: login.grant(), occasion: Occasion::Asked };
+        let held = HeldSignals::hold();
+        let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.wish.renew_before };
+        let report = refresh.one(&due);
+        drop(held);
+        let mut said = report.said;
+        let last =
+            said.pop().unwrap_or_else(|| format!("{slot} was changed meanwhile: look at it with accounts"));
+        said.into_iter().for_each(|line| log::line(COMMAND, line));
+        match report.result {
+            Some(Refreshed::Renewed) => {}
+            Some(Refreshed::Dead) => return Err(Failure::new(Exit::Failed, last)),
+            Some(Refreshed::NotNow | Refreshed::Unanswered) | None => {
+                return Err(Failure::new(Exit::TryAgain, last));
+            }
+        }
+        let (locked, desk) = self.lock()?;
+        let account = self.volume.master(slot).login.ok().map(|login| login.account);
+        let written = locked.write_down(&desk.entry(What::Refreshed, Some(slot), account));
+        let served = desk.serve(locked, desk.read()?, None)?;
+        written?;
+        Ok(Outcome { what: Some(What::Refreshed), about: Some(slot), said: last, until: None, served })
+    }
+
+    /// Refuses what would be refused anyway, or is under way.
+    fn may_be_sent(
+        &self,
+        slot: Slot,
+        named: &str,
+        login: &Login,
+        grant: &grants::Standing,
+        ended: Option<&str>,
+    ) -> Result<(), Failure> {
+        let number = slot.number();
+        let failure = |exit, said| Err(Failure::new(exit, said));
+        if let Some(code) = ended {
+            return failure(
+                Exit::Failed,
+                format!("the grant of {named} has ended ({code}): run auth-login {number}"),
+            );
+        }
+        if login.refresh_token.is_none() {
+            return failure(Exit::Failed, format!("{named} has no refresh token: run auth-login {number}"));
+        }
+        match grant {
+            grants::Standing::WithIssuer => {
+                failure(Exit::TryAgain, format!("{named} is being refreshed: look again in half a minute"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What it risks.
+fn question(slot: Slot, named: &str, grant: &grants::Standing) -> Question {
+    let risk = match grant {
+        grants::Standing::Unanswered(marker) => format!(
+            "its refresh of {} was never answered: if it was used up then, this ends the login at once, and only a new \
+             sign-in brings it back",
+            marker.since
+        ),
+        _ => "its refresh token is used up, and another one comes for it".to_owned(),
+    };
+    Question {
+        asked: format!("refresh {named} now? {risk}."),
+        without_terminal: format!("accounts refresh {} --yes refreshes {named}; {risk}", slot.number()),
+        declined: format!("nothing was sent: {slot} is as it was"),
+    }
+}
