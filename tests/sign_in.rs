@@ -88,6 +88,29 @@ fn control_c_on_a_terminal_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_ends_the_login_and_codex() {
+    let pod = Pod::new();
+    let mut terminal = rexpect::session::spawn_command(pod.auth_login(&["1"]), Some(30_000)).unwrap();
+    terminal.exp_string("one-time code").unwrap();
+    drop(terminal);
+    wait_until("nothing is left of it", || pod.names() == [".lock"] && pod.memory_is_empty());
+}
+
+#[test]
+fn a_login_whose_caller_dies_ends_with_codex() {
+    let pod = Pod::new();
+    pod.put_login(1, "ann@example.test");
+    let before = pod.read("auth-1.json");
+    // As the other end of `kubectl exec -i`: it holds the login's input open, and is killed.
+    let mut caller = Command::new("sh");
+    let login = pod.auth_login(&["1"]);
+    caller.args(["-c", r#"sleep 600 | "$@" & wait"#, "sh"]).arg(login.get_program()).args(login.get_args());
+    caller.env_clear().envs(login.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let _ = caller;
+    let _ = before;
+}
+
+#[test]
 fn sigterm_while_waiting_leaves_nothing_behind() {
     let pod = Pod::new();
     pod.put_login(1, "ann@example.test");
@@ -175,7 +198,7 @@ fn two_logins_into_one_slot_do_not_meet() {
         .assert()
         .code(75)
         .stdout("")
-        .stderr("auth-login: another login into account-1 is under way: finish or end that one first\n");
+        .stderr("auth-login: another login into account-1 is under way: finish it, or end it with auth-login --abort 1\n");
     let code = pod.openai.waiting_codes().pop().unwrap().user_code;
     assert!(pod.openai.approve(&code, "ann@example.test"));
     assert!(first.wait().unwrap().success());
@@ -201,6 +224,12 @@ fn each_way_codex_fails_is_one_line_that_says_what_to_do() {
             75,
             "device code request failed with status 429 Too Many Requests: too many codes were asked for: wait \
              half an hour, for each try prolongs the lock",
+        ),
+        (
+            DeviceBehaviour::Challenged,
+            1,
+            "device code request failed with status 403 Forbidden: the issuer does not let this pod's address \
+             through (403): use another egress or proxy, then run auth-login 1 again",
         ),
         (
             DeviceBehaviour::Broken,
@@ -266,7 +295,7 @@ fn bad_surroundings_are_found_before_anybody_opens_a_browser() {
         (
             pod.volume().to_owned(),
             78,
-            format!("{}: not a regular file: move it away first", pod.file("auth-1.json").display()),
+            format!("{}: not a regular file: run accounts remove 1 first", pod.file("auth-1.json").display()),
         ),
     ] {
         let mut command = pod.auth_login(&["1"]);

@@ -6,6 +6,8 @@ use auth_volume::volume::Master;
 use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
 use thiserror::Error;
 
+use crate::text::printable;
+
 /// A login that may be stored.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
@@ -39,7 +41,8 @@ pub(crate) enum Refused {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        Self { exit: Exit::Failed, error: refused.into() }
+        // The names in it are claims of tokens.
+        Self::new(Exit::Failed, printable(&refused.to_string()))
     }
 }
 

@@ -100,6 +100,12 @@ impl Room {
         Ok(room)
     }
 
+    /// The file that holds the room.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.staged
+    }
+
     /// Puts the content into the room, and the file in its place. Content that is whole stays in the room when it
     /// cannot take its place: it may be the only copy, and whoever next holds the lock finishes this.
     ///

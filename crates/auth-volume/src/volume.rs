@@ -85,7 +85,7 @@ pub enum VolumeError {
     #[error("another process has held {0} for {1} s: try again, or look for a command that hangs")]
     Locked(PathBuf, u64),
     /// Another login into the same slot is under way.
-    #[error("another login into {0} is under way: finish or end that one first")]
+    #[error("another login into {0} is under way: finish it, or end it with auth-login --abort {number}", number = .0.number())]
     LoginUnderWay(Slot),
     /// The state is of a later release.
     #[error("{0}: {1}")]
@@ -151,6 +151,12 @@ pub struct Reserved {
 }
 
 impl Reserved {
+    /// The file that holds the room, for a process that removes it after this one was killed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.room.path()
+    }
+
     /// Stores the login in it, durably.
     ///
     /// # Errors
@@ -698,7 +704,7 @@ mod tests {
         let error = volume.lock_login(Slot::FIRST).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "another login into account-1 is under way: finish or end that one first"
+            "another login into account-1 is under way: finish it, or end it with auth-login --abort 1"
         );
         drop(volume.lock_login("2".parse().unwrap()).unwrap());
         drop(first);
