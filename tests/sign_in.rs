@@ -1,9 +1,10 @@
 //! `auth-login` around the real codex.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, pipe};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +13,7 @@ use predicates::prelude::*;
 use predicates::str::{contains, is_match};
 use stand_in::DeviceBehaviour;
 
-use crate::pod::{Pod, wait_until};
+use crate::pod::{Pod, Running, wait_until};
 
 #[test]
 fn a_login_is_stored_as_codex_wrote_it_and_leaves_nothing_else() {
@@ -88,26 +89,58 @@ fn control_c_on_a_terminal_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_the_login_and_codex() {
-    let pod = Pod::new();
-    let mut terminal = rexpect::session::spawn_command(pod.auth_login(&["1"]), Some(30_000)).unwrap();
-    terminal.exp_string("one-time code").unwrap();
-    drop(terminal);
-    wait_until("nothing is left of it", || pod.names() == [".lock"] && pod.memory_is_empty());
-}
-
-#[test]
-fn a_login_whose_caller_dies_ends_with_codex() {
+fn a_login_whose_caller_is_killed_ends_with_codex() {
     let pod = Pod::new();
     pod.put_login(1, "ann@example.test");
     let before = pod.read("auth-1.json");
-    // As the other end of `kubectl exec -i`: it holds the login's input open, and is killed.
-    let mut caller = Command::new("sh");
-    let login = pod.auth_login(&["1"]);
-    caller.args(["-c", r#"sleep 600 | "$@" & wait"#, "sh"]).arg(login.get_program()).args(login.get_args());
-    caller.env_clear().envs(login.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let _ = caller;
-    let _ = before;
+    let (input, held_open) = pipe().unwrap();
+    let caller =
+        Running(std::process::Command::new("cat").stdin(Stdio::piped()).stdout(held_open).spawn().unwrap());
+    let mut command = pod.auth_login(&["1"]);
+    let mut login =
+        Running(command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    wait_until("codex shows a code", || !pod.openai.waiting_codes().is_empty());
+    let killed = Instant::now();
+    drop(caller);
+    assert_eq!(login.0.wait().unwrap().code(), Some(129));
+    assert!(killed.elapsed() < Duration::from_secs(5));
+    assert_eq!(pod.names(), [".lock", "auth-1.json"]);
+    assert_eq!(pod.read("auth-1.json"), before);
+    assert!(pod.memory_is_empty());
+}
+
+#[test]
+fn a_login_is_ended_from_another_container() {
+    let pod = Pod::new();
+    let mut login = pod.auth_login(&["1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("codex shows a code", || !pod.openai.waiting_codes().is_empty());
+    let mut abort = pod.command("auth-login");
+    abort.args(["--abort", "1"]);
+    Command::from_std(abort)
+        .assert()
+        .success()
+        .stdout("account-1: the login under way was ended; the slot is as it was\n");
+    assert_eq!(login.wait().unwrap().code(), Some(143));
+    assert_eq!(pod.names(), [".lock"]);
+    assert!(pod.memory_is_empty());
+}
+
+#[test]
+fn a_script_that_reads_the_link_and_goes_away_has_the_login_stored() {
+    let pod = Pod::new();
+    let mut login = pod.auth_login(&["1"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut seen = String::new();
+    let mut shown = BufReader::new(login.stdout.take().unwrap());
+    while !seen.contains("/codex/device") {
+        assert_ne!(shown.read_line(&mut seen).unwrap(), 0, "{seen}");
+    }
+    drop(shown);
+    let code = pod.openai.waiting_codes().pop().unwrap().user_code;
+    assert!(pod.openai.approve(&code, "ann@example.test"));
+    let ended = login.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("account-1: signed in as ann@example.test"));
+    assert_eq!(pod.names(), [".lock", "auth-1.json", "rotate-now"]);
 }
 
 #[test]

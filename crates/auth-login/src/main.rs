@@ -107,7 +107,7 @@ fn make_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
 fn say(outcome: &str) {
     let mut stdout = std::io::stdout();
     if let Err(e) = writeln!(stdout, "{outcome}").and_then(|()| stdout.flush()) {
-        log::line(COMMAND, format_args!("{outcome} (standard output cannot be written: {e})"));
+        log::line(COMMAND, format_args!("standard output cannot be written ({e}): {outcome}"));
     }
 }
 

@@ -51,7 +51,10 @@ impl<'a> Reason<'a> {
         if shown.len() < line.len() {
             shown.push('…');
         }
-        shown.trim_end_matches([':', ' ']).to_owned()
+        match shown.trim_end_matches([':', ' ']) {
+            "" => "it gave no reason".to_owned(),
+            shown => shown.to_owned(),
+        }
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -173,6 +176,7 @@ mod tests {
                 "status 403 Forbidden: the issuer does not let this pod's address through (403)",
             ),
             ("device code exchange failed: \u{1b}[31mbad\u{1b}]0;x\u{7}\nnext", "failed: bad next: if it"),
+            ("\u{1b}[2J \u{1b}]0;x\u{7}", "codex login failed: it gave no reason: if"),
             ("5 < 6", "codex login failed: 5 < 6: if"),
         ] {
             let (_, said) = said(reason);

@@ -155,3 +155,20 @@ fn make_room(hindrance: &VolumeError) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use nix::libc::{EIO, EROFS};
+
+    use super::*;
+
+    #[test]
+    fn only_a_full_volume_wants_room() {
+        for (error, remedy) in [(ENOSPC, "make room; "), (EDQUOT, "make room; "), (EROFS, ""), (EIO, "")] {
+            let cause = io::Error::from_raw_os_error(error);
+            assert_eq!(make_room(&VolumeError::CannotWrite { path: "x".into(), cause }), remedy, "{error}");
+        }
+    }
+}

@@ -102,7 +102,7 @@ impl Room {
 
     /// The file that holds the room.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub fn staged(&self) -> &Path {
         &self.staged
     }
 

@@ -154,7 +154,7 @@ impl Reserved {
     /// The file that holds the room, for a process that removes it after this one was killed.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.room.path()
+        self.room.staged()
     }
 
     /// Stores the login in it, durably.

@@ -192,9 +192,9 @@ pub(crate) async fn usercode(State(world): State<Shared>, Json(request): Json<Us
     let mut world = world.lock();
     let note = Note { client_id: Some(request.client_id), ..Note::default() };
     match world.devices.behaviour {
-        DeviceBehaviour::NoCodes => note
-            .failing("too_many_codes")
-            .on((StatusCode::TOO_MANY_REQUESTS, Json(error("too_many_codes")))),
+        DeviceBehaviour::NoCodes => {
+            note.failing("too_many_codes").on((StatusCode::TOO_MANY_REQUESTS, Json(error("too_many_codes"))))
+        }
         DeviceBehaviour::Challenged => {
             note.failing("challenge").on((StatusCode::FORBIDDEN, Html("<title>Just a moment...</title>")))
         }
