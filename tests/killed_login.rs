@@ -90,7 +90,9 @@ fn killed_login_leaves_order(renewal: bool, kill: impl FnOnce(&Pod)) -> bool {
     let old = renewal.then(|| pod.read("auth-1.json"));
     kill(&pod);
     wait_until("the keeper has put things in order", || {
-        pod.memory_is_empty() && pod.files_with_tokens().iter().all(|file| file == "auth-1.json")
+        pod.memory_is_empty()
+            && pod.files_with_tokens().iter().all(|file| file == "auth-1.json")
+            && pod.names().iter().all(|name| name == "auth-1.json" || !name.contains("auth-1"))
     });
     if !pod.file("auth-1.json").exists() {
         assert!(!renewal, "the old login is gone");

@@ -1,9 +1,10 @@
 //! `auth-login` around the real codex.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, pipe};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use nix::sys::signal::{Signal, kill};
@@ -12,7 +13,7 @@ use predicates::prelude::*;
 use predicates::str::{contains, is_match};
 use stand_in::DeviceBehaviour;
 
-use crate::pod::{Pod, wait_until};
+use crate::pod::{Pod, Running, wait_until};
 
 #[test]
 fn a_login_is_stored_as_codex_wrote_it_and_leaves_nothing_else() {
@@ -85,6 +86,61 @@ fn control_c_on_a_terminal_leaves_nothing_behind() {
     terminal.exp_eof().unwrap();
     assert_eq!(pod.names(), [".lock"]);
     assert!(pod.memory_is_empty());
+}
+
+#[test]
+fn a_login_whose_caller_is_killed_ends_with_codex() {
+    let pod = Pod::new();
+    pod.put_login(1, "ann@example.test");
+    let before = pod.read("auth-1.json");
+    let (input, held_open) = pipe().unwrap();
+    let caller =
+        Running(std::process::Command::new("cat").stdin(Stdio::piped()).stdout(held_open).spawn().unwrap());
+    let mut command = pod.auth_login(&["1"]);
+    let mut login =
+        Running(command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    wait_until("codex shows a code", || !pod.openai.waiting_codes().is_empty());
+    let killed = Instant::now();
+    drop(caller);
+    assert_eq!(login.0.wait().unwrap().code(), Some(129));
+    assert!(killed.elapsed() < Duration::from_secs(5));
+    assert_eq!(pod.names(), [".lock", "auth-1.json"]);
+    assert_eq!(pod.read("auth-1.json"), before);
+    assert!(pod.memory_is_empty());
+}
+
+#[test]
+fn a_login_is_ended_from_another_container() {
+    let pod = Pod::new();
+    let mut login = pod.auth_login(&["1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("codex shows a code", || !pod.openai.waiting_codes().is_empty());
+    let mut abort = pod.command("auth-login");
+    abort.args(["--abort", "1"]);
+    Command::from_std(abort)
+        .assert()
+        .success()
+        .stdout("account-1: the login under way was ended; the slot is as it was\n");
+    assert_eq!(login.wait().unwrap().code(), Some(143));
+    assert_eq!(pod.names(), [".lock"]);
+    assert!(pod.memory_is_empty());
+}
+
+#[test]
+fn a_script_that_reads_the_link_and_goes_away_has_the_login_stored() {
+    let pod = Pod::new();
+    let mut login = pod.auth_login(&["1"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut seen = String::new();
+    let mut shown = BufReader::new(login.stdout.take().unwrap());
+    while !seen.contains("/codex/device") {
+        assert_ne!(shown.read_line(&mut seen).unwrap(), 0, "{seen}");
+    }
+    drop(shown);
+    let code = pod.openai.waiting_codes().pop().unwrap().user_code;
+    assert!(pod.openai.approve(&code, "ann@example.test"));
+    let ended = login.wait_with_output().unwrap();
+    assert!(ended.status.success());
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("account-1: signed in as ann@example.test"));
+    assert_eq!(pod.names(), [".lock", "auth-1.json", "rotate-now"]);
 }
 
 #[test]
@@ -175,7 +231,7 @@ fn two_logins_into_one_slot_do_not_meet() {
         .assert()
         .code(75)
         .stdout("")
-        .stderr("auth-login: another login into account-1 is under way: finish or end that one first\n");
+        .stderr("auth-login: another login into account-1 is under way: finish it, or end it with auth-login --abort 1\n");
     let code = pod.openai.waiting_codes().pop().unwrap().user_code;
     assert!(pod.openai.approve(&code, "ann@example.test"));
     assert!(first.wait().unwrap().success());
@@ -201,6 +257,12 @@ fn each_way_codex_fails_is_one_line_that_says_what_to_do() {
             75,
             "device code request failed with status 429 Too Many Requests: too many codes were asked for: wait \
              half an hour, for each try prolongs the lock",
+        ),
+        (
+            DeviceBehaviour::Challenged,
+            1,
+            "device code request failed with status 403 Forbidden: the issuer does not let this pod's address \
+             through (403): use another egress or proxy, then run auth-login 1 again",
         ),
         (
             DeviceBehaviour::Broken,
@@ -266,7 +328,7 @@ fn bad_surroundings_are_found_before_anybody_opens_a_browser() {
         (
             pod.volume().to_owned(),
             78,
-            format!("{}: not a regular file: move it away first", pod.file("auth-1.json").display()),
+            format!("{}: not a regular file: run accounts remove 1 first", pod.file("auth-1.json").display()),
         ),
     ] {
         let mut command = pod.auth_login(&["1"]);

@@ -2,7 +2,7 @@
 
 use auth_volume::exit::{Exit, Failure};
 use auth_volume::login::NotALogin;
-use auth_volume::volume::Master;
+use auth_volume::masters::Master;
 use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
 use thiserror::Error;
 
@@ -39,7 +39,8 @@ pub(crate) enum Refused {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        Self { exit: Exit::Failed, error: refused.into() }
+        // The names in it are claims of tokens.
+        Self::new(Exit::Failed, auth_volume::text::line(&refused.to_string()))
     }
 }
 

@@ -18,6 +18,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) replace: bool,
 
+    /// End the login into this slot that is under way, also in another container that shares the volume
+    #[arg(long, conflicts_with_all = ["replace", "for_codex"])]
+    pub(crate) abort: bool,
+
     /// The codex program, by path or by name
     #[arg(long, value_name = "PROGRAM", env = "CODEX_BIN", default_value = "codex")]
     pub(crate) codex_bin: OsString,
@@ -33,7 +37,8 @@ pub(crate) struct Args {
 const EXIT_CODES: &str = "\
 Exit codes: 0 signed in, 1 codex or the check of its login failed, 2 usage, 73 the volume cannot be read or \
 written, 75 try again (another login into the slot, the network, too many codes), 78 no codex or no such \
-directory, 130 and 143 stopped by ^C or SIGTERM. Unless it is 0, the slot is as it was.";
+directory, 129 the terminal or the connection is gone, 130 and 143 stopped by ^C or SIGTERM (or --abort). Unless it \
+is 0, the slot is as it was. With --abort: 0 no login is under way any more, 75 it does not end.";
 
 #[cfg(test)]
 mod tests {

@@ -1,61 +1,30 @@
-//! The real codex: finding it, running its login, and what its failures mean.
+//! The real codex: finding it and running its login.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use auth_volume::exit::{Exit, Failure, OrExit as _};
 use auth_volume::{Slot, env_fed};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
 
+use crate::last_word::LastWord;
 use crate::private_home::PrivateHome;
+use crate::remedy;
+use crate::watch::{Ended, Stop, Watch};
 
-/// How codex begins the line that says why it failed.
-const FAILED: &str = "Error logging in: ";
+/// How long codex may take to end when it was asked to.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The codex program.
 #[derive(Debug)]
 pub(crate) struct Codex {
     program: PathBuf,
-}
-
-/// How the login ended, when it did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    SignedIn,
-    /// By this signal's number.
-    Stopped(u8),
-}
-
-/// The signals that ask us to end, taken instead of dying of them.
-///
-/// Handlers, not a mask: codex must be able to die of them, and what a handler does is undone by `exec`.
-#[derive(Debug)]
-pub(crate) struct StopSignals(Signals);
-
-impl StopSignals {
-    /// From here on nothing of it is lost.
-    ///
-    /// # Errors
-    /// The kernel said no.
-    pub(crate) fn listen() -> io::Result<Self> {
-        Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map(Self)
-    }
-
-    fn already(&mut self) -> Option<u8> {
-        self.0.pending().find(|signal| *signal != SIGCHLD).map(number)
-    }
-}
-
-fn number(signal: i32) -> u8 {
-    u8::try_from(signal).expect("a signal's number is small")
 }
 
 impl Codex {
@@ -89,27 +58,30 @@ impl Codex {
     /// appear at once; of its errors only the last word is held back, to be said with what to do.
     ///
     /// # Errors
-    /// codex cannot be run, or it failed.
+    /// It was stopped, codex cannot be run, or it failed.
     pub(crate) fn login(
         &self,
         slot: Slot,
         home: &PrivateHome,
         args: &[OsString],
-        stop: &mut StopSignals,
-    ) -> Result<Ended, Failure> {
-        if let Some(signal) = stop.already() {
-            return Ok(Ended::Stopped(signal));
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Ended> {
+        watch.meet_person();
+        if let Some(stop) = watch.stop() {
+            return Err(Ended::Stopped(stop));
         }
         let mut codex =
             self.command(home, args).spawn().context("cannot start codex").or_exit(Exit::Failed)?;
-        let errors = pass_on(codex.stderr.take().expect("it was piped"));
+        let last_word = LastWord::listen(codex.stderr.take().expect("it was piped"), io::stderr());
         let (status, stopped) =
-            wait(&mut codex, stop).context("cannot wait for codex").or_exit(Exit::Failed)?;
-        let last_word = errors.join().unwrap_or_default();
+            wait(&mut codex, watch).context("cannot wait for codex").or_exit(Exit::Failed)?;
+        let reason = last_word.heard();
         match stopped {
-            _ if status.success() => Ok(Ended::SignedIn),
-            Some(signal) => Ok(Ended::Stopped(signal)),
-            None => Err(failure(slot, &last_word.unwrap_or_else(|| status.to_string()))),
+            // To the one who asked it was said that nothing is stored.
+            Some(Stop::Asked) => Err(Ended::Stopped(Stop::Asked)),
+            _ if status.success() => Ok(()),
+            Some(stop) => Err(Ended::Stopped(stop)),
+            None => Err(remedy::failure(slot, &reason.unwrap_or_else(|| status.to_string())).into()),
         }
     }
 
@@ -149,96 +121,25 @@ fn die_with_parent(command: &mut Command) {
     unsafe { command.pre_exec(hook) };
 }
 
-/// Waits for codex, and asks it to end when we are asked.
-fn wait(codex: &mut Child, stop: &mut StopSignals) -> io::Result<(std::process::ExitStatus, Option<u8>)> {
+/// Waits for codex, and asks it to end when the login must stop; what does not listen is killed.
+fn wait(codex: &mut Child, watch: &mut Watch<'_>) -> io::Result<(ExitStatus, Option<Stop>)> {
     let pid = Pid::from_raw(codex.id().try_into().map_err(io::Error::other)?);
-    let mut stopped = None;
-    for signal in stop.0.forever() {
-        if signal != SIGCHLD {
-            stopped = Some(number(signal));
-            // Not yet waited for, so the number is still codex's own.
-            kill(pid, Signal::SIGTERM)?;
-        }
+    let mut stopped: Option<(Stop, Instant)> = None;
+    loop {
+        // Looked for first: what arrives after this ends the rest at once.
+        let stop = watch.stop();
         if let Some(status) = codex.try_wait()? {
-            return Ok((status, stopped));
+            return Ok((status, stopped.map(|(stop, _)| stop)));
         }
-    }
-    Err(io::ErrorKind::Interrupted.into())
-}
-
-/// Passes codex's errors on as they come; gives the reason of its failure, which is not passed on.
-fn pass_on(errors: ChildStderr) -> JoinHandle<Option<String>> {
-    std::thread::spawn(move || {
-        let mut last_word = None;
-        for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
-            match String::from_utf8_lossy(&line).split_once(FAILED) {
-                Some((_, reason)) => last_word = Some(reason.trim().to_owned()),
-                // With stderr closed there is nobody to tell, but codex must not block on a full pipe.
-                None => drop(io::stderr().write_all(&[&line, &b"\n"[..]].concat())),
+        // Not yet waited for, so the number is still codex's own.
+        match (stop, stopped) {
+            (_, Some((_, since))) if since.elapsed() > PATIENCE => kill(pid, Signal::SIGKILL)?,
+            (Some(stop), None) => {
+                stopped = Some((stop, Instant::now()));
+                kill(pid, Signal::SIGTERM)?;
             }
+            _ => {}
         }
-        last_word
-    })
-}
-
-/// What to do about a failed login, by what codex said of it.
-fn failure(slot: Slot, reason: &str) -> Failure {
-    let again = format!("run auth-login {} again", slot.number());
-    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    let (exit, remedy) = if has(&["429"]) {
-        (
-            Exit::TryAgain,
-            "too many codes were asked for: wait half an hour, for each try prolongs the lock".into(),
-        )
-    } else if has(&["15 minutes", "expired"]) {
-        (Exit::Failed, format!("the code was not used within its 15 minutes: {again}"))
-    } else if has(&["error sending request", "dns", "connect", "timed out"]) {
-        (Exit::TryAgain, format!("no answer: check the network, HTTPS_PROXY and SSL_CERT_FILE, then {again}"))
-    } else if has(&["status 401", "status 403", "denied"]) {
-        (Exit::Failed, format!("the sign-in was denied: {again} and allow it in the browser"))
-    } else if has(&["not enabled", "status 404"]) {
-        let where_to = "switch on device code authorization in ChatGPT's security (or workspace) settings";
-        (Exit::Failed, format!("{where_to}, then {again}"))
-    } else if has(&["status 5"]) {
-        (Exit::TryAgain, format!("the server is in trouble: wait a minute, then {again}"))
-    } else {
-        (Exit::Failed, format!("if it makes no sense, {again}"))
-    };
-    Failure { exit, error: anyhow!("codex login failed: {reason}: {remedy}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failure_of_codex_says_what_to_do() {
-        for (reason, exit, remedy) in [
-            ("device auth failed with status 401 Unauthorized", Exit::Failed, "allow it in the browser"),
-            ("device auth failed with status 429 Too Many Requests", Exit::TryAgain, "wait half an hour"),
-            (
-                "device code request failed with status 429 Too Many Requests",
-                Exit::TryAgain,
-                "wait half an hour",
-            ),
-            (
-                "device auth failed with status 500 Internal Server Error",
-                Exit::TryAgain,
-                "server is in trouble",
-            ),
-            ("device auth timed out after 15 minutes", Exit::Failed, "not used within its 15 minutes"),
-            ("error sending request for url (https://x/)", Exit::TryAgain, "check the network"),
-            (
-                "device code login is not enabled for this Codex server.",
-                Exit::Failed,
-                "security (or workspace)",
-            ),
-            ("exit status: 101", Exit::Failed, "run auth-login 1 again"),
-        ] {
-            let failure = failure(Slot::FIRST, reason);
-            assert_eq!(failure.exit, exit, "{reason}");
-            let said = failure.error.to_string();
-            assert!(said.contains(reason) && said.contains(remedy), "{said}");
-        }
+        watch.rest();
     }
 }

@@ -3,30 +3,35 @@
 //!
 //! Run as `kubectl exec -it deploy/litellm -c codex-cli -- auth-login 1`.
 
+mod abort;
 mod accept;
 mod args;
 mod codex;
 mod keeper;
+mod last_word;
+mod person;
 mod private_home;
+mod remedy;
+mod storing;
+mod text;
+mod watch;
 
+use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::Context as _;
 use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
+use auth_volume::masters::{Reserved, Unusable};
 use auth_volume::private_file::NotRead;
 use auth_volume::signal::Signal;
-use auth_volume::volume::{Remembered, Unusable};
-use auth_volume::{Locked, Login, Slot, Timestamp, Volume, log, secret};
+
+use auth_volume::{Login, Slot, Timestamp, Volume, log, secret};
 use clap::Parser as _;
 
-use crate::accept::accept;
 use crate::args::Args;
-use crate::codex::{Codex, Ended, StopSignals};
+use crate::codex::Codex;
 use crate::private_home::PrivateHome;
-
-/// How long a finished login waits for another writer: longer than any refresh takes.
-const PATIENCE: Duration = Duration::from_mins(5);
+use crate::storing::Finished;
+use crate::watch::{Ended, Watch};
 
 /// The name in front of every log line.
 const COMMAND: &str = "auth-login";
@@ -34,73 +39,75 @@ const COMMAND: &str = "auth-login";
 fn main() -> ExitCode {
     secret::keep_out_of_core_dumps();
     let args = Args::parse();
-    match run(&args) {
-        // As a shell says that a signal ended a command.
-        Ok(Ended::Stopped(signal)) => ExitCode::from(128 + signal),
-        Ok(Ended::SignedIn) => ExitCode::SUCCESS,
-        Err(failure) => finish(COMMAND, Err(failure)),
+    let outcome = if args.abort { abort(&args) } else { sign_in(&args) };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ended::Stopped(stop)) => {
+            log::line(COMMAND, stop.line(args.slot));
+            stop.exit()
+        }
+        Err(Ended::Failed(failure)) => finish(COMMAND, Err(failure)),
     }
 }
 
-fn run(args: &Args) -> Result<Ended, Failure> {
+fn sign_in(args: &Args) -> Result<(), Ended> {
     let slot = args.slot;
-    let mut stop = StopSignals::listen().or_exit(Exit::Failed)?;
-
     let codex = Codex::find(&args.codex_bin)?;
     let volume = args.volume.open()?;
+    let mut watch = Watch::over(&volume, slot).or_exit(Exit::Failed)?;
     let sole_login = volume.lock_login(slot)?;
-    volume.lock()?.prove_writable()?;
+    // One that was meant for an earlier login.
+    let _ = volume.take_login_abort(slot);
     prove_free(&volume, slot)?;
 
-    let home = PrivateHome::new(&volume, &sole_login).or_exit(Exit::CannotWrite)?;
-    if let Ended::Stopped(signal) = codex.login(slot, &home, &args.for_codex, &mut stop)? {
-        log::line(COMMAND, format_args!("stopped: {slot} is as it was"));
-        return Ok(Ended::Stopped(signal));
-    }
+    let mut home = PrivateHome::new(&volume, &sole_login).or_exit(Exit::CannotWrite)?;
+    let room = make_room(&volume, slot)?;
+    home.mind(&room).or_exit(Exit::Failed)?;
+    codex.login(slot, &home, &args.for_codex, &mut watch)?;
+
     let written = home.auth_json().or_exit(Exit::Failed)?;
-
-    // The person has done their part: a rotator that is waiting for an answer must not cost them the login.
-    let locked = volume.lock_within(PATIENCE)?;
-    let accepted = accept(&written, slot, &volume.masters()?, args.replace, Timestamp::now())?;
-    locked.install(slot, &written)?;
-    for other in accepted.superseded {
-        locked.remove(other)?;
-        log::line(COMMAND, format_args!("{other} held the same account and was removed"));
-    }
-    forgive(&volume, &locked, &accepted.login);
-    drop(locked);
-    home.wipe()
-        .context("the login is stored, but its private copy could not be wiped")
-        .or_exit(Exit::Failed)?;
-
-    println!("{slot}: {}", describe(&accepted.login));
-    if let Err(e) = volume.wake(&Signal::signed_in(&accepted.login.account, Timestamp::now())) {
+    let finished = Finished { slot, written: &written, replace: args.replace, room: Some(room) };
+    let login = finished.store(&volume, &mut watch)?;
+    if let Err(e) = volume.wake(&Signal::signed_in(&login.account, Timestamp::now())) {
         log::line(COMMAND, format_args!("the rotator was not woken, and will look at its next tick: {e}"));
     }
-    Ok(Ended::SignedIn)
+    if let Err(e) = home.wipe() {
+        log::line(COMMAND, format_args!("the login is stored, but its private copy could not be wiped: {e}"));
+    }
+    say(&format!("{slot}: {}", describe(&login)));
+    Ok(())
 }
 
-/// A new login ends what was held against the account: a cooldown, a dead grant. That it is stored counts more
-/// than that this can be written down.
-fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
-    let forgiven = volume.remembered().and_then(|Remembered { mut state, predecessor, .. }| {
-        let before = state.clone();
-        state.forgive(&login.account);
-        if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }
-    });
-    if let Err(e) = forgiven {
-        log::line(COMMAND, format_args!("the login is stored, but the rotator's state was not cleared: {e}"));
-    }
+fn abort(args: &Args) -> Result<(), Ended> {
+    say(&abort::abort(&args.volume.open()?, args.slot)?);
+    Ok(())
 }
 
 /// A slot that is no file could not take the login in the end.
 fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
     match volume.master(slot).login {
         Err(Unusable::File(why)) if !matches!(why, NotRead::Missing) => {
-            let path = volume.layout().master(slot);
-            Err(Failure::new(Exit::BadConfig, format!("{}: {why}: move it away first", path.display())))
+            let (path, number) = (volume.layout().master(slot), slot.number());
+            let remedy = format!("{}: {why}: run accounts remove {number} first", path.display());
+            Err(Failure::new(Exit::BadConfig, remedy))
         }
         _ => Ok(()),
+    }
+}
+
+/// Takes the room on the volume that the login will need, before the person begins: the disk may fill while they are
+/// at the browser. The lock is free meanwhile.
+fn make_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
+    let locked = volume.lock()?;
+    locked.prove_writable()?;
+    Ok(locked.reserve(slot)?)
+}
+
+/// Prints the outcome. It stands whether anybody can read of it or not.
+fn say(outcome: &str) {
+    let mut stdout = std::io::stdout();
+    if let Err(e) = writeln!(stdout, "{outcome}").and_then(|()| stdout.flush()) {
+        log::line(COMMAND, format_args!("standard output cannot be written ({e}): {outcome}"));
     }
 }
 
@@ -108,5 +115,6 @@ fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
 fn describe(login: &Login) -> String {
     let who = login.email.as_deref().unwrap_or(&login.account.account_id);
     let plan = login.plan.as_deref().unwrap_or("unknown");
-    format!("signed in as {who} (account {}, plan {plan}, {})", login.account.account_id, login.expires())
+    let (account, until) = (&login.account.account_id, login.expires());
+    auth_volume::text::line(&format!("signed in as {who} (account {account}, plan {plan}, {until})"))
 }

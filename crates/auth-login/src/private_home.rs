@@ -6,15 +6,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use auth_volume::private_file::PrivateFile;
-use auth_volume::volume::LoginLock;
+use auth_volume::LoginLock;
+use auth_volume::leftovers::{self, PRIVATE_HOME, wipe};
+use auth_volume::masters::Reserved;
+use auth_volume::private_file::{NotRead, PrivateFile};
 use auth_volume::{Timestamp, Volume};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::keeper::Keeper;
-
-/// How the directory's name begins.
-const PREFIX: &str = "auth-login-";
 
 /// `RAMFS_MAGIC` of the kernel's `magic.h`, which nix does not name.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -37,17 +36,22 @@ impl PrivateHome {
     /// There is no directory to make it in, or the keeper cannot be started.
     pub(crate) fn new(volume: &Volume, login: &LoginLock) -> anyhow::Result<Self> {
         let base = base()?;
-        sweep(&base);
+        leftovers::sweep();
         let now = Timestamp::now().milliseconds();
-        let path = base.join(format!("{PREFIX}{}-{now}", std::process::id()));
+        let path = base.join(format!("{PRIVATE_HOME}{}-{now}", std::process::id()));
         // The keeper first, so that there is no moment at which nobody would remove the directory.
         let keeper = Keeper::start(&path, volume, login)
             .context("cannot start the keeper of the private directory")?;
-        let made = DirBuilder::new().mode(0o700).create(&path);
-        made.with_context(|| format!("cannot make the private directory {}", path.display()))?;
-        let in_use = File::open(&path).and_then(|dir| dir.lock().map(|()| dir));
-        let in_use = in_use.with_context(|| format!("cannot lock {}", path.display()))?;
+        let in_use = make(&path)?;
         Ok(Self { path, keeper, _in_use: in_use })
+    }
+
+    /// Has a room on the volume removed as well, should this process be killed.
+    ///
+    /// # Errors
+    /// The keeper is gone.
+    pub(crate) fn mind(&mut self, room: &Reserved) -> anyhow::Result<()> {
+        self.keeper.mind(room.path()).context("the keeper of the private directory is gone")
     }
 
     /// The directory.
@@ -60,8 +64,11 @@ impl PrivateHome {
     /// # Errors
     /// It wrote none, which it also does when it says it succeeded.
     pub(crate) fn auth_json(&self) -> anyhow::Result<Vec<u8>> {
-        let file = PrivateFile::read(&self.path.join("auth.json"));
-        Ok(file.context("codex said it logged in, but wrote no auth.json")?.content)
+        match PrivateFile::read(&self.path.join("auth.json")) {
+            Ok(file) => Ok(file.content),
+            Err(e @ NotRead::Missing) => Err(e).context("codex said it logged in, but wrote no auth.json"),
+            Err(e) => Err(e).context("codex said it logged in, but its auth.json is no login"),
+        }
     }
 
     /// Removes it all and ends the keeper.
@@ -86,19 +93,23 @@ impl Drop for PrivateHome {
     }
 }
 
-/// Removes a private directory; one that is gone is wiped.
-pub(crate) fn wipe(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+/// Makes the directory and locks it.
+fn make(path: &Path) -> anyhow::Result<File> {
+    loop {
+        let made = DirBuilder::new().mode(0o700).create(path);
+        made.with_context(|| format!("cannot make the private directory {}", path.display()))?;
+        let in_use = leftovers::open(path).and_then(|dir| dir.lock().map(|()| dir));
+        // A sweep may have come between these lines.
+        if !path.exists() {
+            continue;
+        }
+        return in_use.with_context(|| format!("cannot lock {}", path.display()));
     }
 }
 
 /// The first writable directory in memory, else the first writable one.
 fn base() -> anyhow::Result<PathBuf> {
-    let wanted = std::env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    let known = ["/dev/shm", "/tmp"].map(PathBuf::from);
-    let usable: Vec<_> = wanted.into_iter().chain(known).filter(|path| is_writable(path)).collect();
+    let usable: Vec<_> = leftovers::bases().filter(|path| is_writable(path)).collect();
     let first = usable.iter().find(|path| is_in_memory(path)).or(usable.first());
     first.cloned().ok_or_else(|| {
         anyhow!("neither TMPDIR nor /dev/shm nor /tmp can be written: mount a memory-backed emptyDir at /tmp")
@@ -111,33 +122,4 @@ fn is_writable(directory: &Path) -> bool {
 
 fn is_in_memory(directory: &Path) -> bool {
     statfs(directory).is_ok_and(|fs| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&fs.filesystem_type()))
-}
-
-/// Removes what logins left that were killed together with their keeper; those still in use are locked.
-fn sweep(base: &Path) {
-    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if ours && File::open(entry.path()).is_ok_and(|dir| dir.try_lock().is_ok()) {
-            let _ = wipe(&entry.path());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sweeps_what_nobody_uses_and_nothing_else() {
-        let base = tempfile::tempdir().unwrap();
-        for name in ["auth-login-old", "auth-login-used", "other"] {
-            std::fs::create_dir(base.path().join(name)).unwrap();
-            std::fs::write(base.path().join(name).join("auth.json"), "token").unwrap();
-        }
-        let used = File::open(base.path().join("auth-login-used")).unwrap();
-        used.lock().unwrap();
-        sweep(base.path());
-        let left = |name: &str| base.path().join(name).exists();
-        assert_eq!([left("auth-login-old"), left("auth-login-used"), left("other")], [false, true, true]);
-    }
 }

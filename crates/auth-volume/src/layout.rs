@@ -108,6 +108,12 @@ impl Layout {
         self.auth.join(format!(".login-{}.lock", slot.number()))
     }
 
+    /// The request to a login into one slot to end, there only until that login has seen it.
+    #[must_use]
+    pub fn login_abort(&self, slot: Slot) -> PathBuf {
+        self.auth.join(format!(".login-{}.abort", slot.number()))
+    }
+
     /// All slots that have a file, in order, whatever is in it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{Html, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub enum DeviceBehaviour {
     Broken,
     /// No code is handed out: 429, as after asking too often.
     NoCodes,
+    /// No code is handed out: 403 and a page for a browser, as to an address that is not let through.
+    Challenged,
 }
 
 /// A code that nobody has approved yet.
@@ -189,12 +191,15 @@ impl Devices {
 pub(crate) async fn usercode(State(world): State<Shared>, Json(request): Json<UsercodeRequest>) -> Response {
     let mut world = world.lock();
     let note = Note { client_id: Some(request.client_id), ..Note::default() };
-    if world.devices.behaviour == DeviceBehaviour::NoCodes {
-        return note
-            .failing("too_many_codes")
-            .on((StatusCode::TOO_MANY_REQUESTS, Json(error("too_many_codes"))));
+    match world.devices.behaviour {
+        DeviceBehaviour::NoCodes => {
+            note.failing("too_many_codes").on((StatusCode::TOO_MANY_REQUESTS, Json(error("too_many_codes"))))
+        }
+        DeviceBehaviour::Challenged => {
+            note.failing("challenge").on((StatusCode::FORBIDDEN, Html("<title>Just a moment...</title>")))
+        }
+        _ => note.on((StatusCode::OK, Json(world.devices.issue()))),
     }
-    note.on((StatusCode::OK, Json(world.devices.issue())))
 }
 
 /// `POST /api/accounts/deviceauth/token`
@@ -205,7 +210,7 @@ pub(crate) async fn poll(State(world): State<Shared>, Json(request): Json<PollRe
         DeviceBehaviour::Denied => refuse(StatusCode::UNAUTHORIZED, "access_denied"),
         DeviceBehaviour::TooMany => refuse(StatusCode::TOO_MANY_REQUESTS, "slow_down"),
         DeviceBehaviour::Broken => refuse(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
-        DeviceBehaviour::Ok | DeviceBehaviour::NoCodes => {
+        DeviceBehaviour::Ok | DeviceBehaviour::NoCodes | DeviceBehaviour::Challenged => {
             let (status, answer, account) = world.devices.poll(&request);
             Note { account, ..Note::default() }.on((status, Json(answer)))
         }

@@ -1,0 +1,55 @@
+//! Ends a login that is under way elsewhere: in another terminal, or in another container that shares the volume.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use auth_volume::exit::{Exit, Failure};
+use auth_volume::{Slot, Volume, VolumeError};
+
+/// How long the login may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether it has.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Ends the login into a slot, and gives what came of it. That none is under way is no failure: it is what was wanted,
+/// and a script can go on to sign in.
+///
+/// # Errors
+/// The volume cannot be written, or the login does not end.
+pub(crate) fn abort(volume: &Volume, slot: Slot) -> Result<String, Failure> {
+    if is_over(volume, slot)? {
+        // Left by an earlier one that gave up.
+        let _ = volume.take_login_abort(slot);
+        return Ok(format!("no login into {slot} is under way"));
+    }
+    volume.ask_login_to_end(slot)?;
+    let give_up = Instant::now() + PATIENCE;
+    while Instant::now() < give_up {
+        sleep(LOOK_AGAIN);
+        if is_over(volume, slot)? {
+            // A login that saw the request took it away.
+            return Ok(if volume.take_login_abort(slot) {
+                format!("{slot}: the login under way ended by itself before it was stopped: see accounts")
+            } else {
+                format!("{slot}: the login under way was ended; the slot is as it was")
+            });
+        }
+    }
+    let seconds = PATIENCE.as_secs();
+    let number = slot.number();
+    Err(Failure::new(
+        Exit::TryAgain,
+        format!(
+            "{slot}: the login under way has not ended within {seconds} s: run auth-login --abort {number} again, or restart its container"
+        ),
+    ))
+}
+
+fn is_over(volume: &Volume, slot: Slot) -> Result<bool, Failure> {
+    match volume.lock_login(slot) {
+        Ok(_) => Ok(true),
+        Err(VolumeError::LoginUnderWay(_)) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,192 @@
+//! What codex's failures mean, and what to do about them.
+
+use anyhow::anyhow;
+use auth_volume::Slot;
+use auth_volume::exit::{Exit, Failure};
+
+use crate::text::plain;
+
+/// The most that is shown of a reason.
+const LONGEST: usize = 300;
+
+/// How far the login had come when it failed, as codex's wording tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nobody had seen a code yet.
+    AskingForCode,
+    /// The code was on show.
+    Waiting,
+    /// Later, or unknown.
+    Other,
+}
+
+/// Why codex failed, in a line of its own words.
+struct Reason<'a> {
+    said: &'a str,
+    stage: Stage,
+    status: Option<u16>,
+    /// Where the page begins that the server sent instead of an answer.
+    page: Option<usize>,
+}
+
+impl<'a> Reason<'a> {
+    fn of(said: &'a str) -> Self {
+        let stage = match said {
+            _ if said.contains("device code request") => Stage::AskingForCode,
+            _ if said.contains("device auth failed") => Stage::Waiting,
+            _ => Stage::Other,
+        };
+        let status = said.split_once("status ").and_then(|(_, rest)| rest.get(..3)?.parse().ok());
+        let starts_tag =
+            |rest: &str| rest.starts_with(|next: char| next.is_ascii_alphabetic() || "!/?".contains(next));
+        let page = said.match_indices('<').map(|(at, _)| at).find(|at| starts_tag(&said[at + 1..]));
+        Self { said, stage, status, page }
+    }
+
+    /// In one line, without the page.
+    fn line(&self) -> String {
+        let words = plain(&self.said[..self.page.unwrap_or(self.said.len())]);
+        let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut shown: String = line.chars().take(LONGEST).collect();
+        if shown.len() < line.len() {
+            shown.push('…');
+        }
+        match shown.trim_end_matches([':', ' ']) {
+            "" => "it gave no reason".to_owned(),
+            shown => shown.to_owned(),
+        }
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.said.contains(word))
+    }
+}
+
+/// A failed login, with what to do, by what codex said of it.
+pub(crate) fn failure(slot: Slot, said: &str) -> Failure {
+    let reason = Reason::of(said);
+    let (exit, remedy) = remedy(&reason, &format!("run auth-login {} again", slot.number()));
+    Failure { exit, error: anyhow!("codex login failed: {}: {remedy}", reason.line()) }
+}
+
+fn remedy(reason: &Reason<'_>, again: &str) -> (Exit, String) {
+    let switch_on = "switch on device code authorization in ChatGPT's security (or workspace) settings";
+    match (reason.stage, reason.status) {
+        (_, Some(429)) => (
+            Exit::TryAgain,
+            "too many codes were asked for: wait half an hour, for each try prolongs the lock".into(),
+        ),
+        (_, Some(407)) => (
+            Exit::Failed,
+            format!("the proxy wants a name and a password: put them into HTTPS_PROXY, then {again}"),
+        ),
+        (stage, Some(403)) if stage == Stage::AskingForCode || reason.page.is_some() => (
+            Exit::Failed,
+            format!(
+                "the issuer does not let this pod's address through (403): use another egress or proxy, then {again}"
+            ),
+        ),
+        (Stage::Waiting, Some(401 | 403)) => {
+            (Exit::Failed, format!("the sign-in was denied: {again} and allow it in the browser"))
+        }
+        (_, Some(500..)) => {
+            (Exit::TryAgain, format!("the server is in trouble: wait a minute, then {again}"))
+        }
+        _ if reason.says(&["your workspace"]) => {
+            (Exit::Failed, format!("ask the workspace's administrator for access to Codex, then {again}"))
+        }
+        (Stage::AskingForCode, Some(404)) => (Exit::Failed, format!("{switch_on}, then {again}")),
+        _ if reason.says(&["not enabled"]) => (Exit::Failed, format!("{switch_on}, then {again}")),
+        _ if reason.says(&["15 minutes", "code has expired"]) => (
+            Exit::Failed,
+            format!(
+                "the code was not used within its 15 minutes: {again}; if the browser said that device codes are off, \
+                 first {switch_on}"
+            ),
+        ),
+        _ if reason.says(&["error sending request", "dns error", "onnection", "timed out"]) => (
+            Exit::TryAgain,
+            format!("no answer: check the network, HTTPS_PROXY and SSL_CERT_FILE, then {again}"),
+        ),
+        _ if reason.says(&["expected value", "decoding response", "response is invalid"]) => (
+            Exit::TryAgain,
+            format!(
+                "the answer was not the issuer's: look for a proxy or a sign-on page in between, then {again}"
+            ),
+        ),
+        _ => (Exit::Failed, format!("if it makes no sense, {again}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(reason: &str) -> (Exit, String) {
+        let failure = failure(Slot::FIRST, reason);
+        (failure.exit, failure.error.to_string())
+    }
+
+    #[test]
+    fn each_failure_of_codex_says_what_to_do() {
+        for (reason, exit, remedy) in [
+            ("device code request failed with status 403 Forbidden", Exit::Failed, "another egress or proxy"),
+            ("device code request failed with status 404 Not Found", Exit::Failed, "switch on device code"),
+            (
+                "device code request failed with status 407 Proxy Authentication Required",
+                Exit::Failed,
+                "HTTPS_PROXY",
+            ),
+            ("device code request failed with status 429 Too Many Requests", Exit::TryAgain, "half an hour"),
+            ("device code request failed with status 503 Service Unavailable", Exit::TryAgain, "in trouble"),
+            (
+                "device code login is not enabled for this Codex server. Use the browser login or verify the server URL.",
+                Exit::Failed,
+                "security (or workspace)",
+            ),
+            ("device auth failed with status 401 Unauthorized", Exit::Failed, "allow it in the browser"),
+            ("device auth failed with status 403 Forbidden", Exit::Failed, "allow it in the browser"),
+            ("device auth failed with status 429 Too Many Requests", Exit::TryAgain, "half an hour"),
+            ("device auth failed with status 500 Internal Server Error", Exit::TryAgain, "in trouble"),
+            ("device auth timed out after 15 minutes", Exit::Failed, "not used within its 15 minutes"),
+            ("device auth timed out after 15 minutes", Exit::Failed, "device codes are off"),
+            ("error sending request for url (https://x/)", Exit::TryAgain, "check the network"),
+            ("error sending request for url (http://127.0.0.1:42901/)", Exit::TryAgain, "check the network"),
+            ("expected value at line 1 column 1", Exit::TryAgain, "not the issuer's"),
+            ("error decoding response body", Exit::TryAgain, "not the issuer's"),
+            (
+                "device code exchange failed: token endpoint returned status 400 Bad Request: bad",
+                Exit::Failed,
+                "run auth-login 1 again",
+            ),
+            ("Codex is not enabled for your workspace.", Exit::Failed, "administrator"),
+            ("exit status: 101", Exit::Failed, "run auth-login 1 again"),
+        ] {
+            let (code, said) = said(reason);
+            assert_eq!(code, exit, "{reason}");
+            assert!(said.contains(reason) && said.contains(remedy), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_page_and_what_a_terminal_obeys_are_not_shown() {
+        for (reason, shown) in [
+            (
+                "device code exchange failed: token endpoint returned status 403 Forbidden: <html>\n<title>Just a moment",
+                "status 403 Forbidden: the issuer does not let this pod's address through (403)",
+            ),
+            ("device code exchange failed: \u{1b}[31mbad\u{1b}]0;x\u{7}\nnext", "failed: bad next: if it"),
+            ("\u{1b}[2J \u{1b}]0;x\u{7}", "codex login failed: it gave no reason: if"),
+            ("5 < 6", "codex login failed: 5 < 6: if"),
+        ] {
+            let (_, said) = said(reason);
+            assert!(said.contains(shown) && !said.contains(['\n', '\u{1b}']), "{said}");
+        }
+    }
+
+    #[test]
+    fn only_a_code_that_was_seen_can_have_been_denied() {
+        let (_, said) = said("device code request failed with status 401 Unauthorized");
+        assert!(!said.contains("denied"), "{said}");
+    }
+}
