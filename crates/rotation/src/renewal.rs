@@ -150,7 +150,7 @@ impl Renewal<'_> {
         let result = match answer {
             Answer::Renewed(_) => Refreshed::Renewed,
             Answer::Dead(_) => Refreshed::Dead,
-            Answer::NotNow(_) | Answer::NotSent(_) => Refreshed::NotNow,
+            Answer::NotNow { .. } | Answer::NotSent(_) => Refreshed::NotNow,
             Answer::Unanswered(_) => Refreshed::Unanswered,
         };
         state.counters.refreshed(result, if refused { Occasion::Refused } else { Occasion::Expiring });
@@ -170,7 +170,7 @@ impl Renewal<'_> {
                 let dead = NeedsLogin { grant: login.grant(), since: self.now, code };
                 (Standing { unanswered: None, needs_login: Some(dead), ..before }, None, true)
             }
-            Answer::NotNow(why) | Answer::NotSent(why) => {
+            Answer::NotNow { said: why, .. } | Answer::NotSent(why) => {
                 self.say(format!("{slot} not refreshed: {why}; its refresh token is as good as before"));
                 (self.rested(failed(before), refused), None, was_sent)
             }
@@ -200,6 +200,7 @@ impl Renewal<'_> {
 /// The login with its new tokens; what the issuer did not send stays.
 fn with(login: &Login, tokens: Tokens, now: Timestamp) -> Login {
     let Tokens { access_token, refresh_token, id_token } = tokens;
+    let access_token = access_token.unwrap_or_else(|| login.access_token.clone());
     let refresh_token = refresh_token.or_else(|| login.refresh_token.clone());
     let id_token = id_token.or_else(|| login.id_token.clone());
     let account_id = Some(login.account.account_id.as_str());
