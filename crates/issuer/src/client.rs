@@ -1,5 +1,6 @@
 //! One way to the world: the proxy, the trust and the time-outs that every request has.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -137,6 +138,12 @@ impl Client {
             },
             Error::Io(e) if trust::is_of_unknown_authority(e) => {
                 format!("{e} (set SSL_CERT_FILE or CODEX_CA_CERTIFICATE to your proxy's CA)")
+            }
+            // Which of these it is, is a matter of chance.
+            Error::Io(e)
+                if [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe].contains(&e.kind()) =>
+            {
+                "the connection was closed".to_owned()
             }
             Error::Io(e) => e.to_string(),
             e => e.to_string(),

@@ -222,7 +222,7 @@ fn closed_port() -> SocketAddr {
 fn a_plain_request_is_sent_once_there_is_a_connection() {
     let refresh = |server: Server| refresh(&format!("http://{}/", listen(move |s| server.serve(s))), &[]);
     assert_eq!(refresh(Server::Answers("200 OK", TOKENS)), "renewed");
-    assert_eq!(refresh(Server::ClosesAfterTheRequest), "unanswered: Peer disconnected");
+    assert_eq!(refresh(Server::ClosesAfterTheRequest), "unanswered: the connection was closed");
     assert_eq!(refresh(Server::HangsAfterTheRequest), "unanswered: timeout: no whole answer");
     assert_eq!(refresh(Server::Hangs), "unanswered: timeout: no whole answer");
     assert_eq!(refresh(Server::TalksGarbage), "unanswered: protocol: http parse fail: invalid HTTP version");
@@ -240,7 +240,7 @@ fn what_fails_before_there_is_a_connection_has_sent_nothing() {
 fn what_fails_before_the_tls_handshake_ended_has_sent_nothing() {
     let identity = Identity::new(rustls::ALL_VERSIONS);
     for (server, expected) in [
-        (Server::ClosesAtOnce, "not sent: "),
+        (Server::ClosesAtOnce, "not sent: the connection was closed"),
         (Server::Hangs, "not sent: timeout: no connection"),
         (Server::TalksGarbage, "not sent: received corrupt message of type "),
     ] {
@@ -256,7 +256,7 @@ fn what_fails_after_the_tls_handshake_was_sent() {
         let identity = Identity::new(&versions);
         for (server, expected) in [
             (Server::Answers("200 OK", TOKENS), "renewed"),
-            (Server::ClosesAfterTheRequest, "unanswered: "),
+            (Server::ClosesAfterTheRequest, "unanswered: the connection was closed"),
             (Server::HangsAfterTheRequest, "unanswered: timeout: no whole answer"),
         ] {
             let url = format!("https://localhost:{}/", identity.serve(server).port());
@@ -331,7 +331,7 @@ fn a_proxy_that_makes_no_tunnel_has_passed_nothing_on() {
 fn what_fails_in_a_tunnel_before_the_tls_handshake_ended_has_sent_nothing() {
     let (identity, another) = (Identity::new(rustls::ALL_VERSIONS), Identity::new(rustls::ALL_VERSIONS));
     for (end, expected) in [
-        (listen(|stream| Server::ClosesAtOnce.serve(stream)), "not sent: "),
+        (listen(|stream| Server::ClosesAtOnce.serve(stream)), "not sent: the connection was closed"),
         (listen(|stream| Server::Hangs.serve(stream)), "not sent: timeout: no connection"),
         (listen(|stream| Server::TalksGarbage.serve(stream)), "not sent: received corrupt message of type "),
         (
@@ -352,7 +352,7 @@ fn what_fails_in_a_tunnel_before_the_tls_handshake_ended_has_sent_nothing() {
 fn what_fails_in_a_tunnel_after_that_was_sent_and_names_the_proxy() {
     let identity = Identity::new(rustls::ALL_VERSIONS);
     for (server, expected) in [
-        (Server::ClosesAfterTheRequest, "unanswered: "),
+        (Server::ClosesAfterTheRequest, "unanswered: the connection was closed"),
         (Server::HangsAfterTheRequest, "unanswered: timeout: no whole answer"),
         (Server::Answers("502 Bad", "<html>"), "unanswered: HTTP 502 with an HTML page"),
         (Server::BreaksOff("401 No"), "unanswered: HTTP 401, then "),
@@ -424,8 +424,8 @@ fn no_answer_takes_longer_than_the_whole_or_more_memory_than_its_limit() {
         (Server::SendsHeadersForEver, "unanswered: response header is too big: "),
         (Server::SendsABodyForEver("200 OK"), "unanswered: HTTP 200, then the response body is larger than "),
         (Server::SendsABodyForEver("401 No"), "unanswered: HTTP 401, then the response body is larger than "),
-        (Server::BreaksOff("200 OK"), "unanswered: HTTP 200, then Peer disconnected"),
-        (Server::BreaksOff("401 No"), "unanswered: HTTP 401, then Peer disconnected"),
+        (Server::BreaksOff("200 OK"), "unanswered: HTTP 200, then the connection was closed"),
+        (Server::BreaksOff("401 No"), "unanswered: HTTP 401, then the connection was closed"),
         (Server::Answers("307 Elsewhere\r\nlocation: http://127.0.0.1:1/", ""), "unanswered: HTTP 307 "),
     ] {
         let started = Instant::now();
