@@ -1,43 +1,176 @@
 //! One way to the world: the proxy, the trust and the time-outs that every request has.
 
-use std::env;
-use std::time::Duration;
+use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use ureq::Agent;
+use serde_json::Value;
+use ureq::config::Config;
+use ureq::http::{HeaderMap, Response};
 use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
+use ureq::{Agent, Body, Error};
 
-use crate::sent::Sent;
-use crate::trust;
+use crate::address::Address;
+use crate::environment::Environment;
+use crate::sent::{Sent, Watch};
+use crate::{proxy, trust};
 
-/// How long a connection may take, and how long the whole exchange: less than the grace of a pod that is stopped.
-const CONNECT: Duration = Duration::from_secs(5);
-const WHOLE: Duration = Duration::from_secs(20);
+/// The longest answer that is read.
+const LONGEST: u64 = 1 << 20;
 
-/// A variable's value; one that is set to nothing counts as not set.
-pub(crate) fn given(name: &str) -> Option<String> {
-    env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A connection, with its proxy and its TLS handshake.
+    pub(crate) connect: Duration,
+    /// The whole exchange.
+    pub(crate) whole: Duration,
 }
 
-/// A client, through the proxy and with the trust that the environment names, and what tells whether it sent anything.
-///
-/// # Errors
-/// A certificate file that is named cannot be read.
-pub(crate) fn agent() -> anyhow::Result<(Agent, Sent)> {
-    let roots = trust::roots().context("cannot read the certificates of SSL_CERT_FILE or SSL_CERT_DIR")?;
-    let tls = TlsConfig::builder().provider(TlsProvider::Rustls).root_certs(roots).build();
-    // The proxy variables are read by the client itself.
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .timeout_connect(Some(CONNECT))
-        .timeout_global(Some(WHOLE))
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .user_agent(concat!("codex-podkit/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let sent = Sent::default();
-    let connector = DefaultConnector::default().chain(sent.clone());
-    Ok((Agent::with_parts(config, connector, DefaultResolver::default()), sent))
+impl Limits {
+    /// Less than the grace of a pod that is stopped.
+    pub(crate) const USUAL: Self = Self { connect: Duration::from_secs(5), whole: Duration::from_secs(20) };
+}
+
+/// Asks at one address. It holds no connection: each request makes its own, so that none is lost on a connection that
+/// the other side has closed meanwhile, and so that it is known of each, in any number of threads, whether it was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) address: Address,
+    config: Config,
+    whole: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Whether the request can have arrived.
+    pub(crate) was_sent: bool,
+    /// What went wrong, as printable text without a secret.
+    pub(crate) said: String,
+}
+
+/// The start of an answer.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    client: &'a Client,
+    response: Response<Body>,
+}
+
+impl Client {
+    /// A client for an address, through the proxy and with the trust that the environment names.
+    ///
+    /// # Errors
+    /// A proxy or a certificate file that is named cannot be used.
+    pub(crate) fn new(
+        address: Address,
+        environment: Environment<'_>,
+        Limits { connect, whole }: Limits,
+    ) -> anyhow::Result<Self> {
+        let roots = trust::roots(environment)?;
+        let tls = TlsConfig::builder().provider(TlsProvider::Rustls).root_certs(roots).build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .proxy(proxy::of(&address, environment)?)
+            .timeout_connect(Some(connect))
+            .timeout_global(Some(whole))
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .user_agent(concat!("codex-podkit/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { address, config, whole })
+    }
+
+    /// Posts a document. A redirect is an answer, and not followed.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) fn post(&self, document: Value) -> Result<Reply<'_>, Failure> {
+        self.ask(|agent, url| agent.post(url).send_json(document))
+    }
+
+    /// Gets a document, with these headers.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) fn get(&self, headers: [(&str, &str); 2]) -> Result<Reply<'_>, Failure> {
+        self.ask(|agent, url| {
+            headers.iter().fold(agent.get(url), |request, (name, value)| request.header(*name, *value)).call()
+        })
+    }
+
+    fn ask(
+        &self,
+        request: impl FnOnce(&Agent, &str) -> Result<Response<Body>, Error>,
+    ) -> Result<Reply<'_>, Failure> {
+        let sent = Sent::default();
+        let has_proxy = self.config.proxy().is_some();
+        let watch = Watch { sent: sent.clone(), has_proxy, until: Instant::now() + self.whole };
+        let connector = DefaultConnector::default().chain(watch);
+        let agent = Agent::with_parts(self.config.clone(), connector, DefaultResolver::default());
+        match request(&agent, self.address.url.expose()) {
+            Ok(response) => Ok(Reply { client: self, response }),
+            Err(e) => Err(Failure { was_sent: sent.is_true(), said: self.describe(&e, sent.is_true()) }),
+        }
+    }
+
+    /// Adds the proxy, if there is one: an operator must know who was asked.
+    pub(crate) fn with_proxy(&self, said: String) -> String {
+        match self.config.proxy().map(proxy::shown) {
+            Some(proxy) => format!("{said} through the proxy {proxy}"),
+            None => said,
+        }
+    }
+
+    fn describe(&self, error: &Error, was_sent: bool) -> String {
+        let said = match error {
+            // These show the address.
+            Error::BadUri(_) | Error::RequireHttpsOnly(_) | Error::Http(_) => {
+                "its address cannot be used".to_owned()
+            }
+            Error::Timeout(_) if was_sent => "timeout: no whole answer".to_owned(),
+            Error::Timeout(_) => "timeout: no connection".to_owned(),
+            // It ends in the status, twice.
+            Error::ConnectProxyFailed(reason) => match reason.rsplit_once('/') {
+                Some((_, status)) => format!("the proxy answered {status} to CONNECT"),
+                None => "the proxy did not answer CONNECT".to_owned(),
+            },
+            Error::Io(e) if trust::is_of_unknown_authority(e) => {
+                format!("{e} (set SSL_CERT_FILE or CODEX_CA_CERTIFICATE to your proxy's CA)")
+            }
+            // Which of these it is, is a matter of chance.
+            Error::Io(e)
+                if [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe].contains(&e.kind()) =>
+            {
+                "the connection was closed".to_owned()
+            }
+            Error::Io(e) => e.to_string(),
+            e => e.to_string(),
+        };
+        // Some errors quote what the other side sent.
+        let is_plain = |c: char| c.is_ascii() && !c.is_ascii_control();
+        self.with_proxy(said.replace(|c| !is_plain(c), " "))
+    }
+}
+
+impl Reply<'_> {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// What goes before the body.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// It is too long, too slow, or it breaks off.
+    pub(crate) fn body(&mut self) -> Result<Vec<u8>, String> {
+        let body = self.response.body_mut().with_config().limit(LONGEST).read_to_vec();
+        body.map_err(|e| self.client.describe(&e, true))
+    }
 }

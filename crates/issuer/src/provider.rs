@@ -1,12 +1,15 @@
 //! The provider, asked whether it takes an access token. Unofficial and read-only: it renews nothing and uses nothing
 //! up, and what it answers is never a reason to rotate.
 
+use anyhow::Context as _;
 use auth_volume::usage::{Minutes, Percent, Usage, Window};
-use auth_volume::{Login, Timestamp};
+use auth_volume::{Login, Secret, Timestamp};
 use serde_json::Value;
-use ureq::Agent;
 
-use crate::{client, code};
+use crate::address::Address;
+use crate::answer::code;
+use crate::client::{Client, Limits};
+use crate::environment::Environment;
 
 /// Where the model is, unless `CHATGPT_API_BASE` (LiteLLM's own name) says otherwise.
 const API_BASE: &str = "https://chatgpt.com/backend-api/codex";
@@ -14,8 +17,7 @@ const API_BASE: &str = "https://chatgpt.com/backend-api/codex";
 /// The provider.
 #[derive(Debug)]
 pub struct Provider {
-    agent: Agent,
-    url: String,
+    client: Client,
 }
 
 /// What became of a question about a token.
@@ -33,25 +35,26 @@ impl Provider {
     /// The provider that the environment names.
     ///
     /// # Errors
-    /// A certificate file that is named cannot be read.
+    /// An address, a proxy or a certificate file that is named cannot be used.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let base = client::given("CHATGPT_API_BASE").unwrap_or_else(|| API_BASE.to_owned());
-        let (agent, _) = client::agent()?;
-        Ok(Self { agent, url: usage_url(&base) })
+        let environment = Environment::of_process();
+        let base = environment.text("CHATGPT_API_BASE").unwrap_or_else(|| API_BASE.to_owned());
+        let address = Address::parse(Secret::new(&usage_url(&base))).context("CHATGPT_API_BASE")?;
+        Ok(Self { client: Client::new(address, environment, Limits::USUAL)? })
     }
 
     /// Asks about a login's access token.
     #[must_use]
     pub fn standing(&self, login: &Login, now: Timestamp) -> Standing {
         let bearer = format!("Bearer {}", login.access_token.expose());
-        let request = self.agent.get(&self.url).header("Authorization", bearer);
-        let answer = match request.header("ChatGPT-Account-Id", &login.account.account_id).call() {
-            Ok(mut answer) => answer.body_mut().read_to_vec().map(|body| (answer.status().as_u16(), body)),
-            Err(e) => Err(e),
+        let headers = [("Authorization", &*bearer), ("ChatGPT-Account-Id", &login.account.account_id)];
+        let mut reply = match self.client.get(headers) {
+            Ok(reply) => reply,
+            Err(failure) => return Standing::Unknown(failure.said),
         };
-        match answer {
-            Ok((status, body)) => judge(status, &body, now),
-            Err(e) => Standing::Unknown(e.to_string()),
+        match reply.body() {
+            Ok(body) => judge(reply.status(), &body, now),
+            Err(why) => Standing::Unknown(format!("HTTP {}, then {why}", reply.status())),
         }
     }
 }

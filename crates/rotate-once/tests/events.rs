@@ -442,7 +442,7 @@ fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_e
         .env("CODEX_EVENT_WEBHOOK", "https://127.0.0.1:1/sEcReT")
         .assert()
         .success()
-        .stderr(contains("the webhook is told nothing: cannot read the certificates"));
+        .stderr(contains("the webhook is told nothing: SSL_CERT_FILE /nonexistent.pem cannot be read: "));
 }
 
 #[test]

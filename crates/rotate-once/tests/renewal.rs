@@ -173,11 +173,24 @@ fn a_dead_grant_is_named_with_the_command_that_mends_it_and_never_asked_about_ag
 }
 
 #[test]
-fn trouble_at_the_issuer_costs_nothing_and_is_not_hammered() {
+fn trouble_before_the_issuer_leaves_a_grant_alone_because_it_may_be_used_up() {
     let volume = Volume::living(3600);
     volume.openai.oauth_fault(OauthFault::Status(503));
     let said = volume.pass(&[], 0);
-    assert!(said.contains("account-1 not refreshed: HTTP 503"), "{said}");
+    assert!(said.contains("account-1 may have been refreshed, but no answer came (HTTP 503"), "{said}");
+    assert!(said.contains("active account-1"), "its access token still lives: {said}");
+    volume.openai.oauth_fault(OauthFault::None);
+    let said = volume.pass(&[], 0);
+    assert!(!said.contains("account-1 refreshed"), "{said}");
+    assert!(volume.is_good(1) && volume.is_good(2));
+}
+
+#[test]
+fn an_issuer_that_asks_for_patience_costs_nothing_and_is_not_hammered() {
+    let volume = Volume::living(3600);
+    volume.openai.oauth_fault(OauthFault::Status(429));
+    let said = volume.pass(&[], 0);
+    assert!(said.contains("account-1 not refreshed: HTTP 429"), "{said}");
     assert!(said.contains("its refresh token is as good as before"), "{said}");
     let asked = volume.refreshes();
     volume.openai.oauth_fault(OauthFault::None);

@@ -4,19 +4,30 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::{Value, json};
 
-/// An issuer behind TLS with a certificate of its own, for `localhost`. Renews whatever it is asked to renew.
+/// What an issuer does with a request that it has read.
+#[derive(Clone, Copy)]
+enum Then {
+    /// Renews whatever it is asked to renew.
+    Renews,
+    /// Closes the connection.
+    Closes,
+}
+
+/// An issuer behind TLS with a certificate of its own, for `localhost`.
 struct TlsIssuer {
     port: u16,
     certificate: String,
@@ -25,6 +36,10 @@ struct TlsIssuer {
 
 impl TlsIssuer {
     fn start() -> Self {
+        Self::that(Then::Renews)
+    }
+
+    fn that(then: Then) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -42,7 +57,7 @@ impl TlsIssuer {
             for connection in listener.incoming().flatten() {
                 let tls = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), connection);
                 // A client that does not trust us hangs up, which is what one of the tests is about.
-                if answer(tls).is_ok() {
+                if answer(tls, then).is_ok() {
                     count.fetch_add(1, Ordering::SeqCst);
                 }
             }
@@ -59,12 +74,15 @@ impl TlsIssuer {
     }
 }
 
-fn answer(mut stream: impl Read + Write) -> io::Result<()> {
+fn answer(mut stream: impl Read + Write, then: Then) -> io::Result<()> {
     let head = read_head(&mut stream)?;
     let length = head
         .lines()
         .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     stream.read_exact(&mut vec![0; length.unwrap_or(0)])?;
+    if let Then::Closes = then {
+        return Ok(());
+    }
     let body = r#"{"access_token": "renewed", "refresh_token": "next"}"#;
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;
     stream.flush()
@@ -79,8 +97,13 @@ fn read_head(stream: &mut impl Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// A proxy that connects to wherever it is asked, and counts.
+/// A proxy that connects to the place it is asked for, and counts.
 fn proxy() -> (String, Arc<AtomicUsize>) {
+    proxy_to(None)
+}
+
+/// A proxy that connects to this port here, whatever it is asked for.
+fn proxy_to(port: Option<u16>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let used = Arc::new(AtomicUsize::new(0));
@@ -90,23 +113,54 @@ fn proxy() -> (String, Arc<AtomicUsize>) {
             let head = read_head(&mut client).unwrap();
             let target = head.strip_prefix("CONNECT ").unwrap().split(' ').next().unwrap().to_owned();
             count.fetch_add(1, Ordering::SeqCst);
+            let target = port.map_or(target, |port| format!("localhost:{port}"));
             let mut server = TcpStream::connect(target).unwrap();
             client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
             let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
             thread::spawn(move || io::copy(&mut from_client, &mut to_server));
-            thread::spawn(move || io::copy(&mut server, &mut client));
+            thread::spawn(move || {
+                let _ = io::copy(&mut server, &mut client);
+                client.shutdown(Shutdown::Both)
+            });
         }
     });
     (url, used)
 }
 
+/// A proxy that reads what it is asked, and then does something else than to connect.
+fn proxy_that(does: impl Fn(&mut TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            read_head(&mut client).unwrap();
+            does(&mut client);
+        }
+    });
+    url
+}
+
+fn proxy_that_answers(answer: &'static str) -> String {
+    proxy_that(move |client| client.write_all(answer.as_bytes()).unwrap())
+}
+
 /// A volume with one login that has ended.
 fn volume() -> tempfile::TempDir {
+    volume_until(1)
+}
+
+/// A volume with one login that is due, and lives for another hour.
+fn living_volume() -> tempfile::TempDir {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    volume_until(now.as_secs() + 3600)
+}
+
+fn volume_until(end: u64) -> tempfile::TempDir {
     let volume = tempfile::tempdir().unwrap();
     let path = volume.path().join("auth-1.json");
     let login =
-        r#"{"access_token": "old", "refresh_token": "rt", "account_id": "acct-ann", "expires_at": 1}"#;
-    fs::write(&path, login).unwrap();
+        json!({"access_token": "old", "refresh_token": "rt", "account_id": "acct-ann", "expires_at": end});
+    fs::write(&path, login.to_string()).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     volume
 }
@@ -118,6 +172,16 @@ fn rotate_once(volume: &tempfile::TempDir, issuer: &TlsIssuer) -> assert_cmd::Co
         .env("CHATGPT_AUTH_DIR", volume.path())
         .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", issuer.url());
     command
+}
+
+/// As if the pause after a failed refresh had ended.
+fn end_the_pause(volume: &tempfile::TempDir) {
+    let path = volume.path().join("rotator_state.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for account in state["accounts"].as_array_mut().unwrap() {
+        account["refresh_failed"] = json!("2020-01-01T00:00:00Z");
+    }
+    fs::write(path, state.to_string()).unwrap();
 }
 
 /// A file with the issuer's certificate, as a cluster with a CA of its own mounts it.
@@ -143,18 +207,45 @@ fn a_certificate_authority_of_the_cluster_is_trusted_when_it_is_named() {
 #[test]
 fn an_issuer_that_is_not_trusted_gets_no_token() {
     let (issuer, volume) = (TlsIssuer::start(), volume());
-    rotate_once(&volume, &issuer).assert().code(69).stderr(
-        contains("account-1 not refreshed: ").and(contains("its refresh token is as good as before")),
-    );
+    rotate_once(&volume, &issuer).assert().code(69).stderr(contains(
+        "account-1 not refreshed: invalid peer certificate: UnknownIssuer (set SSL_CERT_FILE or \
+         CODEX_CA_CERTIFICATE to your proxy's CA); its refresh token is as good as before\n",
+    ));
     assert_eq!(issuer.asked(), 0);
 }
 
 #[test]
-fn a_certificate_file_that_is_not_there_is_bad_configuration() {
+fn the_variable_of_codex_for_its_certificates_goes_first() {
     let (issuer, volume) = (TlsIssuer::start(), volume());
-    rotate_once(&volume, &issuer).env("SSL_CERT_FILE", "/nonexistent.pem").assert().code(78).stderr(contains(
-        "rotate-once: cannot read the certificates of SSL_CERT_FILE or SSL_CERT_DIR: No such file or directory (os error 2)\n",
-    ));
+    let bundle = bundle(&volume, &issuer);
+    rotate_once(&volume, &issuer)
+        .env("CODEX_CA_CERTIFICATE", bundle)
+        .env("SSL_CERT_FILE", "/nonexistent.pem")
+        .assert()
+        .success();
+    assert_eq!(issuer.asked(), 1);
+}
+
+#[test]
+fn a_certificate_file_that_cannot_be_used_is_bad_configuration() {
+    let (issuer, volume) = (TlsIssuer::start(), volume());
+    for name in ["SSL_CERT_FILE", "CODEX_CA_CERTIFICATE"] {
+        rotate_once(&volume, &issuer).env(name, "/nonexistent.pem").assert().code(78).stderr(contains(format!(
+            "rotate-once: {name} /nonexistent.pem cannot be read: No such file or directory (os error 2)\n"
+        )));
+        rotate_once(&volume, &issuer).env(name, "/dev/null").assert().code(78).stderr(contains(format!(
+            "rotate-once: {name} /dev/null holds no PEM certificate: it is empty\n"
+        )));
+    }
+}
+
+#[test]
+fn a_proxy_that_is_none_is_bad_configuration_and_its_password_is_not_shown() {
+    let (issuer, volume) = (TlsIssuer::start(), volume());
+    rotate_once(&volume, &issuer).env("ALL_PROXY", "http://user:sEcReT@proxy:port").assert().code(78).stderr(
+        contains("rotate-once: ALL_PROXY is no proxy such as http://proxy.example.com:3128 (")
+            .and(contains("sEcReT").not()),
+    );
 }
 
 #[test]
@@ -197,4 +288,68 @@ fn a_proxy_is_used_unless_the_issuer_is_excepted() {
         assert_eq!(used.load(Ordering::SeqCst), expected, "NO_PROXY={no_proxy}");
     }
     assert_eq!(issuer.asked(), 3);
+}
+
+#[test]
+fn what_a_proxy_did_not_pass_on_is_asked_again_once_the_proxy_is_well() {
+    let stranger = TlsIssuer::start();
+    for (broken, expected) in [
+        (proxy_that_answers("HTTP/1.1 407 No\r\n\r\n"), "the proxy answered 407 to CONNECT"),
+        (proxy_that_answers("HTTP/1.1 403 No\r\n\r\n"), "the proxy answered 403 to CONNECT"),
+        (proxy_that_answers("HTTP/1.1 502 No\r\n\r\n"), "the proxy answered 502 to CONNECT"),
+        (proxy_that_answers("HTTP/1.1 503 No\r\n\r\n"), "the proxy answered 503 to CONNECT"),
+        (proxy_that_answers("SSH-2.0-garbage\r\n\r\n"), "protocol: http parse fail: invalid HTTP version"),
+        (proxy_that(|_| {}), "the proxy did not answer CONNECT"),
+        (proxy_that(|_| thread::sleep(Duration::from_secs(30))), "timeout: no connection"),
+        (proxy_that_answers("HTTP/1.1 200 OK\r\n\r\n"), "the connection was closed"),
+        (
+            proxy_that(|client| {
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                thread::sleep(Duration::from_secs(30));
+            }),
+            "timeout: no connection",
+        ),
+        (
+            proxy_to(Some(stranger.port)).0,
+            "invalid peer certificate: BadSignature (set SSL_CERT_FILE or CODEX_CA_CERTIFICATE to your proxy's CA)",
+        ),
+    ] {
+        let (issuer, volume, well) = (TlsIssuer::start(), living_volume(), proxy().0);
+        let bundle = bundle(&volume, &issuer);
+        let pass = |proxy: &str| {
+            let mut pass = rotate_once(&volume, &issuer);
+            pass.env("SSL_CERT_FILE", &bundle).env("HTTPS_PROXY", proxy);
+            pass.assert().success()
+        };
+        pass(&broken).stderr(contains(format!(
+            "rotate-once: account-1 not refreshed: {expected} through the proxy {broken}; its refresh token is as \
+             good as before\n"
+        )));
+        assert_eq!(issuer.asked(), 0, "{expected}");
+        end_the_pause(&volume);
+        pass(&well).stderr(contains("account-1 refreshed"));
+        assert_eq!(issuer.asked(), 1, "{expected}");
+    }
+}
+
+#[test]
+fn what_the_issuer_may_have_read_is_not_asked_again_through_a_proxy_either() {
+    for through in [None, Some(proxy().0)] {
+        let (issuer, volume) = (TlsIssuer::that(Then::Closes), living_volume());
+        let bundle = bundle(&volume, &issuer);
+        let pass = || {
+            let mut pass = rotate_once(&volume, &issuer);
+            pass.env("SSL_CERT_FILE", &bundle).envs(through.iter().map(|proxy| ("HTTPS_PROXY", proxy)));
+            pass.assert().success()
+        };
+        let named = through.as_ref().map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
+        pass().stderr(
+            contains("account-1 may have been refreshed, but no answer came (the connection was closed")
+                .and(contains(format!("{named}): left alone while its access token lives"))),
+        );
+        assert_eq!(issuer.asked(), 1);
+        end_the_pause(&volume);
+        pass();
+        assert_eq!(issuer.asked(), 1, "the grant may be used up");
+    }
 }

@@ -1,0 +1,68 @@
+//! Where a request goes.
+
+use anyhow::bail;
+use auth_volume::Secret;
+use ureq::http::Uri;
+
+/// An address that can be asked, by http or https. Its path may let in anyone who knows it, so it is a secret but for
+/// its origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) url: Secret,
+    pub(crate) is_https: bool,
+    pub(crate) host: String,
+    /// Scheme, host and port: what of it may be told.
+    pub(crate) origin: String,
+}
+
+impl Address {
+    /// Reads an address. No error shows a part of it.
+    ///
+    /// # Errors
+    /// It is no URL with a host, or neither http nor https.
+    pub(crate) fn parse(url: Secret) -> anyhow::Result<Self> {
+        let uri = url.expose().parse::<Uri>().unwrap_or_default();
+        let (scheme @ ("http" | "https"), Some(host)) =
+            (uri.scheme_str().unwrap_or_default(), uri.host().filter(|host| !host.is_empty()))
+        else {
+            bail!("want a URL such as https://host.example.com/path");
+        };
+        let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+        let (is_https, host, origin) =
+            (scheme == "https", host.to_owned(), format!("{scheme}://{host}{port}"));
+        Ok(Self { url, is_https, host, origin })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_only_scheme_host_and_port_are_shown() {
+        let show = |url: &str| Address::parse(Secret::new(url)).unwrap().origin;
+        assert_eq!(
+            show("https://user:sEcReT@hooks.example.test:8443/sEcReT?k=sEcReT"),
+            "https://hooks.example.test:8443"
+        );
+        assert_eq!(show("http://ntfy/sEcReT"), "http://ntfy");
+        let address = Address::parse(Secret::new("https://hooks.example.test/sEcReT")).unwrap();
+        assert!(!format!("{address:?}").contains("sEcReT"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_being_shown() {
+        for url in [
+            "",
+            "sEcReT",
+            "/sEcReT",
+            "ftp://host/sEcReT",
+            "https:///sEcReT",
+            "https://a b/sEcReT",
+            "//host/sEcReT",
+        ] {
+            let said = format!("{:#}", Address::parse(Secret::new(url)).unwrap_err());
+            assert_eq!(said, "want a URL such as https://host.example.com/path", "{url}");
+        }
+    }
+}

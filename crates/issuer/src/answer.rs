@@ -1,0 +1,252 @@
+//! What an answer to a refresh means. A refresh token works once, so a doubt counts for the worst: only the issuer's
+//! own words say that a token that was sent is as good as before.
+
+use auth_volume::Secret;
+use serde_json::Value;
+use ureq::http::HeaderMap;
+
+use crate::codes::{self, is_code};
+
+/// Where an error has its code.
+const CODE_AT: [&str; 5] = ["/error/code", "/error", "/error/type", "/code", "/detail/code"];
+
+/// Where an error has a message: the issuer's own words, but nothing to write into a log.
+const MESSAGE_AT: [&str; 3] = ["/error/message", "/error_description", "/detail"];
+
+/// New tokens. What the issuer did not send stays as it was.
+#[derive(Debug)]
+pub struct Tokens {
+    /// The new access token.
+    pub access_token: Option<Secret>,
+    /// The new refresh token: the old one is used up.
+    pub refresh_token: Option<Secret>,
+    /// The new id token.
+    pub id_token: Option<Secret>,
+}
+
+/// What became of a request for new tokens. All text in it is printable and without a secret.
+#[derive(Debug)]
+pub enum Answer {
+    /// Here they are, an access token or a refresh token at least, and the refresh token that was sent is used up.
+    Renewed(Tokens),
+    /// The grant is dead, by this code; see [`codes`](crate::codes).
+    Dead(String),
+    /// The issuer itself said no, for now; the refresh token is as good as before.
+    NotNow {
+        /// What it said.
+        said: String,
+        /// Its code, if it gave one.
+        code: Option<String>,
+    },
+    /// The request never left, because of this; the refresh token is as good as before.
+    NotSent(String),
+    /// The request may have arrived, and no answer of the issuer's own came: the refresh token may be used up.
+    Unanswered(String),
+}
+
+/// What an answer that came means.
+pub(crate) fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
+    let document = serde_json::from_slice(body).ok().filter(Value::is_object).unwrap_or_default();
+    let unanswered = |why: &str| Answer::Unanswered(format!("HTTP {status}{why}"));
+    if let Some(stranger) = stranger(headers, body, &document) {
+        return unanswered(&format!(" with {stranger}"));
+    }
+    let code = code(&document);
+    let said = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
+    match status {
+        200..300 => match tokens(&document) {
+            Some(tokens) => Answer::Renewed(tokens),
+            None => unanswered(" without a token"),
+        },
+        300..400 => unanswered(", a redirect"),
+        // Also said by what stands between, of a request that it has passed on.
+        408 | 499 => Answer::Unanswered(said),
+        400..500 => match dead(&document) {
+            Some(code) if status != 429 => Answer::Dead(code.to_owned()),
+            _ if has_words(&document) => Answer::NotNow { said, code: code.map(ToOwned::to_owned) },
+            _ => unanswered(" with JSON that names no error"),
+        },
+        _ => Answer::Unanswered(said),
+    }
+}
+
+/// The code of an error: the first known one, else the first that looks like one.
+pub(crate) fn code(document: &Value) -> Option<&str> {
+    let at_its_place = || texts(document, &CODE_AT).filter(|text| is_code(text));
+    at_its_place().find(|text| codes::known(text).is_some()).or_else(|| at_its_place().next())
+}
+
+/// Who answered, if it was not the issuer with a JSON object.
+fn stranger(headers: &HeaderMap, body: &[u8], document: &Value) -> Option<&'static str> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let start = body.trim_ascii_start();
+    let starts_with =
+        |tag: &[u8]| start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    if header("cf-mitigated").eq_ignore_ascii_case("challenge") {
+        Some("a challenge page")
+    } else if document.is_object() {
+        None
+    } else if start.is_empty() {
+        Some("an empty body")
+    } else if header("content-type").contains("html")
+        || starts_with(b"<!doctype html")
+        || starts_with(b"<html")
+    {
+        Some("an HTML page")
+    } else {
+        Some("a body that is no JSON object")
+    }
+}
+
+fn tokens(document: &Value) -> Option<Tokens> {
+    let token = |name: &str| document[name].as_str().map(Secret::new).filter(|token| !token.is_empty());
+    let (access_token, refresh_token) = (token("access_token"), token("refresh_token"));
+    let is_any = access_token.is_some() || refresh_token.is_some();
+    is_any.then(|| Tokens { access_token, refresh_token, id_token: token("id_token") })
+}
+
+/// The terminal code, wherever the body has it.
+fn dead(document: &Value) -> Option<&'static str> {
+    let code = |text| codes::known(text).filter(|code| code.is_terminal);
+    all_texts(document).find_map(code).map(|code| code.name)
+}
+
+fn has_words(document: &Value) -> bool {
+    all_texts(document).next().is_some()
+}
+
+fn all_texts(document: &Value) -> impl Iterator<Item = &str> {
+    texts(document, &CODE_AT).chain(texts(document, &MESSAGE_AT))
+}
+
+fn texts<'a>(document: &'a Value, places: &'static [&'static str]) -> impl Iterator<Item = &'a str> {
+    let text = |place: &&str| document.pointer(place).and_then(Value::as_str).map(str::trim);
+    places.iter().filter_map(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(status: u16, headers: &[(&'static str, &str)], body: &str) -> String {
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        match judge(status, &headers, body.as_bytes()) {
+            Answer::Renewed(Tokens { access_token, refresh_token, id_token }) => {
+                let shown =
+                    |token: Option<Secret>| token.map_or("-".to_owned(), |token| token.expose().to_owned());
+                format!("renewed {} {} {}", shown(access_token), shown(refresh_token), shown(id_token))
+            }
+            Answer::Dead(code) => format!("dead {code}"),
+            Answer::NotNow { said, code } => format!("not now {said} [{}]", code.unwrap_or_default()),
+            Answer::NotSent(why) => format!("not sent {why}"),
+            Answer::Unanswered(why) => format!("unanswered {why}"),
+        }
+    }
+
+    #[test]
+    fn a_success_gives_what_tokens_there_are_and_nothing_else_is_one() {
+        for (status, body, expected) in [
+            (200, r#"{"access_token": "at", "refresh_token": "rt", "id_token": "it"}"#, "renewed at rt it"),
+            (200, r#"{"access_token": "at"}"#, "renewed at - -"),
+            (200, r#"{"refresh_token": "rt"}"#, "renewed - rt -"),
+            (200, r#"{"access_token": "", "refresh_token": "rt"}"#, "renewed - rt -"),
+            (200, r#"{"access_token": null, "refresh_token": "rt"}"#, "renewed - rt -"),
+            (201, r#"{"access_token": "at", "error": "invalid_grant"}"#, "renewed at - -"),
+            (200, r#"{"id_token": "it"}"#, "unanswered HTTP 200 without a token"),
+            (200, r#"{"access_token": " "}"#, "unanswered HTTP 200 without a token"),
+            (200, r#"{"error": "invalid_grant"}"#, "unanswered HTTP 200 without a token"),
+            (200, "{}", "unanswered HTTP 200 without a token"),
+            (200, "[]", "unanswered HTTP 200 with a body that is no JSON object"),
+            (200, "abc", "unanswered HTTP 200 with a body that is no JSON object"),
+            (
+                200,
+                r#"{"access_token": "at", "refr"#,
+                "unanswered HTTP 200 with a body that is no JSON object",
+            ),
+            (200, "<html>", "unanswered HTTP 200 with an HTML page"),
+            (200, "", "unanswered HTTP 200 with an empty body"),
+            (204, "", "unanswered HTTP 204 with an empty body"),
+        ] {
+            assert_eq!(says(status, &[], body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_issuers_own_words_tell_a_dead_grant_from_one_to_try_again() {
+        for (status, body, expected) in [
+            (401, r#"{"error": {"code": "refresh_token_reused"}}"#, "dead refresh_token_reused"),
+            (400, r#"{"error": {"code": null, "type": "invalid_grant"}}"#, "dead invalid_grant"),
+            (400, r#"{"error": "invalid_grant", "error_description": "x"}"#, "dead invalid_grant"),
+            (400, r#"{"error": {"code": "other", "type": "token_revoked"}}"#, "dead token_revoked"),
+            (401, r#"{"code": "refresh_token_reused"}"#, "dead refresh_token_reused"),
+            (401, r#"{"error": "invalid_request", "code": "token_expired"}"#, "dead token_expired"),
+            (402, r#"{"detail": {"code": "deactivated_workspace"}}"#, "dead deactivated_workspace"),
+            (403, r#"{"detail": "account_suspended"}"#, "dead account_suspended"),
+            (403, r#"{"error": {"message": "user_deactivated"}}"#, "dead user_deactivated"),
+            (429, r#"{"error": {"code": "rate_limited"}}"#, "not now HTTP 429, rate_limited [rate_limited]"),
+            (
+                429,
+                r#"{"error": {"code": "invalid_grant"}}"#,
+                "not now HTTP 429, invalid_grant [invalid_grant]",
+            ),
+            (401, r#"{"error": {"code": "unheard_of"}}"#, "not now HTTP 401, unheard_of [unheard_of]"),
+            (
+                400,
+                r#"{"error": {"code": "unheard_of", "type": "slow_down"}}"#,
+                "not now HTTP 400, slow_down [slow_down]",
+            ),
+            (400, r#"{"error": "invalid_client"}"#, "not now HTTP 400, invalid_client [invalid_client]"),
+            (400, r#"{"error": {"code": "slow down!"}}"#, "not now HTTP 400 []"),
+            (400, r#"{"error": {"code": "\u001b[2J"}}"#, "not now HTTP 400 []"),
+            (400, r#"{"error": {"message": "Sorry \u001b[2J"}}"#, "not now HTTP 400 []"),
+            (422, r#"{"detail": "Field required"}"#, "not now HTTP 422 []"),
+            (400, r#"{"error_description": "Sorry"}"#, "not now HTTP 400 []"),
+        ] {
+            assert_eq!(says(status, &[], body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_issuers_own_no_leaves_open_whether_it_used_the_token_up() {
+        let grant = r#"{"error": {"code": "invalid_grant"}}"#;
+        for (status, body, expected) in [
+            (307, "", "unanswered HTTP 307 with an empty body"),
+            (302, grant, "unanswered HTTP 302, a redirect"),
+            (408, grant, "unanswered HTTP 408, invalid_grant"),
+            (499, grant, "unanswered HTTP 499, invalid_grant"),
+            (500, grant, "unanswered HTTP 500, invalid_grant"),
+            (503, r#"{"error": "temporarily_unavailable"}"#, "unanswered HTTP 503, temporarily_unavailable"),
+            (599, "{}", "unanswered HTTP 599"),
+            (504, "<html>gateway time-out</html>", "unanswered HTTP 504 with an HTML page"),
+            (502, "", "unanswered HTTP 502 with an empty body"),
+            (401, "", "unanswered HTTP 401 with an empty body"),
+            (403, "\r\n<!DOCTYPE html><p>Just a moment", "unanswered HTTP 403 with an HTML page"),
+            (429, "<HTML>", "unanswered HTTP 429 with an HTML page"),
+            (400, "Bad Request", "unanswered HTTP 400 with a body that is no JSON object"),
+            (400, "\"invalid_grant\"", "unanswered HTTP 400 with a body that is no JSON object"),
+            (403, r#"{"message": "Forbidden"}"#, "unanswered HTTP 403 with JSON that names no error"),
+            (403, r#"{"code": 403}"#, "unanswered HTTP 403 with JSON that names no error"),
+            (
+                400,
+                r#"{"error": {"code": "", "message": " "}}"#,
+                "unanswered HTTP 400 with JSON that names no error",
+            ),
+            (400, "{}", "unanswered HTTP 400 with JSON that names no error"),
+            (999, "{}", "unanswered HTTP 999"),
+        ] {
+            assert_eq!(says(status, &[], body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_and_an_html_page_are_named_by_their_headers_too() {
+        let json = r#"{"error": {"code": "invalid_grant"}}"#;
+        let challenge = [("cf-mitigated", "challenge")];
+        assert_eq!(says(403, &challenge, "<html>"), "unanswered HTTP 403 with a challenge page");
+        assert_eq!(says(403, &challenge, json), "unanswered HTTP 403 with a challenge page");
+        let html = [("content-type", "text/html; charset=UTF-8")];
+        assert_eq!(says(400, &html, "<p>No"), "unanswered HTTP 400 with an HTML page");
+        assert_eq!(says(400, &html, json), "dead invalid_grant");
+    }
+}

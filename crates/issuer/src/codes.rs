@@ -1,0 +1,101 @@
+//! The codes by which the issuer says why it renews nothing, in one table.
+
+/// What is known of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The code, as the issuer writes it.
+    pub name: &'static str,
+    /// Whether the grant never works again after it. Everything else is worth another try.
+    pub is_terminal: bool,
+    /// What it means, in a few plain words.
+    pub meaning: &'static str,
+}
+
+/// All codes that are known. One that is missing here is not terminal: a grant is only given up when the issuer says so
+/// in a word that we understand.
+///
+/// Terminal are also the codes of an account or a workspace that was closed. It may be opened again, but that takes a
+/// person, who then signs in again; without, nobody would hear of it.
+pub const CODES: [Code; 27] = [
+    terminal("refresh_token_expired", "the refresh token has expired"),
+    terminal("refresh_token_reused", "the refresh token was used before, here or by another program"),
+    terminal("refresh_token_invalidated", "the refresh token was withdrawn"),
+    terminal("invalid_refresh_token", "the issuer does not know the refresh token"),
+    terminal("invalid_grant", "the refresh token is not valid, or no longer"),
+    terminal("token_expired", "the login has expired"),
+    terminal("token_revoked", "the login was revoked, for example by codex logout"),
+    terminal("token_invalidated", "the login was ended, for example by a new password"),
+    terminal("app_session_terminated", "the session was ended, for example by signing out everywhere"),
+    terminal("account_deactivated", "the account was deactivated"),
+    terminal("account_deleted", "the account was deleted"),
+    terminal("account_suspended", "the account was suspended"),
+    terminal("user_deactivated", "the user was deactivated"),
+    terminal("deactivated_workspace", "the workspace was deactivated"),
+    passing("rate_limited", "too many requests"),
+    passing("rate_limit_exceeded", "too many requests"),
+    passing("too_many_requests", "too many requests"),
+    passing("slow_down", "too many requests"),
+    passing("server_error", "the issuer has trouble of its own"),
+    passing("temporarily_unavailable", "the issuer has trouble of its own"),
+    // These are about the request and not about the grant: they end with a setting or a version that is mended.
+    passing("invalid_client", "the issuer does not know the client: look at OPENAI_CODEX_CLIENT_ID"),
+    passing("unauthorized_client", "the client may not refresh: look at OPENAI_CODEX_CLIENT_ID"),
+    passing("invalid_request", "the issuer does not understand the request"),
+    passing("invalid_scope", "the issuer does not understand the request"),
+    passing("unsupported_grant_type", "the issuer does not understand the request"),
+    passing("access_denied", "the issuer refuses to answer, for now"),
+    passing(
+        "unsupported_country_region_territory",
+        "the issuer does not serve the place the request comes from",
+    ),
+];
+
+const fn terminal(name: &'static str, meaning: &'static str) -> Code {
+    Code { name, is_terminal: true, meaning }
+}
+
+const fn passing(name: &'static str, meaning: &'static str) -> Code {
+    Code { name, is_terminal: false, meaning }
+}
+
+/// What is known of a code, if it is known.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static Code> {
+    CODES.iter().find(|code| code.name == name)
+}
+
+/// Whether a text looks like a code. It comes from elsewhere and goes into a log line.
+pub(crate) fn is_code(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !text.is_empty() && text.len() < 64 && text.bytes().all(is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_stands_once_and_looks_like_one() {
+        for code in &CODES {
+            assert_eq!(known(code.name), Some(code));
+            assert!(is_code(code.name) && !code.meaning.is_empty(), "{code:?}");
+        }
+        assert_eq!(known("unheard_of"), None);
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_or_tell_a_secret_is_no_code() {
+        for (text, expected) in [
+            ("token_revoked", true),
+            ("token-revoked-2", true),
+            ("", false),
+            ("slow down!", false),
+            ("\u{1b}[2J", false),
+            ("b\u{202e}ad", false),
+            (&"x".repeat(63), true),
+            (&"x".repeat(64), false),
+        ] {
+            assert_eq!(is_code(text), expected, "{text:?}");
+        }
+    }
+}
