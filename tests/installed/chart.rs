@@ -117,6 +117,7 @@ fn what_is_misspelt_or_cannot_work_is_refused_with_what_to_do() {
         ("litellm: {codexAuthRotatr: {enabled: false}}", "'codexAuthRotatr' not allowed"),
         ("litellm: {codexAuthRotator: {mode: daemon}}", "/litellm/codexAuthRotator/mode"),
         ("litellm: {codexAuthRotator: {interval: soon}}", "/litellm/codexAuthRotator/interval"),
+        ("litellm: {accountsPage: {hosts: ['https://a.test']}}", "/litellm/accountsPage/hosts/0"),
         ("agents: {ann: {replicas: -1}}", "/agents/ann"),
         ("agents: {Ann_1: {}}", "Ann_1"),
         (
@@ -265,6 +266,15 @@ fn tokens_from_a_secret_are_where_somebody_looks_at_the_accounts_and_nowhere_els
 }
 
 #[test]
+fn the_page_is_served_under_its_services_name_and_those_that_are_given() {
+    for (hosts, expected) in [("[]", ""), ("[a.test, b.test]", ",a.test,b.test")] {
+        let manifests = of(&format!("litellm: {{accountsPage: {{enabled: true, hosts: {hosts}}}}}"));
+        let said = &variables(&manifests, "accounts-page")["ACCOUNTS_HOSTS"];
+        assert_eq!(said, &format!("litellm-accounts.agents{expected}"));
+    }
+}
+
+#[test]
 fn probes_ask_whether_litellm_answers_and_nothing_of_accounts() {
     for (name, (_, container)) in every_container() {
         let paths = ["startupProbe", "livenessProbe", "readinessProbe"].map(|probe| container[probe].clone());
@@ -272,9 +282,9 @@ fn probes_ask_whether_litellm_answers_and_nothing_of_accounts() {
             let paths = paths.map(|probe| probe["httpGet"]["path"].clone());
             assert_eq!(paths, ["/health/liveliness", "/health/liveliness", "/health/readiness"], "{name}");
         } else if container["name"] == "accounts-page" {
-            // Neither of which says anything of accounts, nor takes LiteLLM out of service.
+            // Which says nothing of accounts; and that the page is not ready must not take LiteLLM out of service.
             let paths = paths.map(|probe| probe["httpGet"]["path"].clone());
-            assert_eq!(paths, [Value::Null, "/healthz".into(), "/readyz".into()], "{name}");
+            assert_eq!(paths, [Value::Null, "/healthz".into(), Value::Null], "{name}");
         } else {
             assert!(paths.iter().all(Value::is_null), "{name}");
         }

@@ -14,6 +14,9 @@ env:
   {{- include "codex-podkit.authEnv" $ | nindent 2 }}
   - name: ACCOUNTS_LISTEN
     value: ":9095"
+  # Names that may be a stranger's elsewhere: the Service's with its namespace, and those of an Ingress.
+  - name: ACCOUNTS_HOSTS
+    value: {{ prepend .hosts (printf "litellm-accounts.%s" $.Release.Namespace) | join "," | quote }}
   {{- include "codex-podkit.commands" $ | nindent 2 }}
   {{- with .extraEnv }}
   {{- toYaml . | nindent 2 }}
@@ -21,12 +24,13 @@ env:
 {{- with include "codex-podkit.tokens" $ }}
 {{ . }}
 {{- end }}
+# No readinessProbe: a pod is ready when all its containers are, so a page that does not answer would take LiteLLM out of
+# its Service. And a restart is for a page that has not answered for minutes.
 livenessProbe:
   httpGet: {path: /healthz, port: 9095}
-  periodSeconds: 10
-readinessProbe:
-  httpGet: {path: /readyz, port: 9095}
-  periodSeconds: 10
+  periodSeconds: 30
+  timeoutSeconds: 10
+  failureThreshold: 6
 resources:
   {{- toYaml .resources | nindent 2 }}
 securityContext:

@@ -12,6 +12,7 @@ use hyper::{Method, Response, StatusCode};
 use overview::json;
 
 use crate::exec::Exec;
+use crate::host::{Hosts, Refused};
 use crate::sight::{Eye, Sight};
 use crate::{metrics, page};
 
@@ -33,11 +34,28 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 pub(crate) struct Answers {
     pub(crate) exec: Exec,
     pub(crate) eye: Eye,
+    pub(crate) hosts: Hosts,
 }
 
 impl Answers {
     pub(crate) fn need_a_look(method: &Method, path: &str) -> bool {
         is_read(method) && matches!(path, "/" | "/view" | "/metrics" | "/accounts.json")
+    }
+
+    /// The name is not repeated: it is the stranger's.
+    pub(crate) fn to_another_host(refused: Refused) -> Answer {
+        match refused {
+            Refused::NoHost => answer(
+                StatusCode::BAD_REQUEST,
+                TEXT,
+                "the request needs one Host header with a name or an address\n",
+            ),
+            Refused::OtherHost => answer(
+                StatusCode::MISDIRECTED_REQUEST,
+                TEXT,
+                "not served under this name: start accounts-serve with --host NAME, or put it into ACCOUNTS_HOSTS\n",
+            ),
+        }
     }
 
     pub(crate) fn without_a_look(method: &Method, path: &str) -> Answer {

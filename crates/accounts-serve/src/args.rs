@@ -18,6 +18,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
     pub(crate) listen: Listen,
 
+    /// A name to answer to, such as an Ingress's; repeat it, or give several with commas
+    ///
+    /// Addresses, localhost, names without a dot and those of the cluster's Services (….svc) need none; every
+    /// other name is refused, or a page elsewhere could make a browser read this one.
+    #[arg(long = "host", value_name = "NAME", env = "ACCOUNTS_HOSTS", value_parser = hosts)]
+    pub(crate) hosts: Vec<Names>,
+
     #[command(flatten)]
     pub(crate) exec: Exec,
 
@@ -76,6 +83,26 @@ fn listen(text: &str) -> Result<Listen, String> {
     listen.ok_or_else(|| "want 127.0.0.1:9095, [::1]:9095 or :9095".to_owned())
 }
 
+/// Names of one flag, or of the variable.
+pub(crate) type Names = Vec<String>;
+
+fn hosts(text: &str) -> Result<Names, String> {
+    let names = text.split([',', '\n', ' ']).map(str::trim).filter(|name| !name.is_empty());
+    names.map(host).collect()
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let wrong = || format!("want a name alone, as in accounts.example.com, and not '{text}'");
+    name(text).map(str::to_ascii_lowercase).ok_or_else(wrong)
+}
+
+/// A host's name as it may stand in a URL, without the dot that may end it.
+pub(crate) fn name(text: &str) -> Option<&str> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_part)).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -85,6 +112,27 @@ mod tests {
     #[test]
     fn args_are_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn names_are_one_or_several_without_port_and_scheme() {
+        let names = |text: &str| hosts(text).map(|names| names.join(" "));
+        assert_eq!(names("Accounts.Example.COM."), Ok("accounts.example.com".to_owned()));
+        assert_eq!(names("a.example, b.example,\n"), Ok("a.example b.example".to_owned()));
+        assert_eq!(names(""), Ok(String::new()));
+        for text in [
+            "https://a.example",
+            "a.example:443",
+            "a.example/",
+            "*.example",
+            "*",
+            ".",
+            "a..b",
+            "ü.example",
+            "[::1]",
+        ] {
+            assert!(hosts(text).is_err(), "{text}");
+        }
     }
 
     #[test]

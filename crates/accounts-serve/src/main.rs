@@ -7,24 +7,26 @@
 
 mod answer;
 mod args;
+mod connections;
 mod exec;
+mod host;
 mod metrics;
 mod page;
 mod problems;
 mod server;
 mod sight;
 
-use std::net::TcpListener;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
-use auth_volume::{log, secret};
+use auth_volume::secret;
 use clap::Parser as _;
 
 use anyhow::Context as _;
 
 use crate::answer::Answers;
 use crate::args::Args;
+use crate::host::Hosts;
 use crate::sight::Eye;
 
 /// The name in front of every log line.
@@ -36,13 +38,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let addresses = args.listen.addresses();
-    let listener = TcpListener::bind(addresses.as_slice())
+    let socket = server::bind(&args.listen.addresses())
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;
-    if let Ok(address) = listener.local_addr() {
-        log::line(COMMAND, format_args!("listening on http://{address}"));
-    }
-    let answers = Answers { exec: args.exec.clone(), eye: Eye::of(args) };
-    server::run(listener, answers).context("cannot serve").or_exit(Exit::Failed)
+    let hosts = Hosts::new(args.hosts.concat());
+    let answers = Answers { exec: args.exec.clone(), eye: Eye::of(args), hosts };
+    server::run(socket, answers).context("cannot serve").or_exit(Exit::Failed)
 }

@@ -13,7 +13,8 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use nix::sys::signal::{Signal, kill};
@@ -35,11 +36,15 @@ impl Drop for Served {
 }
 
 fn serve(volume: &Path, args: &[&str]) -> Served {
-    let mut process = Command::new(cargo_bin("accounts-serve"))
+    started(Command::new(cargo_bin("accounts-serve")).args(args), volume)
+}
+
+fn started(command: &mut Command, volume: &Path) -> Served {
+    let mut process = command
         .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("ACCOUNTS_LISTEN", "127.0.0.1:0")
         .env("CHATGPT_AUTH_DIR", volume)
-        .args(["--listen", "127.0.0.1:0"])
-        .args(args)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -57,6 +62,23 @@ impl Served {
         let mut answer = agent.run(request).unwrap();
         let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
         (answer.status().as_u16(), content_type, answer.body_mut().read_to_string().unwrap())
+    }
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).unwrap()
+    }
+
+    /// What is answered to a request in the words of its sender.
+    fn told(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
     }
 
     fn get(&self, path: &str) -> String {
@@ -272,15 +294,123 @@ fn only_reading_is_answered_and_each_kind_says_what_it_is() {
 fn strangers_who_say_nothing_or_too_much_keep_nobody_waiting() {
     let volume = every_state();
     let served = serve(volume.path(), &[]);
-    let silent: Vec<_> = (0..31).map(|_| TcpStream::connect(&served.address).unwrap()).collect();
-    let mut talkative = TcpStream::connect(&served.address).unwrap();
+    let silent: Vec<_> = (0..600).map(|_| served.connect()).collect();
+    let mut talkative = served.connect();
     let _ = talkative.write_all(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)).as_bytes());
     let mut answer = Vec::new();
     let _ = talkative.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
-    assert_eq!(served.get("/healthz"), "ok\n");
+    let begun = Instant::now();
+    assert_eq!((served.get("/healthz"), served.get("/readyz")), ("ok\n".to_owned(), "ok\n".to_owned()));
+    assert!(begun.elapsed() < Duration::from_secs(1), "answered after {:?}", begun.elapsed());
+    served.get("/");
+    assert!(served.files() < 300, "{} files are open", served.files());
     drop(silent);
+}
+
+#[test]
+fn a_head_that_is_not_whole_after_a_second_is_not_waited_for() {
+    let served = serve(tempfile::tempdir().unwrap().path(), &[]);
+    for head in ["", "GET / HTTP/1.1\r\nHost: local"] {
+        let begun = Instant::now();
+        assert_eq!(served.told(head), "");
+        let taken = begun.elapsed();
+        assert!((Duration::from_millis(900)..Duration::from_secs(4)).contains(&taken), "{head}: {taken:?}");
+    }
+    let begun = Instant::now();
+    let mut slow = served.connect();
+    while slow.write_all(b"G").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(4), "one byte after another is waited for");
+        sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn with_few_files_it_serves_on() {
+    let volume = every_state();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 24; exec \"$0\""]).arg(cargo_bin("accounts-serve"));
+    let served = started(&mut limited, volume.path());
+    let _silent: Vec<_> = (0..100).map(|_| served.connect()).collect();
+    assert_eq!(served.get("/healthz"), "ok\n");
+    assert!(served.get("/").contains("Account 1 serves"));
+}
+
+#[test]
+fn only_names_that_no_stranger_can_own_are_answered() {
+    let volume = every_state();
+    let served = serve(volume.path(), &["--host", "Accounts.example.test", "--host", "b.test,c.test."]);
+    let status = |path: &str, host: &str| {
+        let answer = served.told(&format!("GET {path} HTTP/1.1\r\n{host}\r\n"));
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    for host in [
+        "127.0.0.1:9095",
+        "[::1]:9095",
+        "localhost:9095",
+        "litellm-accounts",
+        "litellm-accounts.llm.svc:9095",
+        "accounts.example.test",
+        "b.test",
+        "c.test",
+    ] {
+        assert_eq!(status("/accounts.json", &format!("Host: {host}\r\n")), "200", "{host}");
+    }
+    for path in ["/", "/view", "/metrics", "/accounts.json", "/healthz", "/page.js", "http://localhost/"] {
+        assert_eq!(status(path, "Host: evil.example\r\n"), "421", "{path}");
+    }
+    assert_eq!(status("http://evil.example/", "Host: localhost\r\n"), "421");
+    assert_eq!(status("/", ""), "400");
+    assert_eq!(status("/", "Host: localhost\r\nHost: localhost\r\n"), "400");
+    let refused = served.told("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    let (_, body) = refused.split_once("\r\n\r\n").unwrap();
+    assert_eq!(
+        body,
+        "not served under this name: start accounts-serve with --host NAME, or put it into ACCOUNTS_HOSTS\n"
+    );
+    assert!(served.told("GET /healthz HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200"), "no browser speaks so");
+}
+
+#[test]
+fn names_may_come_from_the_environment_and_none_is_none() {
+    for (names, status) in [("a.test, b.test", "200"), ("", "421")] {
+        let mut command = Command::new("env");
+        command.arg(format!("ACCOUNTS_HOSTS={names}")).arg(cargo_bin("accounts-serve"));
+        let served = started(&mut command, tempfile::tempdir().unwrap().path());
+        let answer = served.told("GET /healthz HTTP/1.1\r\nHost: b.test\r\n\r\n");
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{names}");
+    }
+}
+
+#[test]
+fn what_is_no_setting_is_wrong_usage() {
+    for (arguments, said) in [
+        (
+            ["--host", "https://a.test"],
+            "want a name alone, as in accounts.example.com, and not 'https://a.test'",
+        ),
+        (["--host", "a.test:443"], "want a name alone"),
+        (["--listen", "9095"], "want 127.0.0.1:9095"),
+        (["--interval", "18446744073709551615"], "at most 10 years"),
+    ] {
+        let mut command = cargo_bin_cmd!("accounts-serve");
+        command.env_clear().args(arguments).assert().code(2).stderr(contains(said));
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_no_panic() {
+    for argument in ["--help", "--version"] {
+        let (nobody, closed) = std::io::pipe().unwrap();
+        drop(nobody);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        for stdout in [Stdio::from(closed), Stdio::from(full)] {
+            let mut command = Command::new(cargo_bin("accounts-serve"));
+            let told = command.arg(argument).stdout(stdout).output().unwrap();
+            assert_eq!(String::from_utf8(told.stderr).unwrap(), "");
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use auth_volume::args::VolumeArgs;
 use auth_volume::text::printable;
 use auth_volume::{Naming, Slot, Timestamp};
 use clap::{Parser, Subcommand};
-use rotation::args::{PolicyArgs, Span, duration};
+use rotation::args::{PolicyArgs, Span, duration, lapse};
 
 /// Shows which account serves and what is wrong with the others, and does what the operator says
 #[derive(Debug, Parser)]
@@ -77,7 +77,7 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct WatchArgs {
     /// Look again and again, every 2 s or as often as said
-    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = every)]
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = lapse)]
     pub(crate) watch: Option<Duration>,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct ParkArgs {
     pub(crate) slot: Slot,
 
     /// For how long, as in 6h or 2d; for good without it
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration, conflicts_with = "until")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = lapse, conflicts_with = "until")]
     duration: Option<Duration>,
 
     /// Until when, as in 2026-12-03T10:00:00Z
@@ -181,11 +181,6 @@ impl ParkArgs {
     pub(crate) fn until(&self, now: Timestamp) -> Option<Timestamp> {
         self.duration.map(|duration| now.plus(duration)).or(self.until)
     }
-}
-
-fn every(text: &str) -> Result<Duration, String> {
-    let every = humantime::parse_duration(text).ok().filter(|every| !every.is_zero());
-    every.ok_or_else(|| "want 2s, 500ms or 1m".to_owned())
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

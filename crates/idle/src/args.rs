@@ -9,10 +9,18 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 const EVERY_ENV: &str = "CODEX_ROTATION_INTERVAL_SEC";
+const FLOOR_ENV: &str = "CODEX_WAKE_FLOOR_SEC";
+
+/// A writer that never stops costs ten runs a second.
+const DEFAULT_FLOOR: Duration = Duration::from_millis(100);
+
+/// Longer is a slip of the keyboard. The rotator's own settings have the same bound.
+const LONGEST: Duration = Duration::from_hours(10 * 8766);
 
 const AFTER_HELP: &str = "\
 CMD runs at start, then as the options say, never twice at once. It is expected
-to remove FILE; a FILE it leaves unchanged does not run it again.
+to remove FILE; a FILE it leaves unchanged does not run it again. A FILE that
+appears sooner than the floor allows makes one run as soon as it does.
 
 Exit codes:
   0         told to stop (SIGTERM, SIGINT) while CMD was not running
@@ -27,17 +35,22 @@ Exit codes:
 #[command(
     version,
     after_help = AFTER_HELP,
-    override_usage = "idle [--every DURATION] [--wake-on FILE] [-- CMD ARGS…]"
+    override_usage = "idle [--every DURATION] [--wake-on FILE [--wake-floor DURATION]] [-- CMD ARGS…]"
 )]
 pub(crate) struct Args {
     /// Run CMD again this long after its last start: 30m, 1h30m, 90s or plain seconds
-    // Text, because a container that runs no CMD may inherit any value of the variable.
+    // As it came, because a container that runs no CMD may inherit any value of the variable.
     #[arg(long, value_name = "DURATION", env = EVERY_ENV)]
-    every: Option<String>,
+    every: Option<OsString>,
 
     /// Run CMD again as soon as FILE appears, by rename or once its writer closes it
     #[arg(long, value_name = "FILE")]
     wake_on: Option<PathBuf>,
+
+    /// The least time from CMD's last start until FILE runs it again: 100ms, 2s or plain seconds; 0 is none
+    /// [default: 100ms]
+    #[arg(long, value_name = "DURATION", env = FLOOR_ENV)]
+    wake_floor: Option<OsString>,
 
     /// Command to run, with its arguments; without it idle only keeps the container alive
     #[arg(last = true, value_name = "CMD")]
@@ -50,6 +63,7 @@ pub(crate) struct Job {
     pub(crate) words: Vec<OsString>,
     pub(crate) every: Option<Duration>,
     pub(crate) wake_on: Option<PathBuf>,
+    pub(crate) wake_floor: Duration,
 }
 
 /// What the command line asks for: `None` is to stay alive and nothing else. Ends the program on wrong usage.
@@ -65,28 +79,39 @@ pub(crate) fn job(words: impl ExactSizeIterator<Item = OsString>) -> Option<Job>
 #[inline(never)]
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Option<Job>, clap::Error> {
     let matches = Args::command().try_get_matches_from(words)?;
-    let Args { every, wake_on, command } = Args::from_arg_matches(&matches)?;
-    let every_is_a_flag = matches.value_source("every") == Some(ValueSource::CommandLine);
+    let Args { every, wake_on, wake_floor, command } = Args::from_arg_matches(&matches)?;
+    let is_a_flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
 
     if command.is_empty() {
-        return match (every_is_a_flag, wake_on) {
-            (true, _) => Err(needs_a_command("--every 30m")),
-            (false, Some(_)) => Err(needs_a_command("--wake-on FILE")),
-            (false, None) => Ok(None),
+        return match wake_on {
+            _ if is_a_flag("every") => Err(needs_a_command("--every 30m")),
+            Some(_) => Err(needs_a_command("--wake-on FILE")),
+            None if is_a_flag("wake_floor") => Err(needs_a_file()),
+            None => Ok(None),
         };
     }
     if wake_on.as_ref().is_some_and(|file| file.file_name().is_none()) {
         return Err(usage(ErrorKind::ValueValidation, "--wake-on needs the path of a file"));
     }
+    if wake_on.is_none() && is_a_flag("wake_floor") {
+        return Err(needs_a_file());
+    }
 
-    let origin = if every_is_a_flag { "--every" } else { EVERY_ENV };
-    let every = every
-        .filter(|text| every_is_a_flag || !text.is_empty())
-        .map(|text| duration(&text))
-        .transpose()
-        .map_err(|error| usage(ErrorKind::ValueValidation, &format!("{origin}: {error}")))?;
+    let setting =
+        |id, flag, variable, value: Option<OsString>, check: fn(&str) -> Result<Duration, String>| {
+            let origin = if is_a_flag(id) { flag } else { variable };
+            value
+                .filter(|text| is_a_flag(id) || !text.is_empty())
+                .map(|text| check(&text.to_string_lossy()))
+                .transpose()
+                .map_err(|error| usage(ErrorKind::ValueValidation, &format!("{origin}: {error}")))
+        };
+    let every = setting("every", "--every", EVERY_ENV, every, interval)?;
+    // Without a file to wait for, what the variable holds concerns nobody.
+    let wake_floor = wake_floor.filter(|_| wake_on.is_some());
+    let wake_floor = setting("wake_floor", "--wake-floor", FLOOR_ENV, wake_floor, duration)?;
 
-    Ok(Some(Job { words: command, every, wake_on }))
+    Ok(Some(Job { words: command, every, wake_on, wake_floor: wake_floor.unwrap_or(DEFAULT_FLOOR) }))
 }
 
 fn needs_a_command(option: &str) -> clap::Error {
@@ -96,21 +121,36 @@ fn needs_a_command(option: &str) -> clap::Error {
     usage(ErrorKind::MissingRequiredArgument, &message)
 }
 
+fn needs_a_file() -> clap::Error {
+    usage(
+        ErrorKind::MissingRequiredArgument,
+        "--wake-floor needs --wake-on FILE: it is between runs that FILE causes",
+    )
+}
+
 fn usage(kind: ErrorKind, message: &str) -> clap::Error {
     Args::command().error(kind, message)
 }
 
+fn interval(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    if every.is_zero() {
+        return Err(format!("'{}' would run CMD without a pause; write at least 1s", text.trim()));
+    }
+    Ok(every)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let every = match text.parse() {
+    let duration = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text)
             .map_err(|_| format!("'{text}' is not a duration; write 30m, 1h30m, 90s or plain seconds"))?,
     };
-    if every.is_zero() {
-        return Err(format!("'{text}' would run CMD without a pause; write at least 1s"));
+    if duration > LONGEST {
+        return Err(format!("'{text}' is longer than 10 years; write 30m, 1h30m, 90s or plain seconds"));
     }
-    Ok(every)
+    Ok(duration)
 }
 
 #[cfg(test)]
@@ -133,16 +173,50 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_refused_however_it_is_written() {
+    fn an_interval_of_zero_is_refused_however_it_is_written() {
         for text in ["0", "0s", "0m 0s"] {
-            let error = duration(text).expect_err(text);
+            let error = interval(text).expect_err(text);
             assert_eq!(error, format!("'{text}' would run CMD without a pause; write at least 1s"));
         }
     }
 
     #[test]
+    fn a_floor_may_be_milliseconds_or_nothing() {
+        assert_eq!(duration("100ms"), Ok(DEFAULT_FLOOR));
+        for text in ["0", "0s"] {
+            assert_eq!(duration(text), Ok(Duration::ZERO), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_floor_is_read_only_where_a_file_is_waited_for() {
+        let floor = |words: &[&str]| {
+            let words = ["idle"].iter().chain(words).map(OsString::from);
+            parse(words).map(|job| job.expect("a command").wake_floor).map_err(|e| e.kind())
+        };
+        assert_eq!(floor(&["--wake-on", "f", "--", "cmd"]), Ok(DEFAULT_FLOOR));
+        assert_eq!(floor(&["--wake-on", "f", "--wake-floor", "2s", "--", "cmd"]), Ok(Duration::from_secs(2)));
+        assert_eq!(floor(&["--wake-floor", "2s", "--", "cmd"]), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(floor(&["--wake-floor", "2s"]), Err(ErrorKind::MissingRequiredArgument));
+    }
+
+    #[test]
+    fn a_duration_beyond_ten_years_is_refused_however_it_is_written() {
+        assert_eq!(duration("10y"), Ok(LONGEST));
+        for text in ["315576001", "18446744073709551615", "99999999999999999 s", "11y", "584542046090y"] {
+            let error = duration(text).expect_err(text);
+            assert_eq!(
+                error,
+                format!("'{text}' is longer than 10 years; write 30m, 1h30m, 90s or plain seconds")
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_duration_is_refused_with_examples() {
-        for text in ["soon", "", "-5", "1.5", "30 minuten"] {
+        for text in
+            ["soon", "", "-5", "1.5", "30 minuten", "1e400", "18446744073709551616", "99999999999999999999y"]
+        {
             let error = duration(text).expect_err(text);
             assert_eq!(error, format!("'{text}' is not a duration; write 30m, 1h30m, 90s or plain seconds"));
         }

@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::Pid;
 
 use crate::args::Job;
-use crate::command::{self, Command, Ending};
+use crate::command::{self, CannotRun, Command, Ending};
 use crate::schedule::{Next, Schedule};
 use crate::signals::{self, Signals};
 use crate::wake::Wake;
@@ -36,14 +36,14 @@ pub(crate) fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
     let mut keeper = Keeper {
         command: Command::new(job.words),
         wake: job.wake_on.map(Wake::on),
-        schedule: Schedule::new(job.every),
+        schedule: Schedule::new(job.every, job.wake_floor),
         current: None,
         exit_code: 0,
     };
     loop {
         let now = Instant::now();
         match keeper.schedule.next(now) {
-            Next::Run => match keeper.command.start() {
+            Next::Run => match keeper.start() {
                 Ok(pid) => keeper.started(pid, now),
                 // A container that can never do its work must be seen to fail.
                 Err(error) if !keeper.schedule.has_started() => {
@@ -72,6 +72,12 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// What has appeared until now is for the run that starts, and for no other.
+    fn start(&mut self) -> Result<Pid, CannotRun> {
+        self.wake.as_mut().map(Wake::has_changed);
+        self.command.start()
+    }
+
     fn started(&mut self, pid: Pid, now: Instant) {
         self.current = Some(pid);
         self.schedule.started(now);
@@ -87,6 +93,8 @@ impl Keeper {
         // During a run nothing but its end matters: what appears meanwhile is found then.
         let (wake, until) = match (self.current, &self.wake) {
             (Some(_), _) => (None, Some(Instant::now() + LOOK_FOR_END_EVERY)),
+            // Until the floor has passed, a writer that never stops need not wake idle each time.
+            (None, _) if self.schedule.is_woken() => (None, tick),
             (None, None) => (None, tick),
             (None, Some(wake)) => (wake.fd(), tick.into_iter().chain([wake.next_look()]).min()),
         };
@@ -97,7 +105,10 @@ impl Keeper {
         let ending = command::reap(self.current);
         if let Some(ending) = ending {
             self.ended(ending);
-        } else if self.current.is_none() && self.wake.as_mut().is_some_and(Wake::has_appeared) {
+        } else if self.current.is_none()
+            && !self.schedule.is_woken()
+            && self.wake.as_mut().is_some_and(Wake::has_appeared)
+        {
             self.schedule.woken();
         }
         self.obey(&arrived);
@@ -113,7 +124,7 @@ impl Keeper {
             pid.inspect(|pid| command::signal_group(*pid, Signal::SIGTERM));
             return;
         }
-        if self.wake.as_mut().is_some_and(Wake::is_left_after_run) {
+        if self.wake.as_mut().is_some_and(Wake::has_changed) {
             self.schedule.woken();
         }
         if !ending.is_success() {
@@ -133,11 +144,17 @@ impl Keeper {
     /// When the command will run again, as the end of a sentence.
     fn outlook(&self) -> String {
         let now = Instant::now();
-        let tick = match self.schedule.next(now) {
-            Next::Wait(tick) => tick.map(|at| humantime::format_duration(whole_seconds(at - now))),
-            Next::Run | Next::Leave => return "next run now".to_owned(),
+        let left = match self.schedule.next(now) {
+            Next::Wait(due) => due.map(|at| at - now),
+            Next::Run | Next::Leave => Some(Duration::ZERO),
         };
-        let file = self.wake.as_ref().map(|wake| wake.file().display());
+        let is_now =
+            |left: Duration| left.is_zero() || (self.schedule.is_woken() && left < Duration::from_secs(1));
+        if left.is_some_and(is_now) {
+            return "next run now".to_owned();
+        }
+        let tick = left.map(|left| humantime::format_duration(whole_seconds(left)));
+        let file = self.wake.as_ref().filter(|_| !self.schedule.is_woken()).map(|wake| wake.file().display());
         match (tick, file) {
             (Some(tick), Some(file)) => format!("next run in {tick} or when {file} appears"),
             (Some(tick), None) => format!("next run in {tick}"),

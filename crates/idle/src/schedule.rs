@@ -1,7 +1,9 @@
 //! When to run the command: a pure core that is told what happened and what time it is.
 //!
 //! A tick is counted from the start of the last run, so a wake-up postpones it, and a tick that falls into a
-//! run is simply due when that run ends. Never two runs at once; any number of wake-ups make one run.
+//! run is simply due when that run ends. Never two runs at once; any number of wake-ups make one run. A wake-up waits
+//! until the floor has passed since the last start, so that one after a quiet time runs at once and an endless row of
+//! them costs a bounded number of runs.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Schedule {
     every: Option<Duration>,
+    floor: Duration,
     last_start: Option<Instant>,
     running: bool,
     woken: bool,
@@ -28,8 +31,8 @@ pub(crate) enum Next {
 
 impl Schedule {
     /// A command that has not run yet, and so is due at once.
-    pub(crate) fn new(every: Option<Duration>) -> Self {
-        Self { every, last_start: None, running: false, woken: false, stopping: false }
+    pub(crate) fn new(every: Option<Duration>, floor: Duration) -> Self {
+        Self { every, floor, last_start: None, running: false, woken: false, stopping: false }
     }
 
     pub(crate) fn started(&mut self, now: Instant) {
@@ -41,6 +44,11 @@ impl Schedule {
     /// The wake-up file appeared.
     pub(crate) fn woken(&mut self) {
         self.woken = true;
+    }
+
+    /// Whether a run is due for the file alone, at once or when the floor has passed.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken
     }
 
     pub(crate) fn ended(&mut self) {
@@ -66,16 +74,14 @@ impl Schedule {
         if self.stopping {
             return Next::Leave;
         }
-        match self.due() {
-            _ if self.woken || !self.has_started() => Next::Run,
+        let Some(last_start) = self.last_start else { return Next::Run };
+        // What is beyond the clock is never.
+        let tick = self.every.and_then(|every| last_start.checked_add(every));
+        let wake_up = self.woken.then(|| last_start.checked_add(self.floor)).flatten();
+        match tick.into_iter().chain(wake_up).min() {
             Some(due) if due <= now => Next::Run,
             due => Next::Wait(due),
         }
-    }
-
-    /// The next tick; an interval beyond what the clock can count is never.
-    fn due(&self) -> Option<Instant> {
-        self.last_start?.checked_add(self.every?)
     }
 }
 
@@ -84,22 +90,27 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+    const FLOOR: Duration = Duration::from_millis(100);
+    const A_MOMENT: Duration = Duration::from_millis(1);
 
     fn every_minute() -> (Schedule, Instant) {
-        (Schedule::new(Some(MINUTE)), Instant::now())
+        (Schedule::new(Some(MINUTE), FLOOR), Instant::now())
+    }
+
+    fn never() -> (Schedule, Instant) {
+        (Schedule::new(None, FLOOR), Instant::now())
     }
 
     #[test]
     fn the_first_run_is_at_once() {
         let (schedule, start) = every_minute();
         assert_eq!(schedule.next(start), Next::Run);
-        assert_eq!(Schedule::new(None).next(start), Next::Run);
+        assert_eq!(Schedule::new(None, FLOOR).next(start), Next::Run);
     }
 
     #[test]
     fn without_an_interval_nothing_follows_the_first_run() {
-        let start = Instant::now();
-        let mut schedule = Schedule::new(None);
+        let (mut schedule, start) = never();
         schedule.started(start);
         schedule.ended();
         assert_eq!(schedule.next(start + 1_000_000 * MINUTE), Next::Wait(None));
@@ -153,10 +164,60 @@ mod tests {
         schedule.woken();
         schedule.woken();
         schedule.ended();
-        assert_eq!(schedule.next(start), Next::Run);
+        let woken = start + FLOOR;
+        assert_eq!(schedule.next(woken), Next::Run);
+        schedule.started(woken);
+        schedule.ended();
+        assert_eq!(schedule.next(woken), Next::Wait(Some(woken + MINUTE)));
+    }
+
+    #[test]
+    fn a_wake_up_soon_after_a_start_waits_until_the_floor_has_passed() {
+        let (mut schedule, start) = never();
         schedule.started(start);
         schedule.ended();
-        assert_eq!(schedule.next(start), Next::Wait(Some(start + MINUTE)));
+        schedule.woken();
+        assert_eq!(schedule.next(start + A_MOMENT), Next::Wait(Some(start + FLOOR)));
+        assert_eq!(schedule.next(start + FLOOR / 2), Next::Wait(Some(start + FLOOR)), "nor is it lost");
+        assert_eq!(schedule.next(start + FLOOR), Next::Run);
+    }
+
+    #[test]
+    fn the_floor_is_counted_from_the_start_also_of_a_long_run() {
+        let (mut schedule, start) = never();
+        schedule.started(start);
+        schedule.woken();
+        schedule.ended();
+        assert_eq!(schedule.next(start + 2 * FLOOR), Next::Run);
+    }
+
+    #[test]
+    fn without_a_floor_a_wake_up_runs_at_once() {
+        let (mut schedule, start) = (Schedule::new(None, Duration::ZERO), Instant::now());
+        schedule.started(start);
+        schedule.ended();
+        schedule.woken();
+        assert_eq!(schedule.next(start), Next::Run);
+    }
+
+    #[test]
+    fn a_tick_does_not_wait_for_the_floor() {
+        let (mut schedule, start) = (Schedule::new(Some(FLOOR), MINUTE), Instant::now());
+        schedule.started(start);
+        schedule.ended();
+        schedule.woken();
+        assert_eq!(schedule.next(start), Next::Wait(Some(start + FLOOR)));
+        assert_eq!(schedule.next(start + FLOOR), Next::Run);
+    }
+
+    #[test]
+    fn asked_to_stop_it_does_not_wait_for_the_floor() {
+        let (mut schedule, start) = never();
+        schedule.started(start);
+        schedule.ended();
+        schedule.woken();
+        schedule.stop_asked();
+        assert_eq!(schedule.next(start), Next::Leave);
     }
 
     #[test]
@@ -180,11 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_beyond_the_clock_is_never() {
+    fn what_is_beyond_the_clock_is_never() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(Some(Duration::MAX));
+        let mut schedule = Schedule::new(Some(Duration::MAX), Duration::MAX);
         schedule.started(start);
         schedule.ended();
+        assert_eq!(schedule.next(start + MINUTE), Next::Wait(None));
+        schedule.woken();
         assert_eq!(schedule.next(start + MINUTE), Next::Wait(None));
     }
 }

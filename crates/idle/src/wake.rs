@@ -104,8 +104,8 @@ impl Wake {
         (news.look || self.next_look <= Instant::now()) && self.look(&news)
     }
 
-    /// Whether the file appeared during a run, and is still there after it.
-    pub(crate) fn is_left_after_run(&mut self) -> bool {
+    /// The same, looked for at once: before a run, for which the file is, and after one, which may have left it.
+    pub(crate) fn has_changed(&mut self) -> bool {
         let news = self.news();
         self.look(&news)
     }

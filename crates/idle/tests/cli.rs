@@ -1,6 +1,8 @@
 //! What a container sees of `idle`, with real processes, signals and files.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -316,6 +318,56 @@ fn a_file_that_came_and_went_during_a_run_is_done_with() {
 }
 
 #[test]
+fn a_writer_that_never_stops_costs_ten_runs_a_second_and_its_last_word_is_heard() {
+    let scene = Scene::new();
+    let script = "cat rotate-now >last; rm -f rotate-now; echo run >>log";
+    scene.write("rotate-now", "");
+    let _idle = scene.idle_sh(&["--wake-on", "rotate-now"], script);
+    scene.log_becomes("run\n");
+
+    let start = Instant::now();
+    let mut written = 0;
+    while start.elapsed() < Duration::from_millis(1500) {
+        written += 1;
+        scene.write("being-written", &written.to_string());
+        fs::rename(scene.path("being-written"), scene.path("rotate-now")).expect("renamed");
+    }
+    let last = || fs::read_to_string(scene.path("last")).unwrap_or_default();
+    until("a run has taken the last signal", || last() == written.to_string());
+    let most = 2 + start.elapsed().as_millis() / 100;
+    let runs = scene.log().lines().count();
+    assert!((2..=usize::try_from(most).expect("a few")).contains(&runs), "{runs} runs of {most} at most");
+}
+
+#[test]
+fn a_floor_of_its_own_is_kept_and_neither_a_tick_nor_a_stop_waits_for_it() {
+    for variable in [false, true] {
+        let scene = Scene::new();
+        let floor: &[&str] = if variable { &[] } else { &["--wake-floor", "1s"] };
+        let words = [&["--wake-on", "rotate-now"], floor, &["--", "sh", "-c", CONSUME]].concat();
+        let mut command = scene.command(&words);
+        if variable {
+            command.env("CODEX_WAKE_FLOOR_SEC", "1");
+        }
+        let start = Instant::now();
+        let mut idle = started(&mut command);
+        scene.log_becomes("unasked\n");
+        scene.touch("rotate-now");
+        scene.log_becomes("unasked\nwoken\n");
+        assert!(start.elapsed() >= Duration::from_secs(1), "woken after {:?}", start.elapsed());
+        scene.touch("rotate-now");
+        idle.send(Signal::SIGTERM);
+        assert_eq!(idle.end().code(), Some(0));
+        assert_eq!(scene.log(), "unasked\nwoken\n");
+    }
+    let scene = Scene::new();
+    let _idle = scene.idle_sh(&["--every", "1s", "--wake-on", "rotate-now", "--wake-floor", "1h"], CONSUME);
+    scene.log_becomes("unasked\n");
+    scene.touch("rotate-now");
+    scene.log_becomes("unasked\nwoken\nunasked\n");
+}
+
+#[test]
 fn a_directory_that_comes_after_idle_is_noticed() {
     let scene = Scene::new();
     let _idle = scene.idle_sh(&["--wake-on", "live/rotate-now"], "rm -f live/rotate-now; echo run >>log");
@@ -495,6 +547,19 @@ fn wrong_usage_says_what_to_do() {
             &["--every", "soon", "--", "true"],
             "--every: 'soon' is not a duration; write 30m, 1h30m, 90s or plain seconds",
         ),
+        (
+            &["--every", "18446744073709551615", "--", "true"],
+            "--every: '18446744073709551615' is longer than 10 years; write 30m, 1h30m, 90s or plain seconds",
+        ),
+        (&["--wake-on", "f", "--wake-floor", "-1", "--", "true"], "unexpected argument '-1' found"),
+        (
+            &["--wake-on", "f", "--wake-floor", "1e400", "--", "true"],
+            "--wake-floor: '1e400' is not a duration; write 30m, 1h30m, 90s or plain seconds",
+        ),
+        (
+            &["--wake-floor", "1s", "--", "true"],
+            "--wake-floor needs --wake-on FILE: it is between runs that FILE causes",
+        ),
         (&["--wake-on", "/", "--", "true"], "--wake-on needs the path of a file"),
         (&["rotate-once"], "unexpected argument 'rotate-once' found"),
     ] {
@@ -506,31 +571,57 @@ fn wrong_usage_says_what_to_do() {
             .code(2)
             .stdout("")
             .stderr(starts_with(format!("error: {line}\n")))
-            .stderr(contains("Usage: idle [--every DURATION] [--wake-on FILE] [-- CMD ARGS…]\n"));
+            .stderr(contains(
+                "Usage: idle [--every DURATION] [--wake-on FILE [--wake-floor DURATION]] [-- CMD ARGS…]\n",
+            ));
     }
 }
 
 #[test]
-fn a_wrong_interval_in_the_environment_is_named_by_its_variable() {
-    cargo_bin_cmd!("idle")
-        .env_clear()
-        .env("CODEX_ROTATION_INTERVAL_SEC", "soon")
-        .args(["--", "true"])
-        .timeout(PATIENCE)
-        .assert()
-        .code(2)
-        .stderr(starts_with("error: CODEX_ROTATION_INTERVAL_SEC: 'soon' is not a duration; write 30m"));
+fn a_wrong_duration_in_the_environment_is_named_by_its_variable() {
+    let run = |variable: &str, value: &OsStr| {
+        let mut idle = cargo_bin_cmd!("idle");
+        idle.env_clear()
+            .env(variable, value)
+            .args(["--wake-on", "f", "--", "true"])
+            .timeout(PATIENCE)
+            .assert()
+    };
+    for variable in ["CODEX_ROTATION_INTERVAL_SEC", "CODEX_WAKE_FLOOR_SEC"] {
+        for (value, said) in [
+            (OsStr::new("soon"), "'soon' is not a duration; write 30m"),
+            (OsStr::new("-1"), "'-1' is not a duration; write 30m"),
+            (OsStr::new("18446744073709551615"), "'18446744073709551615' is longer than 10 years; write 30m"),
+            (OsStr::from_bytes(b"\xff"), "'\u{fffd}' is not a duration; write 30m"),
+        ] {
+            run(variable, value).code(2).stderr(starts_with(format!("error: {variable}: {said}")));
+        }
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_no_panic() {
+    for argument in ["--help", "--version"] {
+        let (nobody, closed) = std::io::pipe().unwrap();
+        drop(nobody);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        for stdout in [Stdio::from(closed), Stdio::from(full)] {
+            let idle = Command::new(cargo_bin("idle")).arg(argument).stdout(stdout).output().unwrap();
+            assert_eq!(
+                (idle.status.signal(), String::from_utf8(idle.stderr).unwrap()),
+                (None, String::new())
+            );
+        }
+    }
 }
 
 #[test]
 fn help_ends_with_the_exit_codes() {
-    cargo_bin_cmd!("idle")
-        .env_clear()
-        .arg("--help")
-        .timeout(PATIENCE)
-        .assert()
-        .success()
-        .stdout(contains("\nExit codes:\n").and(contains("CODEX_ROTATION_INTERVAL_SEC")));
+    cargo_bin_cmd!("idle").env_clear().arg("--help").timeout(PATIENCE).assert().success().stdout(
+        contains("\nExit codes:\n")
+            .and(contains("CODEX_ROTATION_INTERVAL_SEC"))
+            .and(contains("CODEX_WAKE_FLOOR_SEC")),
+    );
 }
 
 /// A directory in which idle works, with the log its commands write and what is said on stderr.
