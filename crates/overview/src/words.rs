@@ -95,7 +95,7 @@ fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
     let login = format!("auth-login {number}");
     Some(match condition {
         Condition::NeedsLogin(why) => note(needs_login(*slot, why), Some(&login)),
-        Condition::Unusable(why) => note(format!("{slot} is broken: {why}: run {login}"), Some(&login)),
+        Condition::Unusable(why) => note(broken(&slot.to_string(), why, &login), Some(&login)),
         Condition::Duplicate(other) => {
             let remove = format!("accounts remove {number}");
             let said = format!("{slot} is the same account as {other}, whose login is newer: run {remove}");
@@ -108,6 +108,13 @@ fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
             return None;
         }
     })
+}
+
+/// `account-1 is broken: empty: run auth-login 1`; what is wrong may say what to do by itself.
+#[must_use]
+pub fn broken(who: &str, why: &str, command: &str) -> String {
+    let run = if why.ends_with(command) { String::new() } else { format!(": run {command}") };
+    format!("{who} is broken: {why}{run}")
 }
 
 fn of_record(overview: &Overview) -> Option<Note> {

@@ -3,7 +3,7 @@
 
 use auth_volume::text::printable;
 use auth_volume::{Slot, Timestamp};
-use overview::{Condition, Overview, Row, json};
+use overview::{Condition, Overview, Row, json, words};
 use serde_json::{Value, json};
 
 use crate::ledger::{Entry, Say};
@@ -99,7 +99,7 @@ fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Tol
         }
         Some(Condition::Unusable(why)) => {
             let why = harmless(why);
-            (format!("{who} is broken: {why}: run {command}"), Some(why))
+            (words::broken(&who, &why, &command), Some(why))
         }
         _ => (format!("{who} needs login: run {command}"), None),
     };

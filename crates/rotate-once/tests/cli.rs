@@ -59,6 +59,23 @@ fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
 }
 
 #[test]
+fn tokens_from_the_environment_that_cannot_be_tokens_are_named_and_others_serve() {
+    let volume = tempfile::tempdir().unwrap();
+    rotate_once(volume.path())
+        .env("OPENAI_CODEX_ACCESS_TOKEN", format!("{{\"tokens\": {{\"access_token\": \"{JWT}\"}}}}"))
+        .env("OPENAI_CODEX_ACCESS_TOKEN_2", format!("\"Bearer {JWT}\"\n"))
+        .env("OPENAI_CODEX_REFRESH_TOKEN_3", "rt")
+        .assert()
+        .success()
+        .stderr(
+            contains("account-1 passed over: OPENAI_CODEX_ACCESS_TOKEN holds a whole auth.json: give its ")
+                .and(contains("account-3 passed over: OPENAI_CODEX_REFRESH_TOKEN_3 without "))
+                .and(contains("active account-2 (expires 2099-01-01T00:00:00Z)"))
+                .and(contains("e30.").not()),
+        );
+}
+
+#[test]
 fn a_login_on_the_volume_wins_over_the_environment() {
     let volume = volume_of_ann();
     rotate_once(volume.path())
@@ -75,7 +92,7 @@ fn an_opaque_token_from_the_environment_is_named_as_the_reason() {
         .env("OPENAI_CODEX_ACCESS_TOKEN", "opaque-and-secret")
         .assert()
         .code(69)
-        .stderr(contains("do not say whose they are").and(contains("secret").not()));
+        .stderr(contains("OPENAI_CODEX_ACCESS_TOKEN does not say whose it is").and(contains("secret").not()));
 }
 
 #[test]

@@ -92,13 +92,6 @@ fn taken_over(world: &World, predecessor: &Predecessor, now: Timestamp) -> State
 }
 
 fn fed_by_environment() -> Vec<Candidate> {
-    let utf8 = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let fed = env_fed::logins(utf8).into_iter();
-    fed.map(|(slot, login)| Candidate {
-        slot,
-        login: login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned()),
-        is_stored: false,
-    })
-    .collect()
+    let fed = env_fed::logins(std::env::vars_os()).into_iter();
+    fed.map(|(slot, login)| Candidate { slot, login, is_stored: false }).collect()
 }
