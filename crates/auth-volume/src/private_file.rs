@@ -25,7 +25,7 @@ pub enum NotRead {
     /// It is a directory, a pipe or a device.
     #[error("not a regular file")]
     NotAFile,
-    /// It is larger than [`LARGEST`].
+    /// It is larger than the bound: [`LARGEST`], unless another one was given.
     #[error("larger than 1 MiB, which no login is")]
     TooLarge,
     /// The file system said no.
@@ -37,6 +37,7 @@ pub enum NotRead {
 #[derive(Debug)]
 pub struct PrivateFile {
     file: File,
+    limit: u64,
     /// All of it.
     pub content: Vec<u8>,
     /// Its permission bits.
@@ -51,6 +52,14 @@ impl PrivateFile {
     /// # Errors
     /// See [`NotRead`].
     pub fn read(path: &Path) -> Result<Self, NotRead> {
+        Self::read_within(path, LARGEST)
+    }
+
+    /// As [`PrivateFile::read`], with another bound than [`LARGEST`], in bytes.
+    ///
+    /// # Errors
+    /// See [`NotRead`].
+    pub fn read_within(path: &Path, limit: u64) -> Result<Self, NotRead> {
         let mut file = OpenOptions::new()
             .read(true)
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
@@ -64,10 +73,10 @@ impl PrivateFile {
         if !metadata.is_file() {
             return Err(NotRead::NotAFile);
         }
-        let content = content(&mut file, usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0))?;
+        let content = content(&mut file, usize::try_from(metadata.len().min(limit)).unwrap_or(0), limit)?;
         let mode = metadata.permissions().mode() & 0o7777;
         let written = Timestamp::from_system_time(metadata.modified()?);
-        Ok(Self { file, content, mode, written })
+        Ok(Self { file, limit, content, mode, written })
     }
 
     /// Reads it once more, whatever has become of its name; true if something else is in it now.
@@ -76,7 +85,7 @@ impl PrivateFile {
     /// See [`NotRead`].
     pub fn read_again(&mut self) -> Result<bool, NotRead> {
         self.file.rewind()?;
-        let content = content(&mut self.file, self.content.len())?;
+        let content = content(&mut self.file, self.content.len(), self.limit)?;
         let before = std::mem::replace(&mut self.content, content);
         Ok(before != self.content)
     }
@@ -97,10 +106,10 @@ impl PrivateFile {
 }
 
 /// All of a file that is thought to hold so many bytes.
-fn content(file: &mut File, bytes: usize) -> Result<Vec<u8>, NotRead> {
+fn content(file: &mut File, bytes: usize, limit: u64) -> Result<Vec<u8>, NotRead> {
     // One more than it holds, so that one read sees its end.
     let mut content = Vec::with_capacity(bytes + 1);
-    if file.take(LARGEST + 1).read_to_end(&mut content)? as u64 > LARGEST {
+    if file.take(limit + 1).read_to_end(&mut content)? as u64 > limit {
         return Err(NotRead::TooLarge);
     }
     Ok(content)
@@ -126,6 +135,9 @@ mod tests {
         ] {
             assert_eq!(PrivateFile::read(&path(name)).unwrap_err().to_string(), expected, "{name}");
         }
+        let mut large = PrivateFile::read_within(&path("large"), LARGEST + 1).unwrap();
+        assert_eq!(large.content.len() as u64, LARGEST + 1);
+        assert!(!large.read_again().unwrap());
     }
 
     #[test]
