@@ -76,6 +76,20 @@ fn tokens_from_the_environment_that_cannot_be_tokens_are_named_and_others_serve(
 }
 
 #[test]
+fn a_state_that_is_too_large_to_be_read_stops_the_pass_and_is_left_alone() {
+    let volume = volume_of_ann();
+    let state = volume.path().join("rotator_state.json");
+    fs::File::create(&state).unwrap().set_len((16 << 20) + 1).unwrap();
+    rotate_once(volume.path()).assert().code(78).stderr(format!(
+        "rotate-once: {} is larger than 16 MiB, which no state of the rotator is: move it away, from a pod with a shell \
+         that mounts the volume\n",
+        state.display()
+    ));
+    assert_eq!(fs::metadata(&state).unwrap().len(), (16 << 20) + 1);
+    assert!(!volume.path().join("auth.json").exists());
+}
+
+#[test]
 fn a_login_on_the_volume_wins_over_the_environment() {
     let volume = volume_of_ann();
     rotate_once(volume.path())

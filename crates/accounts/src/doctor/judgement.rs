@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use auth_volume::callback::SignOfLife;
+use auth_volume::text::printable;
 use auth_volume::trial::Fault;
-use auth_volume::{Slot, Timestamp};
+use auth_volume::{Slot, Timestamp, VolumeError};
 use issuer::provider::Standing;
 
 use crate::doctor::facts::{Directory, Facts};
@@ -37,7 +38,14 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Check> {
             checks.extend(record(overview));
         }
         Err(why) => {
-            checks.push(finding(About::State, why, "use the newest release, or see who owns the file"));
+            let remedy = match why {
+                VolumeError::State(..) => "use the newest release",
+                VolumeError::StateTooLarge(_) => {
+                    "move the file away from a pod with a shell that mounts the volume; cooldowns and parks in it are lost"
+                }
+                _ => "see who owns the file",
+            };
+            checks.push(finding(About::State, why.to_string(), remedy));
         }
     }
     checks.push(callback(facts));
@@ -109,10 +117,13 @@ fn directory(Directory { path, is_projected, trial }: &Directory) -> Vec<Check> 
 }
 
 fn slots(facts: &Facts, overview: &Overview) -> Vec<Check> {
+    let almost = almost(&facts.almost_slots);
     if overview.rows.is_empty() {
-        return vec![finding(About::Slots, "nobody has signed in", "auth-login 1")];
+        let nobody = finding(About::Slots, "nobody has signed in", "auth-login 1");
+        return [nobody].into_iter().chain(almost).collect();
     }
-    let mut findings: Vec<_> = overview.rows.iter().filter_map(|row| slot(facts, row)).collect();
+    let mut findings: Vec<_> =
+        overview.rows.iter().filter_map(|row| slot(facts, row)).chain(almost).collect();
     let too_open = facts.slots.iter().filter(|file| file.too_open);
     findings.extend(too_open.map(|file| {
         let path = file.path.display();
@@ -126,6 +137,22 @@ fn slots(facts: &Facts, overview: &Overview) -> Vec<Check> {
     }
     let said = format!("{} of {} can serve now", usable, overview.rows.len());
     or_fine(findings, About::Slots, said)
+}
+
+/// Files that nobody reads, though a person may think so.
+fn almost(names: &[String]) -> Option<Check> {
+    let mut shown: Vec<_> = names.iter().take(3).map(|name| format!("\"{}\"", printable(name))).collect();
+    let more = names.len().saturating_sub(shown.len());
+    shown.extend((more > 0).then(|| format!("{more} more")));
+    let last = shown.pop()?;
+    let (names, are) = match shown.as_slice() {
+        [] => (last, "looks like a login and is"),
+        others => (format!("{} and {last}", others.join(", ")), "look like logins and are"),
+    };
+    let said = format!(
+        "{names} {are} in no slot: a slot's file is auth-N.json, N from 1 on without zeros before it"
+    );
+    Some(finding(About::Slots, said, "copy one to auth-N.json, or delete it"))
 }
 
 fn is_usable(row: &Row) -> bool {
