@@ -201,6 +201,7 @@ fn no_login(document: &Value) -> NotALogin {
     match document["auth_mode"].as_str() {
         Some("agentIdentity") => NotALogin::AgentIdentity,
         Some("apikey") => NotALogin::ApiKey,
+        _ if holds("agent_identity") => NotALogin::AgentIdentity,
         _ if holds("OPENAI_API_KEY") => NotALogin::ApiKey,
         _ => NotALogin::NoAccessToken,
     }

@@ -65,6 +65,8 @@ pub(crate) struct SlotFile {
     pub(crate) too_open: bool,
     /// When its access token was made.
     pub(crate) issued: Option<Timestamp>,
+    /// The subscription, as its token says it.
+    pub(crate) plan: Option<String>,
 }
 
 pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
@@ -132,6 +134,7 @@ fn slot_files(volume: &Volume) -> Vec<SlotFile> {
         slot: master.slot,
         path: volume.layout().master(master.slot),
         issued: master.login.as_ref().ok().and_then(|login| login.issued),
+        plan: master.login.as_ref().ok().and_then(|login| login.plan.clone()),
         not_read: match master.login {
             Err(Unusable::File(why)) => Some(why.to_string()),
             _ => None,

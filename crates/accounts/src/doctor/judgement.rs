@@ -50,7 +50,7 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Check> {
     }
     checks.push(callback(facts));
     checks.push(codex(facts));
-    checks.extend(facts.probed.iter().map(|(slot, standing)| provider(*slot, standing)));
+    checks.extend(facts.probed.iter().map(|(slot, standing)| provider(facts, *slot, standing)));
     checks
 }
 
@@ -288,14 +288,26 @@ fn codex(facts: &Facts) -> Check {
     }
 }
 
-fn provider(slot: Slot, standing: &Standing) -> Check {
+/// `plan pro, and plus in its token`, which is of before the change until it is refreshed.
+fn plan_of(facts: &Facts, slot: Slot, told: &str) -> String {
+    let file = facts.slots.iter().find(|file| file.slot == slot);
+    match file.and_then(|file| file.plan.as_deref()).filter(|plan| *plan != told) {
+        Some(plan) => format!("plan {told}, and {plan} in its token until that is refreshed"),
+        None => format!("plan {told}"),
+    }
+}
+
+fn provider(facts: &Facts, slot: Slot, standing: &Standing) -> Check {
     match standing {
-        Standing::Taken(usage) => {
+        Standing::Taken(usage, plan) => {
             let windows = usage.iter().flat_map(|usage| &usage.windows);
             let used: Vec<_> =
                 windows.map(|window| format!("{} {}", window.minutes, window.used_percent)).collect();
-            let used = if used.is_empty() { String::new() } else { format!(" ({} used)", used.join(", ")) };
-            fine(About::Provider, format!("{slot} is taken{used}"))
+            let used = (!used.is_empty()).then(|| format!("{} used", used.join(", ")));
+            let plan = plan.as_ref().map(|plan| plan_of(facts, slot, plan.name()));
+            let told: Vec<_> = used.into_iter().chain(plan).collect();
+            let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
+            fine(About::Provider, format!("{slot} is taken{told}"))
         }
         Standing::Refused(code) => {
             let said = format!("{slot} is refused ({code})");

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use auth_volume::audit::By;
 use auth_volume::callback::SignOfLife;
-use auth_volume::state::NotAState;
+use auth_volume::state::{NotAState, ToldPlan};
 use auth_volume::trial::{Fault, Trial};
 use auth_volume::{Layout, Naming, Timestamp, Volume, VolumeError};
 use clap::Parser as _;
@@ -215,6 +215,18 @@ fn a_state_that_cannot_be_used_is_named_with_what_to_do() {
     };
     assert_eq!(remedy(VolumeError::State("state".into(), NotAState::Newer(2))), "use the newest release");
     assert!(remedy(VolumeError::StateTooLarge("state".into())).starts_with("move the file away"));
+}
+
+#[test]
+fn a_plan_that_the_provider_tells_is_said_and_that_the_token_says_another() {
+    let said = |plan: &str| {
+        let plan = ToldPlan::new(plan, at(0));
+        let facts = Facts { probed: vec![("2".parse().unwrap(), Standing::Taken(None, plan))], ..healthy() };
+        judge(&facts).pop().unwrap().said
+    };
+    assert_eq!(said("pro"), "account-2 is taken (plan pro)");
+    assert_eq!(said("team"), "account-2 is taken (plan team, and pro in its token until that is refreshed)");
+    assert_eq!(said(""), "account-2 is taken");
 }
 
 #[test]
