@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// Header {}, claims {"https://api.openai.com/auth":{"chatgpt_account_id":"a"}}.
+    // Header {}, claims {"https://api.openai.com/auth":{"chatgpt_account_id":"a"}}.
     const JWT: &str = "e30.eyJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9hY2NvdW50X2lkIjoiYSJ9fQ.x";
 
     fn of<const N: usize>(environment: [(&str, &str); N]) -> BTreeMap<Slot, Result<Login, String>> {
