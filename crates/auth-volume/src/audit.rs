@@ -75,7 +75,7 @@ impl By {
         Self {
             command: command.to_owned(),
             uid: nix::unistd::geteuid().as_raw(),
-            name: name.as_deref().map(printable),
+            name: name.map(|name| printable(&name)),
         }
     }
 }

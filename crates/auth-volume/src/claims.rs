@@ -67,7 +67,8 @@ impl Claims {
     /// Who the user of the account is: its user id, or what else tells two people of one workspace apart.
     #[must_use]
     pub fn user(&self) -> Option<String> {
-        let email = || self.email.as_ref().map(|email| email.trim().to_lowercase());
+        let email =
+            || self.email.as_ref().map(|email| email.trim().to_lowercase()).filter(|email| !email.is_empty());
         self.user_id.clone().or_else(|| self.subject.clone()).or_else(email)
     }
 }
@@ -113,8 +114,10 @@ mod tests {
         assert_eq!(claims.user().as_deref(), Some("auth0|1"));
         claims.subject = None;
         assert_eq!(claims.user().as_deref(), Some("ann@example.test"));
-        claims.email = None;
-        assert_eq!(claims.user(), None);
+        for nobody in [None, Some(" ".to_owned())] {
+            claims.email = nobody;
+            assert_eq!(claims.user(), None);
+        }
     }
 
     #[test]

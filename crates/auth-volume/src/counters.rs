@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Counts by result and reason. Both are words of this program, so that the file stays small.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What is counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Requests for new tokens.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -1,6 +1,10 @@
 //! Logins fed by environment variables, the fallback for a volume with no login on it.
+//!
+//! A value is taken as people paste it: with quotes or `Bearer ` around it, or a line end behind it. What still is no
+//! token then is refused, for a request that is made with it would fail, or end the program that makes it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use crate::{Login, Secret, Slot};
 
@@ -8,28 +12,31 @@ const ACCESS: &str = "OPENAI_CODEX_ACCESS_TOKEN";
 const REFRESH: &str = "OPENAI_CODEX_REFRESH_TOKEN";
 const ID: &str = "OPENAI_CODEX_ID_TOKEN";
 
+/// The longest token; the issuer's are of about 2 KiB.
+const LONGEST: usize = 16 << 10;
+
+/// The variables of one slot by the name without its number: each with its whole name and its value.
+type Given = BTreeMap<&'static str, (String, OsString)>;
+
 /// Picks the logins out of an environment: `OPENAI_CODEX_ACCESS_TOKEN` is slot 1, `…_N` is slot N.
 ///
-/// `None` for a slot whose tokens do not say whose they are.
-pub fn logins(environment: impl IntoIterator<Item = (String, String)>) -> BTreeMap<Slot, Option<Login>> {
-    let environment: BTreeMap<_, _> =
-        environment.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-    let token = |name: &str, slot: Slot| {
-        let numbered = environment.get(&format!("{name}_{}", slot.number()));
-        let plain = environment.get(name).filter(|_| slot == Slot::FIRST);
-        numbered.or(plain).map(|value| Secret::new(value))
-    };
-    environment
-        .keys()
-        .filter_map(|key| match key.strip_prefix(ACCESS)? {
-            "" => Some(Slot::FIRST),
-            number => number.strip_prefix('_')?.parse().ok(),
-        })
-        .filter_map(|slot| {
-            let access = token(ACCESS, slot)?;
-            Some((slot, Login::of_tokens(access, token(REFRESH, slot), token(ID, slot), None)))
-        })
-        .collect()
+/// An error names the variable, never its value, and says what to do. One that is set to nothing is not set.
+pub fn logins(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> BTreeMap<Slot, Result<Login, String>> {
+    let mut slots: BTreeMap<Slot, Given> = BTreeMap::new();
+    for (name, value) in environment {
+        let Some((kind, slot, name)) = name.into_string().ok().and_then(variable) else { continue };
+        if value.to_str().is_some_and(|value| value.trim().is_empty()) {
+            continue;
+        }
+        let given = slots.entry(slot).or_default();
+        // For slot 1 the name with the number counts before the one without.
+        if name != kind || !given.contains_key(kind) {
+            given.insert(kind, (name, value));
+        }
+    }
+    slots.into_iter().map(|(slot, given)| (slot, login(slot, &given))).collect()
 }
 
 /// Whether a variable carries a login, and so has no business in a child's environment.
@@ -38,29 +45,187 @@ pub fn is_token(name: &str) -> bool {
     [ACCESS, REFRESH, ID].iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// What a variable of this name holds, and of which slot.
+fn variable(name: String) -> Option<(&'static str, Slot, String)> {
+    let (kind, number) =
+        [ACCESS, REFRESH, ID].into_iter().find_map(|kind| Some((kind, name.strip_prefix(kind)?)))?;
+    let slot = if number.is_empty() { Slot::FIRST } else { number.strip_prefix('_')?.parse().ok()? };
+    Some((kind, slot, name))
+}
+
+fn login(slot: Slot, given: &Given) -> Result<Login, String> {
+    let number = slot.number();
+    let token = |kind: &str| given.get(kind).map(|(name, value)| token(kind, name, value, slot)).transpose();
+    let (access, refresh, id) = (token(ACCESS)?, token(REFRESH)?, token(ID)?);
+    let Some(access) = access else {
+        let names: Vec<_> = given.values().map(|(name, _)| name.as_str()).collect();
+        let missing = if slot == Slot::FIRST { ACCESS.to_owned() } else { format!("{ACCESS}_{number}") };
+        return Err(format!(
+            "{} without {missing}: set that one, too, or run auth-login {number}",
+            names.join(" and ")
+        ));
+    };
+    Login::of_tokens(access, refresh, id, None).ok_or_else(|| {
+        let name = &given[ACCESS].0;
+        format!("{name} does not say whose it is: give the access_token of a ChatGPT login, or run auth-login {number}")
+    })
+}
+
+fn token(kind: &str, name: &str, value: &OsString, slot: Slot) -> Result<Secret, String> {
+    let number = slot.number();
+    let field = match kind {
+        ACCESS => "access_token",
+        REFRESH => "refresh_token",
+        _ => "id_token",
+    };
+    let refused =
+        |why: &str| Err(format!("{name} {why}: give the {field} alone, or run auth-login {number}"));
+    if value.len() > LONGEST {
+        return refused("is longer than 16 KiB, which no token is");
+    }
+    let Some(value) = value.to_str() else { return refused("is not UTF-8") };
+    let token = unwrapped(value);
+    if token.starts_with('{') {
+        return Err(format!(
+            "{name} holds a whole auth.json: give its {field} alone, or run auth-login {number}"
+        ));
+    }
+    // What may stand behind `Bearer ` in a header, by RFC 6750; a refresh token never stands in one.
+    let is_fit = |c: char| match kind {
+        REFRESH => c.is_ascii_graphic() && !"\"'\\".contains(c),
+        _ => c.is_ascii_alphanumeric() || "-._~+/=".contains(c),
+    };
+    match token.chars().find(|c| !is_fit(*c)) {
+        Some(c) if c.is_whitespace() => refused("holds white space in its midst"),
+        Some(_) => refused("holds a character that no token has"),
+        None if token.is_empty() => refused("holds nothing but quotes"),
+        None => Ok(Secret::new(token)),
+    }
+}
+
+/// Without what is pasted around a token: white space, a pair of quotes, `Bearer `.
+fn unwrapped(value: &str) -> &str {
+    let value = unquoted(value);
+    match value.split_at_checked("Bearer ".len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer ") => unquoted(token),
+        _ => value,
+    }
+}
+
+fn unquoted(value: &str) -> &str {
+    let value = value.trim();
+    let within = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).map_or(value, str::trim)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
+
+    // Header {}, claims {"https://api.openai.com/auth":{"chatgpt_account_id":"a"}}.
+    const JWT: &str = "e30.eyJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9hY2NvdW50X2lkIjoiYSJ9fQ.x";
+
+    fn of<const N: usize>(environment: [(&str, &str); N]) -> BTreeMap<Slot, Result<Login, String>> {
+        logins(environment.map(|(name, value)| (name.into(), value.into())))
+    }
+
+    fn refused(name: &str, value: impl Into<OsString>) -> String {
+        let access = Some((OsString::from("OPENAI_CODEX_ACCESS_TOKEN_7"), JWT.into()));
+        let environment = access.into_iter().chain([(name.into(), value.into())]);
+        let mut logins = logins(environment);
+        logins.pop_last().unwrap().1.map(|_| ()).unwrap_err()
+    }
 
     #[test]
     fn the_plain_name_is_slot_one_and_a_number_is_its_slot() {
-        // Header {}, claims {"https://api.openai.com/auth":{"chatgpt_account_id":"a"}}.
-        let jwt = "e30.eyJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9hY2NvdW50X2lkIjoiYSJ9fQ.x";
-        let env = [
-            ("OPENAI_CODEX_ACCESS_TOKEN", format!("{jwt}\r\n")),
-            ("OPENAI_CODEX_REFRESH_TOKEN", "rt-1\n".to_owned()),
-            ("OPENAI_CODEX_ACCESS_TOKEN_3", "opaque".to_owned()),
-            ("OPENAI_CODEX_ACCESS_TOKEN_4", " ".to_owned()),
-            ("OPENAI_CODEX_ACCESS_TOKEN_x", "no slot".to_owned()),
-            ("PATH", "/bin".to_owned()),
-        ];
-        let logins = logins(env.map(|(name, value)| (name.to_owned(), value)));
+        let logins = of([
+            ("OPENAI_CODEX_ACCESS_TOKEN", JWT),
+            ("OPENAI_CODEX_REFRESH_TOKEN_1", "rt-1"),
+            ("OPENAI_CODEX_REFRESH_TOKEN", "rt-plain"),
+            ("OPENAI_CODEX_ACCESS_TOKEN_3", JWT),
+            ("OPENAI_CODEX_ACCESS_TOKEN_4", " "),
+            ("OPENAI_CODEX_ACCESS_TOKEN_x", "no slot"),
+            ("PATH", "/bin"),
+        ]);
         let slots: Vec<_> = logins.keys().map(ToString::to_string).collect();
         assert_eq!(slots, ["account-1", "account-3"]);
         let first = logins[&Slot::FIRST].as_ref().unwrap();
-        assert_eq!(first.access_token.expose(), jwt);
+        assert_eq!(first.access_token.expose(), JWT);
         assert_eq!(first.refresh_token.as_ref().unwrap().expose(), "rt-1");
         assert_eq!(first.account.account_id, "a");
-        assert_eq!(logins.values().flatten().count(), 1, "an opaque token does not say whose it is");
+    }
+
+    #[test]
+    fn what_is_pasted_around_a_token_is_taken_off() {
+        for value in [
+            format!("{JWT}\r\n"),
+            format!(" \"{JWT}\" \n"),
+            format!("'{JWT}\n'"),
+            format!("Bearer {JWT}"),
+            format!("bEARER  {JWT}\n"),
+            format!("\"Bearer {JWT}\""),
+            format!("Bearer '{JWT}'"),
+        ] {
+            let login = of([("OPENAI_CODEX_ACCESS_TOKEN", &value), ("OPENAI_CODEX_REFRESH_TOKEN", "'rt'\n")]);
+            let login = login[&Slot::FIRST].as_ref().unwrap();
+            assert_eq!(login.access_token.expose(), JWT, "{value:?}");
+            assert_eq!(login.refresh_token.as_ref().unwrap().expose(), "rt");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_by_its_variables_name_and_never_by_its_value() {
+        assert_eq!(
+            refused("OPENAI_CODEX_ACCESS_TOKEN_7", format!("{{\"access_token\": \"{JWT}\"}}")),
+            "OPENAI_CODEX_ACCESS_TOKEN_7 holds a whole auth.json: give its access_token alone, or run auth-login 7"
+        );
+        assert_eq!(
+            refused("OPENAI_CODEX_REFRESH_TOKEN_7", "rt sEcReT"),
+            "OPENAI_CODEX_REFRESH_TOKEN_7 holds white space in its midst: give the refresh_token alone, or run \
+             auth-login 7"
+        );
+        assert_eq!(
+            refused("OPENAI_CODEX_ACCESS_TOKEN_7", "sEcReT"),
+            "OPENAI_CODEX_ACCESS_TOKEN_7 does not say whose it is: give the access_token of a ChatGPT login, or run \
+             auth-login 7"
+        );
+        let long = format!("{JWT}{}", "x".repeat(LONGEST));
+        for (name, value) in [
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", OsString::from(format!("{JWT}\n{JWT}"))),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", format!("{JWT};").into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", format!("\"{JWT}").into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", format!("Authorization: Bearer {JWT}").into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", format!("{JWT}é").into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", format!("[\"{JWT}\"]").into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", "\"\"".into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", long.into()),
+            ("OPENAI_CODEX_ACCESS_TOKEN_7", OsString::from_vec(vec![b'e', 0xff])),
+            ("OPENAI_CODEX_REFRESH_TOKEN_7", "rt-sEcReT\u{1b}".into()),
+            ("OPENAI_CODEX_REFRESH_TOKEN_7", "{\"tokens\": 1}".into()),
+            ("OPENAI_CODEX_ID_TOKEN_7", "sEcReT,".into()),
+        ] {
+            let why = refused(name, value.clone());
+            assert!(
+                why.starts_with(&format!("{name} ")) && why.ends_with("auth-login 7"),
+                "{value:?}: {why}"
+            );
+            assert!(!why.contains("sEcReT") && !why.contains("e30."), "{why}");
+        }
+    }
+
+    #[test]
+    fn tokens_without_an_access_token_are_named() {
+        let logins =
+            of([("OPENAI_CODEX_REFRESH_TOKEN_3", "rt"), ("OPENAI_CODEX_ID_TOKEN_3", JWT), ("HOME", "/")]);
+        assert_eq!(
+            logins[&"3".parse().unwrap()].as_ref().unwrap_err(),
+            "OPENAI_CODEX_ID_TOKEN_3 and OPENAI_CODEX_REFRESH_TOKEN_3 without OPENAI_CODEX_ACCESS_TOKEN_3: set that \
+             one, too, or run auth-login 3"
+        );
+        let first = of([("OPENAI_CODEX_REFRESH_TOKEN", "rt")]);
+        let why = first[&Slot::FIRST].as_ref().unwrap_err();
+        assert!(why.contains("TOKEN without OPENAI_CODEX_ACCESS_TOKEN: "), "{why}");
     }
 }

@@ -5,6 +5,7 @@
 //! only a [`Locked`] volume can be written.
 
 pub mod account;
+pub mod almost;
 pub mod args;
 pub mod atomic;
 pub mod audit;

@@ -46,6 +46,15 @@ pub enum NotALogin {
     /// Nothing in it.
     #[error("empty")]
     Empty,
+    /// UTF-8 with a mark before it that JSON does not have.
+    #[error("begins with a byte order mark: save it as UTF-8 without one")]
+    ByteOrderMark,
+    /// Two bytes for each character.
+    #[error("UTF-16: save it as UTF-8")]
+    Utf16,
+    /// Room that was never written to.
+    #[error("only NUL bytes, as a crash of the machine leaves them")]
+    OnlyNuls,
     /// Not JSON, from here on.
     #[error("not JSON (line {line}, column {column})")]
     NotJson {
@@ -54,7 +63,13 @@ pub enum NotALogin {
         /// From 1; 0 at the very start.
         column: usize,
     },
-    /// A JSON file without tokens, such as an API key's.
+    /// codex's file of an API key.
+    #[error("an API key's file, which is no ChatGPT login (no access_token in it)")]
+    ApiKey,
+    /// codex's file of an agent identity.
+    #[error("an agent identity's file, which is no ChatGPT login (no access_token in it)")]
+    AgentIdentity,
+    /// A JSON file without tokens.
     #[error("no access_token in it")]
     NoAccessToken,
     /// Neither a token nor the file says whose it is.
@@ -68,13 +83,9 @@ impl Login {
     /// # Errors
     /// See [`NotALogin`].
     pub fn parse(bytes: &[u8]) -> Result<Self, NotALogin> {
-        if bytes.trim_ascii().is_empty() {
-            return Err(NotALogin::Empty);
-        }
-        let document: Value = serde_json::from_slice(bytes)
-            .map_err(|e| NotALogin::NotJson { line: e.line(), column: e.column() })?;
+        let document: Value = serde_json::from_slice(bytes).map_err(|e| not_json(bytes, &e))?;
         let tokens = if document["tokens"].is_object() { &document["tokens"] } else { &document };
-        let access_token = secret(&tokens["access_token"]).ok_or(NotALogin::NoAccessToken)?;
+        let access_token = secret(&tokens["access_token"]).ok_or_else(|| no_login(&document))?;
         let mut login = Self::of_tokens(
             access_token,
             secret(&tokens["refresh_token"]),
@@ -170,6 +181,29 @@ impl Login {
     #[must_use]
     pub fn expires(&self) -> String {
         self.expiry.map_or_else(|| "expiry unknown".to_owned(), |expiry| format!("expires {expiry}"))
+    }
+}
+
+/// What a file is that is no JSON.
+fn not_json(bytes: &[u8], error: &serde_json::Error) -> NotALogin {
+    match bytes.trim_ascii() {
+        [] => NotALogin::Empty,
+        [0xef, 0xbb, 0xbf, ..] => NotALogin::ByteOrderMark,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => NotALogin::Utf16,
+        bytes if bytes.iter().all(|byte| *byte == 0) => NotALogin::OnlyNuls,
+        _ => NotALogin::NotJson { line: error.line(), column: error.column() },
+    }
+}
+
+/// What a document is that has no access token.
+fn no_login(document: &Value) -> NotALogin {
+    let holds = |name: &str| document[name].as_str().is_some_and(|text| !text.is_empty());
+    match document["auth_mode"].as_str() {
+        Some("agentIdentity") => NotALogin::AgentIdentity,
+        Some("apikey") => NotALogin::ApiKey,
+        _ if holds("agent_identity") => NotALogin::AgentIdentity,
+        _ if holds("OPENAI_API_KEY") => NotALogin::ApiKey,
+        _ => NotALogin::NoAccessToken,
     }
 }
 
@@ -269,7 +303,22 @@ mod tests {
         assert_eq!(parse(" \n"), "empty");
         assert_eq!(parse("{\"access_token\": \"secret"), "not JSON (line 1, column 24)");
         assert_eq!(parse("[]"), "no access_token in it");
-        assert_eq!(parse("{\"OPENAI_API_KEY\": \"sk-secret\"}"), "no access_token in it");
+        assert_eq!(parse("{\"OPENAI_API_KEY\": null}"), "no access_token in it");
+        let api_key = "an API key's file, which is no ChatGPT login (no access_token in it)";
+        assert_eq!(parse("{\"OPENAI_API_KEY\": \"sk-secret\"}"), api_key);
+        assert_eq!(parse("{\"auth_mode\": \"apikey\", \"tokens\": null}"), api_key);
+        assert_eq!(
+            parse("{\"auth_mode\": \"agentIdentity\", \"agent_identity\": \"eyJ\"}"),
+            "an agent identity's file, which is no ChatGPT login (no access_token in it)"
+        );
+        assert_eq!(
+            parse("\u{feff}{\"access_token\": \"secret\"}"),
+            "begins with a byte order mark: save it as UTF-8 without one"
+        );
+        assert_eq!(parse("\0\0\0"), "only NUL bytes, as a crash of the machine leaves them");
+        for utf16 in [&b"\xff\xfe{\0"[..], b"\xfe\xff\0{", b"{\0\"\0", b"\0{\0\""] {
+            assert_eq!(Login::parse(utf16).unwrap_err(), NotALogin::Utf16, "{utf16:?}");
+        }
         assert_eq!(parse("{\"access_token\": \"opaque\"}"), "no account id in it or in its tokens");
     }
 

@@ -146,6 +146,9 @@ mod tests {
         ] {
             assert_eq!(PrivateFile::read(&path(name)).unwrap_err().to_string(), expected, "{name}");
         }
+        let mut large = PrivateFile::read_within(&path("large"), LARGEST + 1).unwrap();
+        assert_eq!(large.content.len() as u64, LARGEST + 1);
+        assert!(!large.read_again().unwrap());
     }
 
     #[test]

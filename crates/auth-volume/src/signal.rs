@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::state::ToldPlan;
 use crate::usage::{Minutes, Percent, Usage, Window};
 use crate::{AccountId, Timestamp};
 
@@ -63,6 +64,8 @@ pub struct Refusal {
     pub next_reset: Option<Timestamp>,
     /// How much of its windows the account has used, as the headers say.
     pub usage: Option<Usage>,
+    /// The subscription, as the body or a header says.
+    pub plan: Option<ToldPlan>,
     /// Which access token was refused, by its fingerprint.
     pub token: Option<String>,
 }
@@ -141,6 +144,9 @@ impl Refusal {
             window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
             next_reset: windows.into_iter().filter_map(reset).min(),
             usage: Usage::told(at, windows.into_iter().filter_map(told)),
+            plan: [&document["plan_type"], &document["headers"]["x-codex-plan-type"]]
+                .into_iter()
+                .find_map(|plan| ToldPlan::new(plan.as_str()?, at)),
             token: document["token"].as_str().map(str::to_owned),
         }
     }
@@ -181,7 +187,7 @@ mod tests {
         let text = r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A",
             "type": "usage_limit_reached", "code": null, "resets_at": 1795439575, "resets_in_seconds": 69,
             "token": "0011223344556677",
-            "headers": {"x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
+            "headers": {"x-codex-plan-type": "pro", "x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
             "x-codex-primary-window-minutes": "10080",
             "x-codex-secondary-used-percent": "99.6", "x-codex-secondary-reset-at": "1795999999"}}"#;
         let Signal::Refused { at, account, refusal } = parse(text) else { panic!("not understood") };
@@ -201,9 +207,28 @@ mod tests {
                     resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
                 }],
             ),
+            plan: ToldPlan::new("pro", at),
             token: Some("0011223344556677".to_owned()),
         };
         assert_eq!(refusal, expected);
+    }
+
+    #[test]
+    fn a_plan_is_told_by_the_body_before_a_header() {
+        for (text, plan) in [
+            (r#"{"account_id": "a", "headers": {"x-codex-plan-type": "team"}}"#, Some("team")),
+            (
+                r#"{"account_id": "a", "plan_type": "pro", "headers": {"x-codex-plan-type": "plus"}}"#,
+                Some("pro"),
+            ),
+            (
+                r#"{"account_id": "a", "plan_type": 7, "headers": {"x-codex-plan-type": "plus"}}"#,
+                Some("plus"),
+            ),
+            (r#"{"account_id": "a", "plan_type": " ", "headers": "x"}"#, None),
+        ] {
+            assert_eq!(refusal(text).plan.as_ref().map(ToldPlan::name), plan, "{text}");
+        }
     }
 
     #[test]

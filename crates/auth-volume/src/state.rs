@@ -1,37 +1,54 @@
 //! What the rotator remembers from one pass to the next, by account and never by slot.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use self::read::Fields;
 use crate::counters::Counters;
+use crate::text::printable;
 use crate::usage::Usage;
-use crate::{AccountId, Secret, Slot, Timestamp};
+use crate::{AccountId, Login, Secret, Slot, Timestamp};
+
+mod read;
 
 /// The version this program writes.
 const VERSION: u32 = 1;
 
+/// The largest state that is read: three times what 10,000 capped accounts need.
+pub const LARGEST: u64 = 16 << 20;
+
+/// How many names of signals are remembered. What is beyond them is heard once more, should the pass die.
+const HEARD: usize = 1000;
+
+/// How long a plan that was told counts: no access token is as old, and its claims know better.
+const PLAN: Duration = Duration::from_hours(30 * 24);
+
+/// The longest name of a plan, in characters.
+const LONGEST_PLAN: usize = 32;
+
 /// The content of `rotator_state.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {
     version: u32,
     /// Whose record is published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<Active>,
     /// The signals of the last pass that had any, by the names under which they were taken: should it die before
     /// they are removed, they are not heard again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<String>,
     /// The account that the operator wants whenever it can be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<AccountId>,
     /// What is known of each account, beside its login.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_account")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "as_list")]
     pub accounts: BTreeMap<AccountId, Standing>,
     /// How often what happened.
-    #[serde(default, skip_serializing_if = "Counters::is_empty")]
+    #[serde(skip_serializing_if = "Counters::is_empty")]
     pub counters: Counters,
     /// What a later release of the same version added: kept.
     #[serde(flatten)]
@@ -39,7 +56,7 @@ pub struct State {
 }
 
 /// The account in use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Active {
     /// Who.
     #[serde(flatten)]
@@ -51,8 +68,7 @@ pub struct Active {
 }
 
 /// What is known of an account, beside its login.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// It was refused for its usage, and is better left alone for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,9 +107,44 @@ pub struct Standing {
     /// How much of its usage it has used up, as far as signals told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The subscription, as the provider last told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<ToldPlan>,
     /// The grant that came of a refresh because of a 401: another 401 is not worth another refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewed_for_401: Option<Grant>,
+    /// What a later release of the same version added: kept.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A subscription, as the provider told it of an account: an upgrade is known to it before it is in a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ToldPlan {
+    plan: String,
+    at: Timestamp,
+}
+
+impl ToldPlan {
+    /// A plan by this name, told at that time: printable, short, and not nothing.
+    #[must_use]
+    pub fn new(plan: &str, at: Timestamp) -> Option<Self> {
+        let plan = printable(plan).trim().to_owned();
+        let fits = !plan.is_empty() && plan.chars().count() <= LONGEST_PLAN;
+        fits.then_some(Self { plan, at })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.plan
+    }
+
+    /// Whether it was told after the login's token was made, which says the plan of then.
+    #[must_use]
+    pub fn is_newer_than(&self, login: &Login) -> bool {
+        login.issued.or(login.last_refresh).is_none_or(|issued| self.at > issued)
+    }
 }
 
 /// How often in a row the provider refused an account's access token.
@@ -115,7 +166,7 @@ pub struct RefreshRefused {
 }
 
 /// Until when an account is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cooldown {
     /// The time it comes back.
     pub until: Timestamp,
@@ -152,18 +203,18 @@ pub enum Source {
 }
 
 /// An account that the operator put aside.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Parked {
     /// Until when; for good without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// The operator's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// An account whose grant will never work again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NeedsLogin {
     /// The grant it is about: a new login has another one.
     pub grant: Grant,
@@ -203,7 +254,7 @@ impl Grant {
 /// Why a file is not a state of ours.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NotAState {
-    /// It does not parse.
+    /// It is no JSON object.
     #[error("not a state file ({0})")]
     Broken(String),
     /// It was written by a release after this one.
@@ -244,13 +295,12 @@ impl Default for State {
 }
 
 impl State {
-    /// Reads a state from a file's bytes.
+    /// Reads a state from a file's bytes. A value in it that makes no sense costs that value.
     ///
     /// # Errors
     /// See [`NotAState`].
     pub fn parse(bytes: &[u8]) -> Result<Parsed, NotAState> {
-        let broken = |e: serde_json::Error| NotAState::Broken(e.to_string());
-        let document: Value = serde_json::from_slice(bytes).map_err(broken)?;
+        let document: Value = serde_json::from_slice(bytes).map_err(|e| NotAState::Broken(e.to_string()))?;
         match document["version"].as_u64() {
             Some(version) if version > u64::from(VERSION) => Err(NotAState::Newer(version)),
             None if ["last_index", "last_label", "cooldowns"]
@@ -259,7 +309,10 @@ impl State {
             {
                 Ok(Parsed::Predecessors(Predecessor::read(&document)))
             }
-            _ => serde_json::from_value(document).map(Box::new).map(Parsed::Ours).map_err(broken),
+            _ => match document {
+                Value::Object(fields) => Ok(Parsed::Ours(Box::new(Self::read(Fields::new(fields))))),
+                _ => Err(NotAState::Broken("no JSON object".to_owned())),
+            },
         }
     }
 
@@ -311,19 +364,21 @@ impl State {
 
     /// Forgets what time has settled, so that the file does not grow for ever.
     pub fn tidy(&mut self, now: Timestamp) {
+        self.heard.truncate(HEARD);
         for standing in self.accounts.values_mut() {
             standing.cooldown.take_if(|cooldown| cooldown.until <= now);
             standing.parked.take_if(|parked| parked.until.is_some_and(|until| until <= now));
             standing.next_reset.take_if(|reset| *reset <= now);
             standing.usage = standing.usage.take().and_then(|usage| usage.still(now));
+            standing.plan.take_if(|told| now.since(told.at) >= PLAN);
         }
         self.accounts.retain(|_, standing| *standing != Standing::default());
     }
 
-    /// The bytes to write.
+    /// The bytes to write: without spaces, for it is written at each pass, and read by programs.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("a state has string keys only");
+        let mut bytes = serde_json::to_vec(self).expect("a state has string keys only");
         bytes.push(b'\n');
         bytes
     }
@@ -341,34 +396,24 @@ impl Predecessor {
 }
 
 /// JSON has no keys of two parts, so the map is written as a list.
-mod by_account {
-    use super::{AccountId, BTreeMap, Deserialize, Deserializer, Serialize, Serializer, Standing};
-
-    #[derive(Serialize, Deserialize)]
-    struct Entry<A, S> {
+fn as_list<S: Serializer>(
+    accounts: &BTreeMap<AccountId, Standing>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
         #[serde(flatten)]
-        account: A,
+        account: &'a AccountId,
         #[serde(flatten)]
-        standing: S,
+        standing: &'a Standing,
     }
-
-    pub(super) fn serialize<S: Serializer>(
-        accounts: &BTreeMap<AccountId, Standing>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(accounts.iter().map(|(account, standing)| Entry { account, standing }))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<AccountId, Standing>, D::Error> {
-        let entries = Vec::<Entry<AccountId, Standing>>::deserialize(deserializer)?;
-        Ok(entries.into_iter().map(|entry| (entry.account, entry.standing)).collect())
-    }
+    serializer.collect_seq(accounts.iter().map(|(account, standing)| Entry { account, standing }))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn ours(text: &str) -> State {
@@ -389,15 +434,170 @@ mod tests {
         assert_eq!(state.active.as_ref().unwrap().slot.to_string(), "account-2");
         assert_eq!(state.accounts.len(), 1);
         assert_eq!(State::parse(&state.to_bytes()).unwrap(), Parsed::Ours(Box::new(state.clone())));
-        assert!(String::from_utf8(state.to_bytes()).unwrap().contains("\"later\""));
+        let text = String::from_utf8(state.to_bytes()).unwrap();
+        assert!(text.contains(r#""later":[1]"#) && text.ends_with("}\n"), "{text}");
     }
 
     #[test]
     fn tells_a_newer_and_a_broken_one_apart() {
         let parse = |text: &str| State::parse(text.as_bytes()).unwrap_err();
         assert_eq!(parse(r#"{"version": 2}"#), NotAState::Newer(2));
-        assert!(matches!(parse("{"), NotAState::Broken(_)));
-        assert!(matches!(parse("[]"), NotAState::Broken(_)));
+        for text in ["{", "[]", "null", "7", "", "{} x"] {
+            assert!(matches!(parse(text), NotAState::Broken(_)), "{text}");
+        }
+        assert_eq!(ours("{}"), State::default());
+    }
+
+    /// A state that has every field, and two accounts.
+    fn full() -> Value {
+        let account = |name: &str, year: u32| {
+            let time = |month: u32| format!("{year}-{month:02}-01T00:00:00.000Z");
+            json!({"account_id": name, "user_id": format!("user-{name}"), "later": {"kept": name},
+                "cooldown": {"until": time(1), "kind": "transient", "source": "headers"},
+                "parked": {"until": time(2), "reason": format!("for {name}")},
+                "needs_login": {"grant": format!("dead-{name}"), "since": time(3), "code": format!("code_{year}")},
+                "unanswered": format!("asked-{name}"), "refresh_failed": time(4), "next_reset": time(5),
+                "renewed_for_401": format!("401-{name}"), "plan": {"plan": format!("pro {year}"), "at": time(6)},
+                "usage": {"at": time(7), "windows": [
+                    {"minutes": 300, "used_percent": 10.5, "resets_at": time(8)},
+                    {"minutes": 10080, "used_percent": 11.5, "resets_at": time(9)}]}})
+        };
+        json!({"version": 1, "later": ["x"], "heard": ["first", "second"],
+            "pin": {"account_id": "acct-P", "user_id": "user-P"},
+            "active": {"account_id": "acct-A", "user_id": "user-A", "slot": 2, "since": "2026-11-18T15:00:00.000Z"},
+            "accounts": [account("ann", 2030), account("ben", 2031)],
+            "counters": {"refreshes": {"renewed": {"expiring": 7}}, "rotations": {"moved": {"tick": 8, "first": 9}}}})
+    }
+
+    fn rewritten(document: &Value) -> Value {
+        serde_json::from_slice(&ours(&document.to_string()).to_bytes()).unwrap()
+    }
+
+    /// Every value below a value: where it is, and what.
+    fn all<'a>(value: &'a Value, at: &str) -> Vec<(String, &'a Value)> {
+        let below: Vec<_> = match value {
+            Value::Object(fields) => {
+                fields.iter().map(|(key, value)| (format!("{at}/{key}"), value)).collect()
+            }
+            Value::Array(values) => {
+                (0..).zip(values).map(|(n, value): (u32, _)| (format!("{at}/{n}"), value)).collect()
+            }
+            _ => Vec::new(),
+        };
+        below
+            .into_iter()
+            .flat_map(|(at, value)| [vec![(at.clone(), value)], all(value, &at)].concat())
+            .collect()
+    }
+
+    fn leaves(value: &Value) -> Vec<String> {
+        let is_leaf = |value: &Value| !value.is_object() && !value.is_array();
+        all(value, "")
+            .into_iter()
+            .map(|(_, value)| value)
+            .chain([value])
+            .filter(|v| is_leaf(v))
+            .map(Value::to_string)
+            .collect()
+    }
+
+    /// What means nothing once this value makes no sense: itself, or the part that cannot be without it.
+    fn part(pointer: &str) -> &str {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let is_needed = match name {
+            "account_id" | "user_id" | "grant" | "windows" | "minutes" | "used_percent" => true,
+            "until" => parent.ends_with("/cooldown"),
+            "at" => parent.ends_with("/usage"),
+            "plan" => parent.ends_with("/plan"),
+            _ => false,
+        };
+        if is_needed { parent } else { pointer }
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_costs_itself_and_no_other() {
+        let full = full();
+        assert_eq!(rewritten(&full), full);
+        let pointers: Vec<_> = all(&full, "").into_iter().map(|(pointer, _)| pointer).collect();
+        assert!(pointers.len() > 80, "{pointers:?}");
+        for pointer in &pointers {
+            let may_go = leaves(full.pointer(part(pointer)).unwrap());
+            for junk in [json!("a word of later"), json!(-1.5), json!([[]]), json!({"x": {}}), json!(null)] {
+                let mut damaged = full.clone();
+                *damaged.pointer_mut(pointer).unwrap() = junk.clone();
+                let mut left = leaves(&rewritten(&damaged));
+                for leaf in leaves(&full) {
+                    match left.iter().position(|other| *other == leaf) {
+                        Some(at) => drop(left.swap_remove(at)),
+                        None => assert!(may_go.contains(&leaf), "{pointer} is {junk}, and {leaf} is lost"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_read_as_the_careful_one() {
+        let mut document = full();
+        document["accounts"][0]["cooldown"]["kind"] = json!("lunar");
+        document["accounts"][0]["cooldown"]["source"] = json!(7);
+        document["accounts"][0]["needs_login"]["code"] = json!(null);
+        document["active"]["slot"] = json!(0);
+        let state = ours(&document.to_string());
+        let standing = state.accounts.values().next().unwrap();
+        let cooldown = standing.cooldown.as_ref().unwrap();
+        assert_eq!((cooldown.kind, cooldown.source), (Kind::UsageCap, Source::Floor));
+        assert_eq!(cooldown.until.to_string(), "2030-01-01T00:00:00Z");
+        assert_eq!(standing.needs_login.as_ref().unwrap().code, "unknown");
+        assert_eq!(state.active.unwrap().slot, Slot::FIRST);
+    }
+
+    #[test]
+    fn ten_thousand_capped_accounts_can_be_read_back() {
+        let full = full();
+        let entry = |number: u32| {
+            let mut entry = full["accounts"][0].clone();
+            entry["account_id"] = json!(format!("{number:08}-0000-0000-0000-000000000000"));
+            entry["user_id"] = json!(format!("user-{number:024}"));
+            entry
+        };
+        let document = json!({"version": 1, "accounts": (0..10_000).map(entry).collect::<Vec<_>>()});
+        let state = ours(&document.to_string());
+        assert_eq!(state.accounts.len(), 10_000);
+        let bytes = state.to_bytes();
+        assert!(bytes.len() as u64 * 3 / 2 < LARGEST, "{} bytes", bytes.len());
+        assert_eq!(State::parse(&bytes).unwrap(), Parsed::Ours(Box::new(state)));
+    }
+
+    #[test]
+    fn names_of_signals_do_not_pile_up() {
+        let mut state = State { heard: vec!["x".repeat(255); 100_000], ..State::default() };
+        state.tidy(Timestamp::from_seconds(1));
+        assert_eq!(state.heard.len(), HEARD);
+    }
+
+    #[test]
+    fn a_plan_is_told_in_a_few_printable_characters_and_counts_until_a_newer_token() {
+        let told = |plan: &str| ToldPlan::new(plan, Timestamp::from_seconds(100));
+        assert_eq!(told(" pro\u{202e}\n").unwrap().name(), "pro");
+        assert_eq!(told("x\u{1b}y").unwrap().name(), "x y");
+        for nothing in ["", " ", "\u{feff}", &"x".repeat(33)] {
+            assert_eq!(told(nothing), None, "{nothing:?}");
+        }
+        let mut login = Login::of_tokens(Secret::new("at"), None, None, Some("a")).unwrap();
+        let pro = told("pro").unwrap();
+        assert!(pro.is_newer_than(&login), "a token that does not say when it was made");
+        for (issued, is_newer) in [(99, true), (100, false), (101, false)] {
+            login.issued = Some(Timestamp::from_seconds(issued));
+            assert_eq!(pro.is_newer_than(&login), is_newer, "{issued}");
+        }
+        let account = AccountId { account_id: "a".into(), user_id: None };
+        let mut state = State::default();
+        state.accounts.insert(account, Standing { plan: Some(pro), ..Standing::default() });
+        state.tidy(Timestamp::from_seconds(100 + 29 * 86_400));
+        assert_eq!(state.accounts.len(), 1);
+        state.tidy(Timestamp::from_seconds(100 + 30 * 86_400));
+        assert!(state.accounts.is_empty());
     }
 
     #[test]

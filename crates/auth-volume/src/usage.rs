@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Timestamp;
 
 /// What the provider last told of an account's usage windows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// When.
     pub at: Timestamp,
@@ -18,19 +18,19 @@ pub struct Usage {
 
 /// A span of time in which only so much may be used. It is known by its length: which of them the provider calls
 /// primary differs from plan to plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
     /// How long it is.
     pub minutes: Minutes,
     /// How much of it is used.
     pub used_percent: Percent,
     /// When it begins anew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
 }
 
 /// The length of a window, by which it is known. Printed as `5h` or `7d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Minutes(u32);
 

@@ -13,7 +13,7 @@ use crate::audit::{self, Entry};
 use crate::callback::SignOfLife;
 use crate::exit::{Exit, Failure};
 use crate::private_file::{NotRead, PrivateFile};
-use crate::state::{NotAState, Parsed, Predecessor, State};
+use crate::state::{self, NotAState, Parsed, Predecessor, State};
 use crate::trial::{self, Trial};
 use crate::{Layout, Locked, Slot, Timestamp, writers};
 
@@ -63,6 +63,12 @@ pub enum VolumeError {
     /// The state is of a later release.
     #[error("{0}: {1}")]
     State(PathBuf, NotAState),
+    /// The state is larger than this program ever writes it, and what is remembered in it must not be forgotten.
+    #[error(
+        "{0} is larger than 16 MiB, which no state of the rotator is: move it away, from a pod with a shell that mounts \
+         the volume"
+    )]
+    StateTooLarge(PathBuf),
 }
 
 impl VolumeError {
@@ -70,7 +76,7 @@ impl VolumeError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NotThere(_) | Self::State(..) => Exit::BadConfig,
+            Self::NotThere(_) | Self::State(..) | Self::StateTooLarge(_) => Exit::BadConfig,
             Self::CannotRead { .. } | Self::CannotWrite { .. } => Exit::CannotWrite,
             Self::CannotReplace { .. } => Exit::Failed,
             Self::Locked(..) | Self::LoginUnderWay(_) => Exit::TryAgain,
@@ -137,13 +143,13 @@ impl Volume {
     /// What the rotator remembers. A state that is lost or broken costs a round of rotation, never a login.
     ///
     /// # Errors
-    /// It is of a later release, which knows rules that this one would break; or it cannot be read.
+    /// It is of a later release, which knows rules that this one would break; or it is too large, or cannot be read.
     pub fn remembered(&self) -> Result<Remembered, VolumeError> {
         let path = self.layout.state();
         let fresh = |predecessor, note| Ok(Remembered { state: State::default(), predecessor, note });
         let broken =
             |why: &dyn std::fmt::Display| Some(format!("{}: {why}: starting a new one", path.display()));
-        match PrivateFile::read(&path) {
+        match PrivateFile::read_within(&path, state::LARGEST) {
             Ok(file) => match State::parse(&file.content) {
                 Ok(Parsed::Ours(state)) => Ok(Remembered { state: *state, predecessor: None, note: None }),
                 Ok(Parsed::Predecessors(predecessor)) => {
@@ -154,6 +160,7 @@ impl Volume {
                 Err(e) => fresh(None, broken(&e)),
             },
             Err(NotRead::Missing) => fresh(None, None),
+            Err(NotRead::TooLarge(_)) => Err(VolumeError::StateTooLarge(path)),
             Err(NotRead::Io(cause)) => Err(VolumeError::CannotRead { path, cause }),
             Err(e) => fresh(None, broken(&e)),
         }

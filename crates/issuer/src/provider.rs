@@ -2,6 +2,7 @@
 //! up, and what it answers is never a reason to rotate.
 
 use anyhow::Context as _;
+use auth_volume::state::ToldPlan;
 use auth_volume::usage::{Minutes, Percent, Usage, Window};
 use auth_volume::{Login, Secret, Timestamp};
 use serde_json::Value;
@@ -23,8 +24,8 @@ pub struct Provider {
 /// What became of a question about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is taken; and how much of the account's usage is used.
-    Taken(Option<Usage>),
+    /// It is taken; how much of the account's usage is used, and its subscription.
+    Taken(Option<Usage>, Option<ToldPlan>),
     /// It is not, by this code.
     Refused(String),
     /// Nobody can say.
@@ -70,7 +71,8 @@ fn judge(status: u16, body: &[u8], now: Timestamp) -> Standing {
         200..300 => {
             let windows = ["primary_window", "secondary_window"];
             let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
-            Standing::Taken(Usage::told(now, windows))
+            let plan = answer["plan_type"].as_str().and_then(|plan| ToldPlan::new(plan, now));
+            Standing::Taken(Usage::told(now, windows), plan)
         }
         401 => Standing::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
         status => Standing::Unknown(format!("HTTP {status}")),
@@ -108,10 +110,11 @@ mod tests {
         assert_eq!(judge(401, refused), Standing::Refused("token_invalidated".to_owned()));
         assert_eq!(judge(401, "<html>"), Standing::Refused("HTTP 401".to_owned()));
         assert_eq!(judge(503, ""), Standing::Unknown("HTTP 503".to_owned()));
-        assert_eq!(judge(200, "{}"), Standing::Taken(None));
-        let used = r#"{"rate_limit": {"primary_window": {"used_percent": 12.5, "limit_window_seconds": 18000,
+        assert_eq!(judge(200, "{}"), Standing::Taken(None, None));
+        let used = r#"{"plan_type": "pro", "rate_limit": {"primary_window": {"used_percent": 12.5, "limit_window_seconds": 18000,
             "reset_at": 1795439575}, "secondary_window": null}}"#;
-        let Standing::Taken(Some(usage)) = judge(200, used) else { panic!("not taken") };
+        let Standing::Taken(Some(usage), Some(plan)) = judge(200, used) else { panic!("not taken") };
+        assert_eq!(plan.name(), "pro");
         assert_eq!((usage.windows.len(), usage.windows[0].minutes), (1, Minutes::FIVE_HOURS));
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth_volume::published::Found;
 use auth_volume::state::{Cooldown, Parked};
+use auth_volume::text::printable;
 use auth_volume::usage::Usage;
 use auth_volume::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
 use rotation::decide::{Broken, Candidate, Reason, Use, World};
@@ -72,7 +73,7 @@ pub struct Who {
     pub name: String,
     /// Who, for programs.
     pub account: AccountId,
-    /// The subscription.
+    /// The subscription, as the provider last said it.
     pub plan: Option<String>,
     /// When its access token ends.
     pub expiry: Option<Expiry>,
@@ -157,12 +158,18 @@ fn row(
         who: login.map(|login| Who {
             name: naming.of(login),
             account: login.account.clone(),
-            plan: login.plan.clone(),
+            plan: plan(world, login),
             expiry: login.expiry,
             last_refresh: login.last_refresh,
             usage: world.state.standing(&login.account).usage.and_then(|usage| usage.still(now)),
         }),
     }
+}
+
+/// The subscription: what the provider told after the token was made, else what the token says.
+fn plan(world: &World, login: &Login) -> Option<String> {
+    let told = world.state.standing(&login.account).plan.filter(|told| told.is_newer_than(login));
+    told.map(|told| told.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
 }
 
 fn condition(world: &World, candidate: &Candidate, now: Timestamp) -> Condition {

@@ -85,10 +85,18 @@ pub struct Note {
 }
 
 impl Note {
+    /// What is wrong, and the command that mends it.
+    #[must_use]
+    pub fn with(what: String, command: String) -> Self {
+        Self { what, command: Some(command), why: None }
+    }
+
     /// All of it in a line: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
     #[must_use]
     pub fn line(&self) -> String {
-        let command = self.command.as_ref().map_or_else(String::new, |command| format!(": run {command}"));
+        // What is wrong may say what to do by itself.
+        let command = self.command.as_ref().filter(|command| !self.what.ends_with(command.as_str()));
+        let command = command.map_or_else(String::new, |command| format!(": run {command}"));
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         format!("{}{command}{why}", self.what)
     }
@@ -106,7 +114,7 @@ pub fn notes(overview: &Overview) -> Vec<Note> {
     let of_slots = overview.rows.iter().flat_map(of_row);
     let of_pin = overview
         .pin_is_lost
-        .then(|| note("the pinned account is in no slot".to_owned(), "accounts unpin".to_owned()));
+        .then(|| Note::with("the pinned account is in no slot".to_owned(), "accounts unpin".to_owned()));
     of_slots.chain(of_record(overview)).chain(of_pin).collect()
 }
 
@@ -120,14 +128,16 @@ fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
     let number = slot.number();
     let login = format!("auth-login {number}");
     Some(match condition {
-        Condition::NeedsLogin(why) => note(format!("{slot} needs login"), login).because(why),
-        Condition::Unusable(broken) => note(format!("{slot} is broken: {broken}"), remedy_for(*slot, broken)),
-        Condition::CameFrom(from) => note(
+        Condition::NeedsLogin(why) => Note::with(format!("{slot} needs login"), login).because(why),
+        Condition::Unusable(broken) => {
+            Note::with(format!("{slot} is broken: {broken}"), remedy_for(*slot, broken))
+        }
+        Condition::CameFrom(from) => Note::with(
             format!("{slot} belonged to {from}, and its last refresh answered for another account"),
             login,
         )
         .because(&format!("accounts unpark {number} lets it serve")),
-        Condition::Duplicate(other) => note(
+        Condition::Duplicate(other) => Note::with(
             format!("{slot} is the same account as {other}, whose login is newer"),
             format!("accounts remove {number}"),
         ),
@@ -156,11 +166,7 @@ fn of_record(overview: &Overview) -> Option<Note> {
         Serving::Nothing => ("no account serves: there is no auth.json", "rotate-once"),
         Serving::Foreign(_) => ("auth.json was not written by us", "rotate-once"),
     };
-    Some(note(what.to_owned(), command.to_owned()))
-}
-
-fn note(what: String, command: String) -> Note {
-    Note { what, command: Some(command), why: None }
+    Some(Note::with(what.to_owned(), command.to_owned()))
 }
 
 impl Note {

@@ -4,7 +4,7 @@
 use auth_volume::text::printable;
 use auth_volume::{Slot, Timestamp};
 use overview::trouble::Trouble;
-use overview::words::remedy_for;
+use overview::words::{Note, remedy_for};
 use overview::{Condition, Overview, Row, json};
 use serde_json::{Value, json};
 
@@ -111,7 +111,8 @@ fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Tol
         (Some(Condition::Unusable(broken)), _) => {
             command = remedy_for(slot, broken);
             let why = harmless(&broken.why);
-            (format!("{who} is broken: {why}: run {command}"), Some(why))
+            let note = Note::with(format!("{who} is broken: {why}"), command.clone());
+            (note.line(), Some(why))
         }
         (_, Some((why, until))) => {
             let until = until.map_or_else(String::new, |until| format!("; it serves until {until}"));

@@ -59,6 +59,37 @@ fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
 }
 
 #[test]
+fn tokens_from_the_environment_that_cannot_be_tokens_are_named_and_others_serve() {
+    let volume = tempfile::tempdir().unwrap();
+    rotate_once(volume.path())
+        .env("OPENAI_CODEX_ACCESS_TOKEN", format!("{{\"tokens\": {{\"access_token\": \"{JWT}\"}}}}"))
+        .env("OPENAI_CODEX_ACCESS_TOKEN_2", format!("\"Bearer {JWT}\"\n"))
+        .env("OPENAI_CODEX_REFRESH_TOKEN_3", "rt")
+        .assert()
+        .success()
+        .stderr(
+            contains("account-1 passed over: OPENAI_CODEX_ACCESS_TOKEN holds a whole auth.json: give its ")
+                .and(contains("account-3 passed over: OPENAI_CODEX_REFRESH_TOKEN_3 without "))
+                .and(contains("active account-2 (expires 2099-01-01T00:00:00Z)"))
+                .and(contains("e30.").not()),
+        );
+}
+
+#[test]
+fn a_state_that_is_too_large_to_be_read_stops_the_pass_and_is_left_alone() {
+    let volume = volume_of_ann();
+    let state = volume.path().join("rotator_state.json");
+    fs::File::create(&state).unwrap().set_len((16 << 20) + 1).unwrap();
+    rotate_once(volume.path()).assert().code(78).stderr(format!(
+        "rotate-once: {} is larger than 16 MiB, which no state of the rotator is: move it away, from a pod with a shell \
+         that mounts the volume\n",
+        state.display()
+    ));
+    assert_eq!(fs::metadata(&state).unwrap().len(), (16 << 20) + 1);
+    assert!(!volume.path().join("auth.json").exists());
+}
+
+#[test]
 fn a_login_on_the_volume_wins_over_the_environment() {
     let volume = volume_of_ann();
     rotate_once(volume.path())
@@ -75,7 +106,7 @@ fn an_opaque_token_from_the_environment_is_named_as_the_reason() {
         .env("OPENAI_CODEX_ACCESS_TOKEN", "opaque-and-secret")
         .assert()
         .code(69)
-        .stderr(contains("do not say whose they are").and(contains("secret").not()));
+        .stderr(contains("OPENAI_CODEX_ACCESS_TOKEN does not say whose it is").and(contains("secret").not()));
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl Absorbed {
         let mut standing = self.standing(world, &login.account);
         standing.next_reset = refusal.next_reset.or(standing.next_reset);
         standing.usage = refusal.usage.clone().or(standing.usage);
+        standing.plan = refusal.plan.clone().or(standing.plan);
         if refusal.status == 401 {
             let rests = standing.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > now);
             if is_of_an_old_token(login, refusal, at) {

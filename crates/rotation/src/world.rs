@@ -117,12 +117,9 @@ struct Fed {
 /// The logins of the environment, the fallback for a volume on which no slot has a file. Once one of them was refreshed
 /// it has a file, and the others still count; one that was used up or removed counts no more.
 fn fed(grants: &Grants, stored: &[Candidate], now: Timestamp) -> Fed {
-    let utf8 = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let (mut fed, mut was_refreshed) = (Fed::default(), false);
-    for (slot, login) in env_fed::logins(utf8) {
-        let login =
-            login.ok_or_else(|| "its OPENAI_CODEX_… tokens do not say whose they are".to_owned().into());
+    for (slot, login) in env_fed::logins(std::env::vars_os()) {
+        let login = login.map_err(Broken::from);
         let grant = login.as_ref().map(|login| grants.standing(&login.grant(), now)).unwrap_or_default();
         if let Standing::Ended(marker) = &grant {
             was_refreshed = true;
@@ -161,9 +158,8 @@ pub fn fed_grants_of(account: &AccountId) -> Vec<Grant> {
 }
 
 fn fed_logins() -> impl Iterator<Item = (Slot, Login)> {
-    let utf8 = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    env_fed::logins(utf8).into_iter().filter_map(|(slot, login)| Some((slot, login?)))
+    let fed = env_fed::logins(std::env::vars_os()).into_iter();
+    fed.filter_map(|(slot, login)| Some((slot, login.ok()?)))
 }
 
 /// `unset OPENAI_CODEX_ACCESS_TOKEN and what goes with it`

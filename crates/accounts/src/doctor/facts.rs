@@ -7,7 +7,7 @@ use std::time::Duration;
 use auth_volume::callback::SignOfLife;
 use auth_volume::masters::Master;
 use auth_volume::trial::Trial;
-use auth_volume::{Slot, Timestamp, Volume};
+use auth_volume::{Slot, Timestamp, Volume, VolumeError, almost};
 use issuer::provider::{Provider, Standing};
 use rotation::decide::World;
 use rotation::world;
@@ -26,10 +26,12 @@ pub(crate) struct Facts {
     /// Why the volume could not be tried out.
     pub(crate) not_tried: Option<String>,
     /// What there is to see, or why it cannot be read.
-    pub(crate) overview: Result<Overview, String>,
+    pub(crate) overview: Result<Overview, VolumeError>,
     /// What the state's file says of itself, if it is none of ours.
     pub(crate) state_note: Option<String>,
     pub(crate) slots: Vec<SlotFile>,
+    /// Files that look like logins, and are in no slot.
+    pub(crate) almost_slots: Vec<String>,
     /// Files that were written later than now.
     pub(crate) from_the_future: Vec<(PathBuf, Timestamp)>,
     /// When the oldest signal was left that nobody has taken.
@@ -61,6 +63,8 @@ pub(crate) struct SlotFile {
     pub(crate) too_open: bool,
     /// When its access token was made.
     pub(crate) issued: Option<Timestamp>,
+    /// The subscription, as its token says it.
+    pub(crate) plan: Option<String>,
 }
 
 pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
@@ -83,9 +87,10 @@ pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
         now,
         directories,
         not_tried,
-        overview: reading.as_ref().map(|reading| view(&reading.world)).map_err(ToString::to_string),
+        overview: reading.map(|reading| view(&reading.world)),
         state_note,
         slots: slot_files(volume),
+        almost_slots: almost::almost_slots(volume.layout().auth()).unwrap_or_default(),
         from_the_future: from_the_future(volume, now),
         waiting_since: signals.iter().map(|taken| taken.left_at).min(),
         last_pass: volume.last_pass(),
@@ -127,6 +132,7 @@ fn slot_files(volume: &Volume) -> Vec<SlotFile> {
         slot: master.slot,
         path: volume.layout().master(master.slot),
         issued: master.login.as_ref().ok().and_then(|login| login.issued),
+        plan: master.login.as_ref().ok().and_then(|login| login.plan.clone()),
         too_open: master.too_open,
     };
     masters.map(file).collect()

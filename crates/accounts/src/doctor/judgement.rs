@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use auth_volume::callback::SignOfLife;
+use auth_volume::text::printable;
 use auth_volume::trial::Fault;
-use auth_volume::{Slot, Timestamp};
+use auth_volume::{Slot, Timestamp, VolumeError};
 use issuer::provider::Standing;
 
 use crate::doctor::facts::{Directory, Facts};
@@ -38,12 +39,19 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Check> {
             checks.extend(record(overview));
         }
         Err(why) => {
-            checks.push(finding(About::State, why, "use the newest release, or see who owns the file"));
+            let remedy = match why {
+                VolumeError::State(..) => "use the newest release",
+                VolumeError::StateTooLarge(_) => {
+                    "move the file away from a pod with a shell that mounts the volume; cooldowns and parks in it are lost"
+                }
+                _ => "see who owns the file",
+            };
+            checks.push(finding(About::State, why.to_string(), remedy));
         }
     }
     checks.push(callback(facts));
     checks.push(codex(facts));
-    checks.extend(facts.probed.iter().map(|(slot, standing)| provider(*slot, standing)));
+    checks.extend(facts.probed.iter().map(|(slot, standing)| provider(facts, *slot, standing)));
     checks
 }
 
@@ -110,10 +118,12 @@ fn directory(Directory { path, is_projected, trial }: &Directory) -> Vec<Check> 
 }
 
 fn slots(facts: &Facts, overview: &Overview) -> Vec<Check> {
+    let almost = almost(&facts.almost_slots);
     if overview.rows.is_empty() {
-        return vec![finding(About::Slots, "nobody has signed in", "auth-login 1")];
+        let nobody = finding(About::Slots, "nobody has signed in", "auth-login 1");
+        return [nobody].into_iter().chain(almost).collect();
     }
-    let mut findings: Vec<_> = overview.rows.iter().flat_map(slot).collect();
+    let mut findings: Vec<_> = overview.rows.iter().flat_map(slot).chain(almost).collect();
     let too_open = facts.slots.iter().filter(|file| file.too_open);
     findings.extend(too_open.map(|file| {
         let path = file.path.display();
@@ -127,6 +137,22 @@ fn slots(facts: &Facts, overview: &Overview) -> Vec<Check> {
     }
     let said = format!("{} of {} can serve now", usable, overview.rows.len());
     or_fine(findings, About::Slots, said)
+}
+
+/// Files that nobody reads, though a person may think so.
+fn almost(names: &[String]) -> Option<Check> {
+    let mut shown: Vec<_> = names.iter().take(3).map(|name| format!("\"{}\"", printable(name))).collect();
+    let more = names.len().saturating_sub(shown.len());
+    shown.extend((more > 0).then(|| format!("{more} more")));
+    let last = shown.pop()?;
+    let (names, are) = match shown.as_slice() {
+        [] => (last, "looks like a login and is"),
+        others => (format!("{} and {last}", others.join(", ")), "look like logins and are"),
+    };
+    let said = format!(
+        "{names} {are} in no slot: a slot's file is auth-N.json, N from 1 on without zeros before it"
+    );
+    Some(finding(About::Slots, said, "copy one to auth-N.json, or delete it"))
 }
 
 fn is_usable(row: &Row) -> bool {
@@ -253,14 +279,26 @@ fn codex(facts: &Facts) -> Check {
     }
 }
 
-fn provider(slot: Slot, standing: &Standing) -> Check {
+/// `plan pro, and plus in its token`, which is of before the change until it is refreshed.
+fn plan_of(facts: &Facts, slot: Slot, told: &str) -> String {
+    let file = facts.slots.iter().find(|file| file.slot == slot);
+    match file.and_then(|file| file.plan.as_deref()).filter(|plan| *plan != told) {
+        Some(plan) => format!("plan {told}, and {plan} in its token until that is refreshed"),
+        None => format!("plan {told}"),
+    }
+}
+
+fn provider(facts: &Facts, slot: Slot, standing: &Standing) -> Check {
     match standing {
-        Standing::Taken(usage) => {
+        Standing::Taken(usage, plan) => {
             let windows = usage.iter().flat_map(|usage| &usage.windows);
             let used: Vec<_> =
                 windows.map(|window| format!("{} {}", window.minutes, window.used_percent)).collect();
-            let used = if used.is_empty() { String::new() } else { format!(" ({} used)", used.join(", ")) };
-            fine(About::Provider, format!("{slot} is taken{used}"))
+            let used = (!used.is_empty()).then(|| format!("{} used", used.join(", ")));
+            let plan = plan.as_ref().map(|plan| plan_of(facts, slot, plan.name()));
+            let told: Vec<_> = used.into_iter().chain(plan).collect();
+            let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
+            fine(About::Provider, format!("{slot} is taken{told}"))
         }
         Standing::Refused(code) => {
             let said = format!("{slot} is refused ({code})");

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use auth_volume::audit::By;
 use auth_volume::callback::SignOfLife;
+use auth_volume::state::{NotAState, ToldPlan};
 use auth_volume::trial::{Fault, Trial};
-use auth_volume::{Layout, Naming, Timestamp, Volume};
+use auth_volume::{Layout, Naming, Timestamp, Volume, VolumeError};
 use clap::Parser as _;
 use issuer::provider::Standing;
 
@@ -13,6 +14,7 @@ use super::judgement::judge;
 use super::report::text;
 use crate::args::{Args, DoctorArgs};
 use crate::desk::Desk;
+use crate::doctor::About;
 use crate::fixture::{every_state, volume_at};
 use overview::Serving;
 
@@ -175,6 +177,56 @@ fn the_rest_is_named_too() {
     assert_eq!(remedy, "auth-login 2");
     let (said, remedy) = only_finding(|facts| facts.slots[0].too_open = true);
     assert!(said.starts_with("others can read ") && remedy.starts_with("chmod 600 "), "{said}: {remedy}");
+}
+
+#[test]
+fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
+    let named = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        only_finding(move |facts| facts.almost_slots = names)
+    };
+    let (said, remedy) = named(&["auth-01.json"]);
+    assert_eq!(
+        said,
+        "\"auth-01.json\" looks like a login and is in no slot: a slot's file is auth-N.json, N from 1 on without \
+         zeros before it"
+    );
+    assert_eq!(remedy, "copy one to auth-N.json, or delete it");
+    let (said, _) = named(&["auth-0\u{1b}.json", "auth-1 (1).json"]);
+    assert!(
+        said.starts_with("\"auth-0 .json\" and \"auth-1 (1).json\" look like logins and are in"),
+        "{said}"
+    );
+    let (said, _) = named(&["auth-a", "auth-b", "auth-c", "auth-d", "auth-e"]);
+    assert!(said.starts_with("\"auth-a\", \"auth-b\", \"auth-c\" and 2 more look like logins"), "{said}");
+    let mut nobody = healthy();
+    nobody.overview.as_mut().unwrap().rows.clear();
+    nobody.almost_slots = vec!["auth-1.json.bak".to_owned()];
+    let text = text(&judge(&nobody));
+    assert!(text.contains("nobody has signed in") && text.contains("auth-1.json.bak"), "{text}");
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_named_with_what_to_do() {
+    let remedy = |error: VolumeError| {
+        let facts = Facts { overview: Err(error), ..healthy() };
+        let checks = judge(&facts);
+        checks.into_iter().find(|check| check.about == About::State).unwrap().remedy.unwrap()
+    };
+    assert_eq!(remedy(VolumeError::State("state".into(), NotAState::Newer(2))), "use the newest release");
+    assert!(remedy(VolumeError::StateTooLarge("state".into())).starts_with("move the file away"));
+}
+
+#[test]
+fn a_plan_that_the_provider_tells_is_said_and_that_the_token_says_another() {
+    let said = |plan: &str| {
+        let plan = ToldPlan::new(plan, at(0));
+        let facts = Facts { probed: vec![("2".parse().unwrap(), Standing::Taken(None, plan))], ..healthy() };
+        judge(&facts).pop().unwrap().said
+    };
+    assert_eq!(said("pro"), "account-2 is taken (plan pro)");
+    assert_eq!(said("team"), "account-2 is taken (plan team, and pro in its token until that is refreshed)");
+    assert_eq!(said(""), "account-2 is taken");
 }
 
 #[test]

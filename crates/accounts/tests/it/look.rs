@@ -232,6 +232,34 @@ fn what_a_login_or_a_signal_says_of_itself_reaches_no_terminal_unchanged() {
     assert!(audit.contains("x [2J 31m "), "it is still known whose it was: {audit:?}");
 }
 
+#[test]
+fn the_plan_is_the_one_that_the_provider_told_since_the_token_was_made() {
+    let volume = every_state();
+    let plan = || {
+        let output = accounts(volume.path()).arg("--json").output().unwrap().stdout;
+        let document: Value = serde_json::from_slice(&output).unwrap();
+        document["accounts"][1]["plan"].as_str().unwrap().to_owned()
+    };
+    let told = |plan: &str| {
+        let signal = serde_json::json!({"status": 429, "account_id": "acct-bob", "user_id": "user-bob",
+            "headers": {"x-codex-plan-type": plan}});
+        fs::write(volume.path().join("rotate-now"), signal.to_string()).unwrap();
+        accounts(volume.path()).args(["use", "2"]).assert().success();
+    };
+    assert_eq!(plan(), "pro");
+    told("team\u{1b}");
+    assert_eq!(plan(), "team");
+    accounts(volume.path()).assert().success().stdout(contains("  team  "));
+    // A token that was made since knows better.
+    let claims = serde_json::json!({"iat": 4_000_000_000_u32, "exp": 4_000_000_001_u32,
+        "https://api.openai.com/auth": {"chatgpt_account_id": "acct-bob", "chatgpt_user_id": "user-bob",
+            "chatgpt_plan_type": "plus"}});
+    let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let master = serde_json::json!({"tokens": {"access_token": token, "refresh_token": "rt"}});
+    fs::write(volume.path().join("auth-2.json"), master.to_string()).unwrap();
+    assert_eq!(plan(), "plus");
+}
+
 /// Every text of a document, one after the other.
 fn texts(document: &Value) -> String {
     match document {
