@@ -29,7 +29,7 @@ pub struct Tokens {
 pub enum Answer {
     /// Here they are, an access token or a refresh token at least, and the refresh token that was sent is used up.
     Renewed(Tokens),
-    /// The grant is dead, by this code; see [`codes`](crate::codes).
+    /// The grant is dead, by this code; see [`codes`].
     Dead(String),
     /// The issuer itself said no, for now; the refresh token is as good as before.
     NotNow {
@@ -48,6 +48,9 @@ pub enum Answer {
 pub(crate) fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
     let document = serde_json::from_slice(body).ok().filter(Value::is_object).unwrap_or_default();
     let unanswered = |why: &str| Answer::Unanswered(format!("HTTP {status}{why}"));
+    if (300..400).contains(&status) {
+        return unanswered(", a redirect");
+    }
     if let Some(stranger) = stranger(headers, body, &document) {
         return unanswered(&format!(" with {stranger}"));
     }
@@ -58,7 +61,6 @@ pub(crate) fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
             Some(tokens) => Answer::Renewed(tokens),
             None => unanswered(" without a token"),
         },
-        300..400 => unanswered(", a redirect"),
         // Also said by what stands between, of a request that it has passed on.
         408 | 499 => Answer::Unanswered(said),
         400..500 => match dead(&document) {
@@ -211,7 +213,7 @@ mod tests {
     fn what_is_not_the_issuers_own_no_leaves_open_whether_it_used_the_token_up() {
         let grant = r#"{"error": {"code": "invalid_grant"}}"#;
         for (status, body, expected) in [
-            (307, "", "unanswered HTTP 307 with an empty body"),
+            (307, "", "unanswered HTTP 307, a redirect"),
             (302, grant, "unanswered HTTP 302, a redirect"),
             (408, grant, "unanswered HTTP 408, invalid_grant"),
             (499, grant, "unanswered HTTP 499, invalid_grant"),

@@ -16,7 +16,7 @@ use crate::environment::Environment;
 use crate::sent::{Sent, Watch};
 use crate::{proxy, trust};
 
-/// The longest answer that is read.
+/// The longest body that is read: 1 MiB.
 const LONGEST: u64 = 1 << 20;
 
 /// How long things may take.
@@ -129,6 +129,7 @@ impl Client {
             Error::BadUri(_) | Error::RequireHttpsOnly(_) | Error::Http(_) => {
                 "its address cannot be used".to_owned()
             }
+            Error::BodyExceedsLimit(_) => "more than 1 MiB".to_owned(),
             Error::Timeout(_) if was_sent => "timeout: no whole answer".to_owned(),
             Error::Timeout(_) => "timeout: no connection".to_owned(),
             // It ends in the status, twice.

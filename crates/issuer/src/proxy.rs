@@ -1,8 +1,8 @@
 //! Which proxy a request goes through: what reqwest, and so codex, makes of the environment.
 //!
-//! Two things differ. reqwest goes on without a proxy that it cannot parse; here that is an error, because then nobody
-//! is asked who should not be. And a request to a plain http address is tunnelled (CONNECT), too, where reqwest sends
-//! it to the proxy itself.
+//! Three things differ. reqwest goes on without a proxy that it cannot parse, and here that is an error: a request that
+//! was meant for a proxy must not go out directly. A request to a plain http address is tunnelled (CONNECT), where
+//! reqwest sends it to the proxy itself. And `*` in `NO_PROXY` means addresses, too.
 
 use std::net::IpAddr;
 

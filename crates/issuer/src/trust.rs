@@ -10,11 +10,11 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 use crate::environment::Environment;
 
 /// The roots of `CODEX_CA_CERTIFICATE` (codex's own name), else of `SSL_CERT_FILE`, else of `SSL_CERT_DIR`. They
-/// replace the compiled-in ones.
+/// replace the compiled-in ones, where codex adds those of its own variable to the system's.
 ///
 /// # Errors
-/// What is named cannot be read, or holds no PEM certificate: with other roots than the ones that were meant, nobody
-/// would understand why a server is not trusted.
+/// What is named cannot be read, or holds no PEM certificate. With the compiled-in roots instead, the only sign would be
+/// a server that is not trusted.
 pub(crate) fn roots(environment: Environment<'_>) -> anyhow::Result<RootCerts> {
     for name in ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"] {
         if let Some(path) = environment.path(name) {
