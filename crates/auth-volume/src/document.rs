@@ -43,6 +43,12 @@ impl Document {
         self.set(name.to_owned(), Member::Object(object))
     }
 
+    /// Without a member.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(key, _)| key != name);
+        self
+    }
+
     /// The bytes of a file: two spaces for each level that is ours, and a newline at the end.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("JSON that was read can be written");

@@ -40,7 +40,7 @@ pub enum Standing {
     #[default]
     Good,
     /// A process waits for the issuer's answer.
-    WithIssuer,
+    WithIssuer(Marker),
     /// It was sent, and the issuer's answer is not known.
     Unanswered(Marker),
     /// It works no more.
@@ -125,7 +125,7 @@ impl Grants {
         match Marker::held(&path("asked"), now) {
             // It was removed since: the issuer said that the grant is good.
             None => Standing::Good,
-            Some((_, true)) => Standing::WithIssuer,
+            Some((marker, true)) => Standing::WithIssuer(marker),
             Some((marker, false)) => Standing::Unanswered(marker),
         }
     }
@@ -368,7 +368,7 @@ mod tests {
         let now = Timestamp::now();
         let locked = volume.lock().unwrap();
         let asked = locked.ask(&grant("rt"), Slot::FIRST, false, now).unwrap().unwrap();
-        assert_eq!(standing(&volume, "rt"), Standing::WithIssuer);
+        assert!(matches!(standing(&volume, "rt"), Standing::WithIssuer(_)));
         assert_eq!(volume.grants().unwrap().with_issuer(now).len(), 1);
         assert!(locked.ask(&grant("rt"), Slot::FIRST, false, now).unwrap().is_none());
         assert_eq!(standing(&volume, "another"), Standing::Good);
@@ -394,7 +394,7 @@ mod tests {
         let path = dir.path().join(name(grant("rt").fingerprint(), "asked"));
         std::fs::write(&path, marker).unwrap();
         let standing = |now| volume.grants().unwrap().standing(&grant("rt"), now);
-        assert_eq!(standing(now), Standing::WithIssuer);
+        assert!(matches!(standing(now), Standing::WithIssuer(_)));
         assert!(matches!(standing(now.plus(IN_USE_AT_MOST)), Standing::Unanswered(_)));
     }
 

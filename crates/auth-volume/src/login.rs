@@ -154,7 +154,8 @@ impl Login {
             Some(tokens) => document.with_object("tokens", self.put_into(tokens)),
             None => match self.expiry {
                 Some(expiry) => self.put_into(document).with("expires_at", expiry.0.seconds()),
-                None => self.put_into(document),
+                // The end of the token before is not that of this one.
+                None => self.put_into(document).without("expires_at"),
             },
         };
         document.with("last_refresh", now).to_bytes()

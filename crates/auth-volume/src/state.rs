@@ -98,6 +98,9 @@ pub struct Standing {
     /// It came of a refresh of another account's login: a person must say whether that is right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub came_from: Option<AccountId>,
+    /// The grant whose access token the provider refused, and that is refreshed because of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refreshed_for_401: Option<Grant>,
     /// The provider refused its access token, also after a refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,

@@ -8,7 +8,7 @@ pub mod words;
 use std::time::Duration;
 
 use auth_volume::published::Found;
-use auth_volume::state::{Cooldown, Parked};
+use auth_volume::state::{Cooldown, Kind, Parked, Source};
 use auth_volume::text::printable;
 use auth_volume::usage::Usage;
 use auth_volume::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
@@ -177,7 +177,10 @@ fn condition(world: &World, candidate: &Candidate, now: Timestamp) -> Condition 
     let standing = standing.unwrap_or_default();
     match world.judge(candidate, now) {
         Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => Condition::Ready,
-        Ok((_, Use::Cooling(_))) => standing.cooldown.map_or(Condition::Ready, Condition::Capped),
+        Ok((_, Use::Cooling(until))) => {
+            let refused = Cooldown { until, kind: Kind::Refused, source: Source::Floor };
+            Condition::Capped(standing.cooldown.filter(|it| it.until == until).unwrap_or(refused))
+        }
         Err(Reason::Cooling(cooldown)) => Condition::Capped(cooldown),
         Err(Reason::Parked(parked)) => Condition::Parked(parked),
         // Nobody renews what the operator put aside for good.

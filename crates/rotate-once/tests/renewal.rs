@@ -93,13 +93,13 @@ impl Volume {
 }
 
 #[test]
-fn a_login_near_its_end_is_renewed_stored_and_then_published() {
+fn a_login_near_its_end_is_served_refreshed_stored_and_then_published() {
     let volume = Volume::living(3600);
     let (ann, mut expected) = (volume.refresh_token(1), volume.json("auth-1.json"));
     assert_eq!(
         volume.pass(&[], 0),
-        "rotate-once: account-1 refreshed (expires TIME)\nrotate-once: account-2 refreshed (expires TIME)\n\
-         rotate-once: active account-1 (expires TIME)\n"
+        "rotate-once: active account-1 (expires TIME)\nrotate-once: account-1 refreshed (expires TIME)\n\
+         rotate-once: active account-1 (expires TIME)\nrotate-once: account-2 refreshed (expires TIME)\n"
     );
     assert!(!volume.openai.refreshable(&ann).good && volume.is_good(1) && volume.is_good(2));
     let renewed = volume.json("auth-1.json");
@@ -225,7 +225,7 @@ fn an_issuer_that_hangs_is_not_waited_for_longer_than_a_pod_may_take_to_stop() {
 }
 
 #[test]
-fn a_401_renews_once_and_then_needs_a_login_without_a_walk_through_the_pool() {
+fn a_401_refreshes_once_and_then_rests_the_account_without_a_walk_through_the_pool() {
     let volume = Volume::living(864_000);
     volume.pass(&[], 0);
     assert_eq!(volume.served(), "acct-ann");
@@ -249,7 +249,7 @@ fn a_401_renews_once_and_then_needs_a_login_without_a_walk_through_the_pool() {
 
     volume.write("rotate-now", &refusal().to_string());
     let said = volume.pass(&[], 0);
-    assert!(said.contains("account-1 needs login: run auth-login 1 (token_invalidated)"), "{said}");
+    assert!(said.contains("account-1 parked until TIME(refused, floor): its access token was refused"), "{said}");
     assert_eq!(volume.served(), "acct-ben");
     volume.write("rotate-now", &refusal().to_string());
     volume.pass(&["--policy", "sticky"], 0);

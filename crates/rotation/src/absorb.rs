@@ -14,7 +14,7 @@ use crate::decide::{Candidate, InUse, World};
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// How long an account whose access token was refused is left alone, at first and while it is refreshed.
-const REST: Duration = Duration::from_mins(5);
+pub(crate) const REST: Duration = Duration::from_mins(5);
 
 /// How long at the most.
 const LONGEST_REST: Duration = Duration::from_hours(6);
@@ -109,9 +109,7 @@ impl Absorbed {
                 standing.needs_login = Some(NeedsLogin { grant, since, code, refused: true });
             } else if may_be_refreshed(candidate, login, &standing) {
                 self.refused.insert(login.account.clone());
-                // Others serve while the issuer is asked.
-                let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
-                standing.cooldown = Some(merged(standing.cooldown.as_ref(), rest, now));
+                standing.refreshed_for_401 = Some(login.grant());
             } else if !rests {
                 let (refused, cooldown) = refused_again(standing.refused, now);
                 self.said.push(format!("{}: its access token was refused", parked(slot, &cooldown)));
@@ -157,7 +155,7 @@ impl Absorbed {
 fn may_be_refreshed(candidate: &Candidate, login: &Login, standing: &Standing) -> bool {
     login.refresh_token.is_some()
         && standing.renewed_for_401.as_ref() != Some(&login.grant())
-        && matches!(candidate.grant, grants::Standing::Good | grants::Standing::WithIssuer)
+        && matches!(candidate.grant, grants::Standing::Good | grants::Standing::WithIssuer(_))
 }
 
 /// The rest of an account whose access token is refused and is not worth a refresh. Only the issuer ends a grant, so it

@@ -8,14 +8,17 @@ use std::time::Duration;
 use auth_volume::grants;
 use auth_volume::masters::Unusable;
 use auth_volume::published::Found;
-use auth_volume::state::{Active, Cooldown, Parked, State};
+use auth_volume::state::{Active, Cooldown, Kind, Parked, Source, State};
 use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
 
-use crate::absorb::{needs_login, until};
+use crate::absorb::{REST, needs_login, until};
 use crate::args::Order;
 
 /// How far the clock that dates files may lag behind ours: the slowest tick of a kernel's.
 const TICK: Duration = Duration::from_millis(10);
+
+/// How long the issuer has before another account serves in the place of one whose access token was refused.
+pub const MOMENT: Duration = Duration::from_millis(500);
 
 /// What a pass finds.
 #[derive(Clone, Debug)]
@@ -272,8 +275,20 @@ impl World {
         if let Some(parked) = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now)) {
             return Err(Reason::Parked(parked));
         }
-        let cooling = standing.cooldown.filter(|cooldown| cooldown.until > now);
-        Ok((login, cooling.map_or(Use::Ready, |cooldown| Use::Cooling(cooldown.until))))
+        let cooling = standing.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
+        let cooling = cooling.max(self.rests_until(candidate, login, now));
+        Ok((login, cooling.map_or(Use::Ready, Use::Cooling)))
+    }
+
+    /// Until when others serve in the place of an account whose access token was refused and is being refreshed: the
+    /// issuer gets a moment to answer, since a rotation costs more than that.
+    fn rests_until(&self, candidate: &Candidate, login: &Login, now: Timestamp) -> Option<Timestamp> {
+        let refused = self.state.accounts.get(&login.account)?.refreshed_for_401.as_ref()?;
+        let (grants::Standing::WithIssuer(marker) | grants::Standing::Unanswered(marker)) = &candidate.grant else {
+            return None;
+        };
+        let is_over = *refused == login.grant() && now.since(marker.since) >= MOMENT;
+        is_over.then(|| marker.since.plus(REST)).filter(|until| *until > now)
     }
 }
 
@@ -294,8 +309,10 @@ pub fn decide(world: &World, policy: Policy, now: Timestamp) -> Plan {
         Err(reason) => Some((*slot, reason.clone())),
         Ok(_) if picked.is_some_and(|(picked, ..)| picked == *slot) => None,
         Ok((_, Use::Ready)) => Some((*slot, Reason::NotItsTurn)),
-        Ok((login, Use::Cooling(_))) => {
-            world.state.standing(&login.account).cooldown.map(|c| (*slot, Reason::Cooling(c)))
+        Ok((login, Use::Cooling(until))) => {
+            let refused = Cooldown { until: *until, kind: Kind::Refused, source: Source::Floor };
+            let cooldown = world.state.standing(&login.account).cooldown.filter(|it| it.until == *until);
+            Some((*slot, Reason::Cooling(cooldown.unwrap_or(refused))))
         }
     });
     Plan {

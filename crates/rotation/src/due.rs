@@ -74,7 +74,7 @@ fn is_worth_it(world: &World, candidate: &Candidate, login: &Login, now: Timesta
             grants::Standing::Good => true,
             // The answer that is not known may have used the grant up: asking again could end the whole family.
             grants::Standing::Unanswered(_) => !login.is_live(now),
-            grants::Standing::WithIssuer | grants::Standing::Ended(_) => false,
+            grants::Standing::WithIssuer(_) | grants::Standing::Ended(_) => false,
         }
         && refresh_failed.is_none_or(|failed| now.since(failed) >= PAUSE)
 }

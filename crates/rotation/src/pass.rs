@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use auth_volume::atomic::Access;
+use auth_volume::counters::Occasion;
 use auth_volume::exit::{Exit, Failure, OrExit as _};
 use auth_volume::private_file::PrivateFile;
 use auth_volume::published::{self, Found};
@@ -22,7 +23,7 @@ use crate::absorb::{Absorbed, absorb};
 use crate::args::Order;
 use crate::cooldown::Floors;
 use crate::counting::count;
-use crate::decide::{Chosen, Plan, Policy, Purpose, Reason, Why, World, decide};
+use crate::decide::{Chosen, MOMENT, Plan, Policy, Purpose, Reason, Why, World, decide};
 use crate::due::{Due, due};
 use crate::harvest::bring_home;
 use crate::refresh::{Refresh, Report};
@@ -210,7 +211,9 @@ impl Pass<'_> {
         let report = thread::scope(|scope| {
             let (tell, answer) = mpsc::channel();
             scope.spawn(move || tell.send(refresh.one(due)));
-            let mut not_before = Instant::now();
+            let (asked, mut not_before) = (Instant::now(), Instant::now());
+            // Others serve in the place of an account that was refused, if the issuer is slow.
+            let mut moment = (due.occasion == Occasion::Refused).then_some(MOMENT);
             loop {
                 match answer.recv_timeout(LOOK) {
                     Ok(report) => return Ok(report),
@@ -219,7 +222,9 @@ impl Pass<'_> {
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                 }
-                if !self.wish.offline && self.volume.has_signal() && Instant::now() >= not_before {
+                let is_called = self.volume.has_signal() && Instant::now() >= not_before;
+                let is_slow = moment.take_if(|moment| asked.elapsed() > *moment).is_some();
+                if is_called || is_slow {
                     not_before = Instant::now() + FLOOR;
                     match self.serve(Turn::Again { is_last: false }) {
                         Ok(served) => more.extend(add(served)),

@@ -15,7 +15,7 @@ use auth_volume::volume::Remembered;
 use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError};
 use issuer::{Answer, Issuer, Tokens};
 
-use crate::absorb::needs_login;
+use crate::absorb::{REST, needs_login};
 use crate::decide::Candidate;
 use crate::due::{Due, is_near_its_end};
 use crate::world;
@@ -26,9 +26,6 @@ const GRACE: Duration = Duration::from_secs(8);
 
 /// How often it is tried.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
-
-/// How long an account whose access token was refused is left alone when it could not be refreshed.
-const REST: Duration = Duration::from_mins(5);
 
 /// What came of it.
 #[derive(Debug)]
@@ -134,6 +131,7 @@ impl Refresh<'_> {
                 let refused = due.occasion == Occasion::Refused;
                 let dead = NeedsLogin { grant, since: Timestamp::now(), code: code.clone(), refused };
                 standing.needs_login = Some(dead);
+                standing.refreshed_for_401 = None;
                 (Some(End::Refused(code.clone())), needs_login(due.slot, &code))
             }),
             Answer::NotNow { said, code } => self.note(due, begun, Refreshed::NotNow, true, |standing, _| {
@@ -321,6 +319,7 @@ impl Refresh<'_> {
         let standing = state.accounts.entry(new.clone()).or_default();
         standing.cooldown.take_if(|cooldown| cooldown.kind == Kind::Refused);
         standing.needs_login = None;
+        standing.refreshed_for_401 = None;
         standing.refresh_failed = None;
         standing.refresh_refused = None;
         standing.not_storable = None;
@@ -339,6 +338,7 @@ impl Refresh<'_> {
 /// An account whose access token was refused, and that could not be refreshed, lets the others serve.
 fn rest(standing: &mut Standing, occasion: Occasion, now: Timestamp) {
     standing.refresh_failed = Some(now);
+    standing.refreshed_for_401 = None;
     if occasion == Occasion::Refused {
         let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
         standing.cooldown.get_or_insert(rest);

@@ -103,8 +103,8 @@ fn a_mounted_secret_and_a_link_in_place_of_a_login_are_noticed() {
     symlink("auth-2.json", volume.path().join("auth-3.json")).unwrap();
     doctor(volume.path(), &[]).assert().code(1).stdout(
         contains("is a Secret or a ConfigMap")
-            .and(contains("account-3: a symbolic link, not a regular file\n"))
-            .and(contains("do        accounts remove 3, or see ")),
+            .and(contains("account-3 is broken: a symbolic link, not a regular file\n"))
+            .and(contains("do        accounts remove 3\n")),
     );
 }
 

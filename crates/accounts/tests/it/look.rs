@@ -158,9 +158,9 @@ fn watching_shows_the_accounts_again_when_something_has_changed() {
         let document: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
         document["accounts"].as_array().unwrap().len()
     };
-    assert_eq!(slots(), 10);
+    assert_eq!(slots(), 12);
     fs::remove_file(volume.path().join("auth-6.json")).unwrap();
-    assert_eq!(slots(), 9);
+    assert_eq!(slots(), 11);
     watching.kill().unwrap();
     watching.wait().unwrap();
 }

@@ -118,7 +118,7 @@ fn what_only_a_renewal_can_mend_is_left_to_the_rotator_which_is_woken() {
 #[test]
 fn parking_the_last_account_says_that_nobody_can_serve() {
     let volume = every_state();
-    for slot in [2, 4, 5, 9, 10] {
+    for slot in [2, 4, 5, 9, 10, 11, 13] {
         done(volume.path(), &format!("park {slot}"));
     }
     run(volume.path(), "park 1")
@@ -127,9 +127,9 @@ fn parking_the_last_account_says_that_nobody_can_serve() {
 }
 
 #[test]
-fn use_is_a_pass_to_that_slot_with_its_renewal() {
+fn use_of_an_expired_login_refreshes_it_first_and_no_other() {
     let (volume, openai) = (tempfile::tempdir().unwrap(), StandIn::start());
-    for (slot, email, lifetime) in [(1, "ann@example.test", 900_000), (2, "bob@example.test", 60)] {
+    for (slot, email, lifetime) in [(1, "ann@example.test", 900_000), (2, "bob@example.test", 1)] {
         openai.account(&AccountRequest {
             email: email.into(),
             token_lifetime_seconds: Some(lifetime),
@@ -138,6 +138,12 @@ fn use_is_a_pass_to_that_slot_with_its_renewal() {
         let login = openai.sign_in(email).codex_auth_json(openai.url());
         fs::write(volume.path().join(format!("auth-{slot}.json")), login.to_string()).unwrap();
     }
+    openai.account(&AccountRequest {
+        email: "bob@example.test".into(),
+        token_lifetime_seconds: Some(3600),
+        ..AccountRequest::default()
+    });
+    thread::sleep(Duration::from_millis(1100));
     accounts(volume.path())
         .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url())
         .args(["use", "2"])
@@ -163,7 +169,7 @@ fn use_of_an_account_that_cannot_serve_says_why() {
 #[test]
 fn a_slot_that_is_empty_or_broken_names_what_to_do() {
     let volume = every_state();
-    run(volume.path(), "park 11").code(1).stderr(contains("no auth-11.json in "));
+    run(volume.path(), "park 12").code(1).stderr(contains("no auth-12.json in "));
     run(volume.path(), "pin 6").code(1).stderr(contains("run auth-login 6, or accounts remove 6\n"));
     run(volume.path(), "park 0").code(2);
     run(volume.path(), "park 1 --for 1h --until 2099-01-01T00:00:00Z").code(2);

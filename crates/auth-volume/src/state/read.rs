@@ -95,6 +95,7 @@ impl Standing {
             not_storable: fields.take("not_storable"),
             not_prolonged: fields.take("not_prolonged"),
             came_from: fields.object("came_from", |mut account| account.account()),
+            refreshed_for_401: fields.take("refreshed_for_401"),
             refused: fields.take("refused"),
             next_reset: fields.take("next_reset"),
             usage: fields.object("usage", usage),

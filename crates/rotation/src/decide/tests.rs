@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use auth_volume::Secret;
 use auth_volume::signal::{Refusal, Signal};
-use auth_volume::state::{Kind, NeedsLogin, Source};
+use auth_volume::state::{Kind, NeedsLogin, Refused, Source};
 use proptest::prelude::*;
 
 use super::*;
@@ -182,7 +182,7 @@ fn a_dead_slot_beside_cooled_ones_does_not_leave_nothing() {
     let mut world = world(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
     cooling(&mut world, "a", 600);
     let grant = world.slots[1].login.as_ref().unwrap().grant();
-    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), refused: false };
+    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), refused: true };
     world.state.accounts.entry(account("b")).or_default().needs_login = Some(dead);
     let plan = run(&world, Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().slot, slot(1));
@@ -239,7 +239,7 @@ fn without_a_user_a_signal_means_the_seat_in_use_or_the_only_one() {
 }
 
 #[test]
-fn a_401_is_worth_one_refresh_and_then_a_login() {
+fn a_401_is_worth_one_refresh_and_then_a_rest_that_grows() {
     let refused = [Signal::Refused {
         at: now(),
         account: account("a"),
@@ -252,12 +252,25 @@ fn a_401_is_worth_one_refresh_and_then_a_login() {
     let grant = world.slots[0].login.as_ref().unwrap().grant();
     world.state.accounts.entry(account("a")).or_default().renewed_for_401 = Some(grant);
     let absorbed = absorb(&world, &refused, FLOORS, now());
-    assert_eq!(absorbed.said, ["account-1 needs login: run auth-login 1 (token_invalidated)"]);
     assert_eq!(
-        hear(world, &refused, Order::Sticky).1,
-        Some(2),
-        "and the next serves, no walk through the pool"
+        absorbed.said,
+        ["account-1 parked until 1970-01-12T13:51:40Z (refused, floor): its access token was refused"]
     );
+    let (mut world, serves) = hear(world, &refused, Order::Sticky);
+    assert_eq!(serves, Some(2), "and the next serves, no walk through the pool");
+    let rests = |world: &World| world.state.standing(&account("a")).cooldown.unwrap().until.seconds() - NOW;
+    assert_eq!(rests(&world), 300);
+    (world, _) = hear(world, &refused, Order::Sticky);
+    assert_eq!(rests(&world), 300, "a second refusal of a resting account is the same one");
+    for (times, rest) in [(2, 600), (3, 1200), (4, 2400), (9, 6 * 3600), (40, 6 * 3600)] {
+        let standing = world.state.accounts.get_mut(&account("a")).unwrap();
+        standing.cooldown = None;
+        standing.refused = Some(Refused { times: times - 1, at: now() });
+        (world, _) = hear(world, &refused, Order::Sticky);
+        assert_eq!(rests(&world), rest, "the {times}th time in a row");
+    }
+    let (world, _) = hear(world, &[Signal::Served { account: account("a") }], Order::Sticky);
+    assert_eq!(world.state.standing(&account("a")).refused, None, "a success ends it");
 }
 
 #[test]
