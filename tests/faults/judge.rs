@@ -2,7 +2,8 @@
 
 use std::process::Output;
 
-use auth_volume::state::{Parsed, State};
+use auth_volume::draft::Draft;
+use auth_volume::grants::Standing;
 use auth_volume::{Layout, Login, Slot, Timestamp};
 use serde_json::Value;
 use stand_in::AccountGrants;
@@ -68,6 +69,8 @@ impl Case<'_> {
             )
         });
         names.retain(|name| Slot::of_file_name(name).is_none());
+        // What is known of grants, and what a harvest replaced, is meant to stay.
+        names.retain(|name| !name.starts_with(".grant-") && !name.contains(".json.before-"));
         if !names.is_empty() {
             self.complain(figures, &format!("left behind: {names:?}"));
         }
@@ -106,13 +109,12 @@ impl Case<'_> {
     /// An answer that nobody got is no loss of ours if the login is still served while its access token lives,
     /// and the grant, which may be used up, is not tried again meanwhile.
     fn why_not_excused(&self, login: &Login) -> Option<&'static str> {
-        let Ok(Parsed::Ours(state)) = State::parse(&self.volume.bytes("rotator_state.json")) else {
-            return Some("there is no state");
-        };
         let record = self.volume.json("auth.json");
         let of_account = |grants: &AccountGrants| Some(&grants.email) == login.email.as_ref();
         let grants = self.volume.openai.grants().into_iter().find(of_account);
-        if state.standing(&login.account).unanswered != Some(login.grant()) {
+        let ours = auth_volume::Volume::open(Layout::new(self.volume.path().to_owned(), None)).unwrap();
+        let known = ours.grants().unwrap().standing(&login.grant(), Timestamp::now());
+        if !matches!(known, Standing::Unanswered(_)) {
             Some("no marker says so")
         } else if !login.is_live(Timestamp::now()) || record["access_token"] != login.access_token.expose() {
             Some("it is not served any more")
@@ -134,7 +136,8 @@ impl Case<'_> {
         }
         for (path, content) in files_below(self.volume.path()) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let whole = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).unwrap_or(&name);
+            let whole = Draft::target(&name).unwrap_or(&name);
+            let whole = whole.split_once(".before-").map_or(whole, |(master, _)| master);
             // The last is a second name of the record, for the moment in which it loses its first.
             let is_record = ["auth.json", ".auth.json.before"].contains(&whole);
             if has_token(&content) && !is_record && Slot::of_file_name(whole).is_none() {

@@ -151,7 +151,7 @@ impl ToldPlan {
 }
 
 /// How often in a row the provider refused an account's access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Refused {
     /// How often.
     pub times: u32,
@@ -160,7 +160,7 @@ pub struct Refused {
 }
 
 /// The issuer refuses to refresh a grant, and does not say that it has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RefreshRefused {
     /// By this code, the same each time.
     pub code: String,
@@ -459,7 +459,10 @@ mod tests {
                 "cooldown": {"until": time(1), "kind": "transient", "source": "headers"},
                 "parked": {"until": time(2), "reason": format!("for {name}")},
                 "needs_login": {"grant": format!("dead-{name}"), "since": time(3), "code": format!("code_{year}")},
-                "unanswered": format!("asked-{name}"), "refresh_failed": time(4), "next_reset": time(5),
+                "refresh_refused": {"code": format!("odd_{name}"), "since": time(9)}, "refused": {"times": 3, "at": time(10)},
+                "not_storable": format!("busy {name}"), "not_prolonged": format!("late-{name}"),
+                "came_from": {"account_id": format!("old-{name}"), "user_id": "u"},
+                "refreshed_for_401": format!("asked-{name}"), "refresh_failed": time(4), "next_reset": time(5),
                 "renewed_for_401": format!("401-{name}"), "plan": {"plan": format!("pro {year}"), "at": time(6)},
                 "usage": {"at": time(7), "windows": [
                     {"minutes": 300, "used_percent": 10.5, "resets_at": time(8)},

@@ -114,8 +114,11 @@ fn a_login_near_its_end_is_served_refreshed_stored_and_then_published() {
     expected["last_refresh"] = renewed["last_refresh"].clone();
     assert_eq!(renewed, expected, "every field that is not a token is kept");
     assert_eq!(volume.json("auth.json")["access_token"], renewed["tokens"]["access_token"]);
-    assert!(volume.json("rotator_state.json").get("accounts").is_none(), "no marker is left");
-    let names: Vec<_> = fs::read_dir(volume.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(volume.json("rotator_state.json").get("accounts").is_none());
+    let names = fs::read_dir(volume.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let (grants, names): (Vec<_>, Vec<_>) =
+        names.map(|name| name.into_string().unwrap()).partition(|name| name.starts_with(".grant-"));
+    assert!(grants.len() == 2 && grants.iter().all(|name| name.ends_with(".ended")), "{grants:?}");
     assert_eq!(names.len(), 6, "{names:?}");
 }
 
@@ -249,7 +252,10 @@ fn a_401_refreshes_once_and_then_rests_the_account_without_a_walk_through_the_po
 
     volume.write("rotate-now", &refusal().to_string());
     let said = volume.pass(&[], 0);
-    assert!(said.contains("account-1 parked until TIME(refused, floor): its access token was refused"), "{said}");
+    assert!(
+        said.contains("account-1 parked until TIME (refused, floor): its access token was refused"),
+        "{said}"
+    );
     assert_eq!(volume.served(), "acct-ben");
     volume.write("rotate-now", &refusal().to_string());
     volume.pass(&["--policy", "sticky"], 0);

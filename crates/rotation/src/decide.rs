@@ -275,7 +275,8 @@ impl World {
         if let Some(parked) = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now)) {
             return Err(Reason::Parked(parked));
         }
-        let cooling = standing.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
+        let cooling =
+            standing.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
         let cooling = cooling.max(self.rests_until(candidate, login, now));
         Ok((login, cooling.map_or(Use::Ready, Use::Cooling)))
     }
@@ -284,7 +285,8 @@ impl World {
     /// issuer gets a moment to answer, since a rotation costs more than that.
     fn rests_until(&self, candidate: &Candidate, login: &Login, now: Timestamp) -> Option<Timestamp> {
         let refused = self.state.accounts.get(&login.account)?.refreshed_for_401.as_ref()?;
-        let (grants::Standing::WithIssuer(marker) | grants::Standing::Unanswered(marker)) = &candidate.grant else {
+        let (grants::Standing::WithIssuer(marker) | grants::Standing::Unanswered(marker)) = &candidate.grant
+        else {
             return None;
         };
         let is_over = *refused == login.grant() && now.since(marker.since) >= MOMENT;

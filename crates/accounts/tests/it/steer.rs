@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use assert_cmd::assert::Assert;
 use predicates::prelude::*;

@@ -4,7 +4,10 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Active, Cooldown, Grant, Kind, NeedsLogin, Parked, Source, Standing, State, ToldPlan, VERSION};
+use super::{
+    Active, Cooldown, Grant, Kind, NeedsLogin, Parked, RefreshRefused, Refused, Source, Standing, State,
+    ToldPlan, VERSION,
+};
 use crate::counters::{Counters, Counts};
 use crate::usage::{Minutes, Usage, Window};
 use crate::{AccountId, Slot, Timestamp};
@@ -91,12 +94,12 @@ impl Standing {
             needs_login: fields.object("needs_login", NeedsLogin::read),
             unanswered: fields.take("unanswered"),
             refresh_failed: fields.take("refresh_failed"),
-            refresh_refused: fields.take("refresh_refused"),
+            refresh_refused: fields.object("refresh_refused", |refused| Some(RefreshRefused::read(refused))),
             not_storable: fields.take("not_storable"),
             not_prolonged: fields.take("not_prolonged"),
             came_from: fields.object("came_from", |mut account| account.account()),
             refreshed_for_401: fields.take("refreshed_for_401"),
-            refused: fields.take("refused"),
+            refused: fields.object("refused", |refused| Some(Refused::read(refused))),
             next_reset: fields.take("next_reset"),
             usage: fields.object("usage", usage),
             plan: fields.object("plan", ToldPlan::read),
@@ -128,6 +131,19 @@ impl NeedsLogin {
         let code = fields.take("code").unwrap_or_else(|| "unknown".to_owned());
         let refused = fields.take("refused").unwrap_or_default();
         Some(Self { grant, since: fields.time("since"), code, refused })
+    }
+}
+
+impl RefreshRefused {
+    fn read(mut fields: Fields) -> Self {
+        let code = fields.take("code").unwrap_or_else(|| "unknown".to_owned());
+        Self { code, since: fields.time("since") }
+    }
+}
+
+impl Refused {
+    fn read(mut fields: Fields) -> Self {
+        Self { times: fields.take("times").unwrap_or(1), at: fields.time("at") }
     }
 }
 
