@@ -72,8 +72,12 @@ impl Args {
 type Group = Option<u32>;
 
 fn group(text: &str) -> Result<Group, String> {
-    let number = || text.parse().map_err(|_| "want a group's number, such as 65532".to_owned());
-    if text.is_empty() { Ok(None) } else { number().map(Some) }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // The largest number means to the kernel that the group stays.
+    let number = text.parse().ok().filter(|number| *number != u32::MAX);
+    number.map(Some).ok_or_else(|| "want a group's number, such as 65532".to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that can fail")]
@@ -98,6 +102,14 @@ mod tests {
     #[test]
     fn args_are_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_group_is_a_number_that_names_one() {
+        assert_eq!((group("65532"), group("")), (Ok(Some(65532)), Ok(None)));
+        for text in ["-1", "4294967295", "4294967296", "litellm"] {
+            assert!(group(text).is_err(), "{text}");
+        }
     }
 
     #[test]

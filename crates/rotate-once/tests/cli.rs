@@ -40,6 +40,24 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
+fn a_duration_that_no_clock_can_count_is_wrong_usage() {
+    let volume = volume_of_ann();
+    for variable in ["CODEX_REFRESH_BEFORE_SEC", "CODEX_CAP_COOLDOWN_SEC", "CODEX_TRANSIENT_COOLDOWN_SEC"] {
+        for (value, said) in [
+            ("18446744073709551615", "want at most 10 years"),
+            ("99999999999999999 s", "want at most 10 years"),
+            ("1e400", "want 30m"),
+            ("-1", "want 30m"),
+        ] {
+            rotate_once(volume.path()).env(variable, value).assert().code(2).stderr(contains(said));
+        }
+        for value in ["0", "", "10y"] {
+            rotate_once(volume.path()).env(variable, value).arg("--init").assert().success();
+        }
+    }
+}
+
+#[test]
 fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
     let volume = tempfile::tempdir().unwrap();
     rotate_once(volume.path())

@@ -1,13 +1,14 @@
 //! `config.toml` on the disk: found, read, locked, written.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use auth_volume::atomic::{self, Access};
 use auth_volume::exit::{Exit, Failure};
 use auth_volume::log::line;
+use auth_volume::private_file::{LARGEST, NotRead, PrivateFile};
 
 use crate::NAME;
 use crate::refusal::Refusal;
@@ -62,7 +63,9 @@ impl ConfigFile {
             let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
             refused(Refusal::not_utf8(&before))
         })?;
-        merge(text, wanted).map_err(refused)
+        let merged = merge(text, wanted).map_err(refused)?;
+        // What is written must be read at the next start.
+        if merged.text.len() as u64 > LARGEST { Err(self.too_large("would be")) } else { Ok(merged) }
     }
 
     /// Replaces the file, atomically.
@@ -90,17 +93,24 @@ impl ConfigFile {
     }
 
     fn read(&self) -> Result<Vec<u8>, Failure> {
-        let cannot_read = |e: io::Error| unusable(&format!("cannot read {}", self.path.display()), &e);
-        match std::fs::metadata(&self.target) {
-            // Reading a pipe would wait for ever.
-            Ok(found) if !found.is_file() => Err(Failure::new(
+        match PrivateFile::read(&self.target) {
+            Ok(read) => Ok(read.content),
+            Err(NotRead::Missing) => Ok(Vec::new()),
+            Err(NotRead::TooLarge) => Err(self.too_large("is")),
+            Err(NotRead::Symlink | NotRead::NotAFile) => Err(Failure::new(
                 Exit::BadConfig,
                 format!("{} is not a file; remove it", self.path.display()),
             )),
-            Ok(_) => std::fs::read(&self.target).map_err(cannot_read),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(e) => Err(cannot_read(e)),
+            Err(NotRead::Io(e)) => Err(unusable(&format!("cannot read {}", self.path.display()), &e)),
         }
+    }
+
+    fn too_large(&self, is: &str) -> Failure {
+        let path = self.path.display();
+        Failure::new(
+            Exit::BadConfig,
+            format!("{path} {is} larger than 1 MiB: take out what codex does not need, or remove it"),
+        )
     }
 }
 

@@ -4,6 +4,10 @@ use toml_edit::{DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
 
 use crate::refusal::Refusal;
 
+/// How many tables and arrays may lie in each other. Nobody writes ten, and each one costs stack wherever a document is
+/// copied, compared or printed; the parser alone would let dotted keys multiply its own bound.
+pub(crate) const DEEPEST: usize = 64;
+
 /// Sets `path` to `value`; tells whether that changed anything. Missing tables are made, nothing is ever removed.
 ///
 /// # Errors
@@ -55,6 +59,31 @@ fn new_table(in_braces: bool, dotted: bool) -> Item {
     table.set_implicit(true);
     table.set_dotted(dotted);
     table.into()
+}
+
+/// Whether no more than so many tables and arrays lie in each other, this one counted. Looks no deeper than that.
+pub(crate) fn is_within(item: &Item, levels: usize) -> bool {
+    match (item, levels.checked_sub(1)) {
+        (Item::None, _) => true,
+        (Item::Value(value), _) => value_is_within(value, levels),
+        (Item::Table(table), Some(below)) => table.iter().all(|(_, item)| is_within(item, below)),
+        (Item::ArrayOfTables(tables), Some(below)) => {
+            tables.iter().flat_map(Table::iter).all(|(_, item)| is_within(item, below))
+        }
+        (Item::Table(_) | Item::ArrayOfTables(_), None) => false,
+    }
+}
+
+/// As [`is_within`], of a value alone.
+pub(crate) fn value_is_within(value: &Value, levels: usize) -> bool {
+    match (value, levels.checked_sub(1)) {
+        (Value::Array(array), Some(below)) => array.iter().all(|value| value_is_within(value, below)),
+        (Value::InlineTable(table), Some(below)) => {
+            table.iter().all(|(_, value)| value_is_within(value, below))
+        }
+        (Value::Array(_) | Value::InlineTable(_), None) => false,
+        _ => true,
+    }
 }
 
 fn in_the_way(path: &[String], is: &'static str, needed: &'static str) -> Refusal {
@@ -148,6 +177,25 @@ mod tests {
         assert_eq!(after("t.a = 1\nz = 2\n", "t.u.b", "3"), "t.a = 1\nt.u.b = 3\nz = 2\n");
         assert_eq!(after("t = { a = 1 } # c\n", "t.b", "2"), "t = { a = 1 , b = 2 } # c\n");
         assert_eq!(after("t = { a = 1 }\n", "t.u.v.b", "2"), "t = { a = 1 , u = { v = { b = 2 } } }\n");
+    }
+
+    #[test]
+    fn counts_tables_and_arrays_in_each_other_however_they_are_written() {
+        for (text, levels) in [
+            ("", 1),
+            ("a = 1", 1),
+            ("[a]", 2),
+            ("a.b.c = 1", 3),
+            ("[a.b]\nc = 1", 3),
+            ("a = { b.c = 1 }", 3),
+            ("a = [[], [1]]", 3),
+            ("[[a]]\nb.c = 1", 3),
+            ("[[a]]\nb = [{ c = 1 }]", 4),
+        ] {
+            let document: DocumentMut = text.parse().unwrap();
+            assert!(is_within(document.as_item(), levels), "{text}");
+            assert!(!is_within(document.as_item(), levels - 1), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use toml_edit::TomlError;
 
+use crate::edit::DEEPEST;
+
 /// A file that cannot be merged into.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -11,6 +13,8 @@ pub(crate) enum Refusal {
     Malformed { line: usize, column: usize, message: String },
     /// Another thing stands where a key must go.
     InTheWay { key: String, is: &'static str, needed: &'static str },
+    /// More tables and arrays lie in each other than anybody writes.
+    TooDeep,
     /// No base URL was given, and the file has none.
     NoBaseUrl,
 }
@@ -18,6 +22,9 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// Only the parser's own words: its full report quotes the line, which may hold a secret.
     pub(crate) fn malformed(text: &str, error: &TomlError) -> Self {
+        if is_too_deep(error) {
+            return Self::TooDeep;
+        }
         let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
         Self::at(text, error.span().map_or(text.len(), |span| span.start), message)
     }
@@ -44,11 +51,19 @@ impl Refusal {
             Self::InTheWay { key, is, needed } => format!(
                 "cannot merge into {file}: {key} is of type {is} and has to be {needed}; mend or remove it"
             ),
+            Self::TooDeep => format!(
+                "cannot parse {file}: more than {DEEPEST} tables or arrays lie in each other; mend or remove it"
+            ),
             Self::NoBaseUrl => format!(
                 "no base URL, and none in {file}: pass --base-url or set LITELLM_BASE_URL, as in http://litellm:4000/v1"
             ),
         }
     }
+}
+
+/// Whether the parser's own bound of depth was met, of which it does not always say where.
+pub(crate) fn is_too_deep(error: &TomlError) -> bool {
+    ["recursion limit", "cannot recurse further"].iter().any(|bound| error.message().contains(bound))
 }
 
 #[cfg(test)]
@@ -91,6 +106,19 @@ mod tests {
         ] {
             let told = refusal(text).about(Path::new("/c.toml"));
             assert!(!told.contains("secret") && !told.contains('\n'), "{told}");
+        }
+    }
+
+    #[test]
+    fn knows_the_parsers_own_bound_of_depth() {
+        let dotted = vec!["a"; 100_000].join(".");
+        for text in [
+            "a=".to_owned() + &"[".repeat(100_000),
+            "a=".to_owned() + &"{a=".repeat(100_000),
+            format!("{dotted}=1"),
+            format!("[{dotted}]"),
+        ] {
+            assert_eq!(refusal(&text), Refusal::TooDeep, "{}", &text[..9]);
         }
     }
 

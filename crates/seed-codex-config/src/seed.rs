@@ -1,5 +1,7 @@
 //! What codex's `config.toml` must say for a `LiteLLM` proxy, merged into what it says already.
 
+use std::collections::HashSet;
+
 use toml_edit::{DocumentMut, Value};
 
 use crate::edit;
@@ -43,6 +45,9 @@ impl Merged {
 /// Merges what is wanted into the text of a `config.toml`.
 pub(crate) fn merge(existing: &str, wanted: &Wanted) -> Result<Merged, Refusal> {
     let parsed: DocumentMut = existing.parse().map_err(|e| Refusal::malformed(existing, &e))?;
+    if !edit::is_within(parsed.as_item(), edit::DEEPEST) {
+        return Err(Refusal::TooDeep);
+    }
     // Comments alone would end up below the keys.
     let (comments, mut document) =
         if parsed.is_empty() { (existing.trim_end(), DocumentMut::new()) } else { ("", parsed) };
@@ -91,8 +96,11 @@ fn settings(document: &DocumentMut, wanted: &Wanted) -> Vec<Setting> {
     ];
     let ours = ours.into_iter().filter_map(|(key, text)| Some(Setting { key, value: Value::from(text?) }));
     let all: Vec<Setting> = ours.chain(wanted.settings.iter().cloned()).collect();
-    let is_last = |at: usize, key: &[String]| all[at + 1..].iter().all(|later| later.key != key);
-    (0..all.len()).filter(|&at| is_last(at, &all[at].key)).map(|at| all[at].clone()).collect()
+    let mut later = HashSet::new();
+    let mut last: Vec<Setting> =
+        all.iter().rev().filter(|setting| later.insert(&setting.key)).cloned().collect();
+    last.reverse();
+    last
 }
 
 /// A string that says something: an empty one counts as none.

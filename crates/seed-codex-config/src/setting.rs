@@ -5,7 +5,12 @@ use std::ffi::OsStr;
 use anyhow::{Context as _, anyhow, bail};
 use toml_edit::{InlineTable, Key, TomlError, Value};
 
-use crate::edit::dotted;
+use crate::edit::{DEEPEST, dotted, value_is_within};
+use crate::refusal::is_too_deep;
+
+/// The longest key, in bytes, and the most equals signs in it. A key may hold a path, and each sign is tried as its end.
+const LONGEST_KEY: usize = 8192;
+const MOST_SIGNS: usize = 64;
 
 /// One key and the value it must have.
 #[derive(Clone, Debug)]
@@ -21,7 +26,12 @@ pub(crate) struct Setting {
 pub(crate) fn from_toml(argument: &str) -> anyhow::Result<Vec<Setting>> {
     let (key, text) = split(argument).context("--set takes KEY=TOML")?;
     let text = text.trim();
+    let too_deep =
+        || anyhow!("--set {}=…: more than {DEEPEST} tables or arrays lie in each other", dotted(&key));
     let mut value: Value = text.parse().map_err(|e: TomlError| {
+        if is_too_deep(&e) {
+            return too_deep();
+        }
         // Of a bare word the parser only tells which number it resembles.
         let is_bare_word = !text.starts_with(['"', '\'', '[', '{']);
         let why = if is_bare_word { String::new() } else { format!(" ({})", e.message()) };
@@ -30,6 +40,9 @@ pub(crate) fn from_toml(argument: &str) -> anyhow::Result<Vec<Setting>> {
             key = dotted(&key),
         )
     })?;
+    if !value_is_within(&value, DEEPEST - key.len()) {
+        bail!(too_deep());
+    }
     value.decor_mut().clear();
     let mut settings = Vec::new();
     take_apart(key, value, &mut settings);
@@ -71,18 +84,34 @@ fn split(argument: &str) -> anyhow::Result<(Vec<String>, &str)> {
     let Some(first) = argument.find('=') else {
         bail!("there is no = in {argument}");
     };
+    if first > LONGEST_KEY {
+        bail!("the key is longer than {LONGEST_KEY} bytes");
+    }
     let key_before = |at: usize| Key::parse(&argument[..at]).ok().filter(|key| !key.is_empty());
-    argument
+    let (key, rest) = argument
         .match_indices('=')
+        .take(MOST_SIGNS)
+        .take_while(|(at, _)| *at <= LONGEST_KEY)
         .find_map(|(at, _)| Some((key_before(at)?, &argument[at + 1..])))
-        .map(|(key, rest)| (key.iter().map(|part| part.get().to_owned()).collect(), rest))
-        .with_context(|| {
-            format!(
-                "{}=… does not start with a TOML key; a part with dots or spaces needs quotes, as in \
-                 'mcp_servers.\"my server\".command'",
-                &argument[..first]
-            )
-        })
+        .with_context(|| not_a_key(&argument[..first]))?;
+    if key.len() >= DEEPEST {
+        bail!(too_many_parts());
+    }
+    Ok((key.iter().map(|part| part.get().to_owned()).collect(), rest))
+}
+
+fn not_a_key(text: &str) -> String {
+    if Key::parse(text).is_err_and(|e| is_too_deep(&e)) {
+        return too_many_parts();
+    }
+    format!(
+        "{text}=… does not start with a TOML key; a part with dots or spaces needs quotes, as in \
+         'mcp_servers.\"my server\".command'"
+    )
+}
+
+fn too_many_parts() -> String {
+    format!("the key has {DEEPEST} parts or more")
 }
 
 fn take_apart(key: Vec<String>, value: Value, settings: &mut Vec<Setting>) {
@@ -165,6 +194,49 @@ mod tests {
             let told = format!("{:#}", from_toml(argument).unwrap_err());
             assert!(told.starts_with("--set a=…: not a TOML value") && !told.contains("secret"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_key_and_a_value_have_bounds() {
+        let dotted = |parts| vec!["a"; parts].join(".");
+        assert!(from_toml(&format!("{}=1", dotted(DEEPEST - 1))).is_ok());
+        let long = format!("--set takes KEY=TOML: the key is longer than {LONGEST_KEY} bytes");
+        for (argument, expected) in [
+            (format!("{}=1", dotted(DEEPEST)), "--set takes KEY=TOML: the key has 64 parts or more"),
+            (format!("{}=1", dotted(1000)), "--set takes KEY=TOML: the key has 64 parts or more"),
+            (format!("{}=1", dotted(30_000)), &long),
+            (format!("\"{}\"=1", "a".repeat(LONGEST_KEY)), &long),
+            (
+                format!("a={}", "[".repeat(60_000)),
+                "--set a=…: more than 64 tables or arrays lie in each other",
+            ),
+            (
+                format!("a={}1{}", "[".repeat(64), "]".repeat(64)),
+                "--set a=…: more than 64 tables or arrays lie in each other",
+            ),
+            (
+                format!("a={}1{}", format!("{{{}=", dotted(20)).repeat(20), "}".repeat(20)),
+                "--set a=…: more than 64 tables or arrays lie in each other",
+            ),
+        ] {
+            assert_eq!(format!("{:#}", from_toml(&argument).unwrap_err()), expected);
+        }
+        assert_eq!(told(&format!("a={}1{}", "[".repeat(63), "]".repeat(63))).len(), 1);
+    }
+
+    #[test]
+    fn very_many_equals_signs_take_no_time() {
+        let begun = std::time::Instant::now();
+        for argument in ["a b".to_owned() + &"=".repeat(100_000), "\"".to_owned() + &"=".repeat(100_000)] {
+            assert!(
+                from_toml(&argument)
+                    .unwrap_err()
+                    .chain()
+                    .any(|e| e.to_string().contains("does not start with a TOML key"))
+            );
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert_eq!(told("\"a==b==c\".d=1"), one("\"a==b==c\".d", "1"));
     }
 
     #[test]

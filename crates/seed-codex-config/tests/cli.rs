@@ -5,6 +5,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
@@ -241,6 +242,81 @@ fn a_link_to_itself_and_a_directory_are_refused() {
 }
 
 #[test]
+fn a_file_larger_than_a_config_is_left_alone_and_none_is_made_so() {
+    let mebibyte = 1 << 20;
+    let comment = |bytes: usize| format!("#{}\n", "x".repeat(bytes - 2));
+    let told = |pod: &Pod, is| {
+        let path = pod.config();
+        let path = path.display();
+        says(&format!("{path} {is} larger than 1 MiB: take out what codex does not need, or remove it"))
+    };
+    for (bytes, is) in [(mebibyte + 1, "is"), (mebibyte, "would be"), (mebibyte - 10, "would be")] {
+        let pod = Pod::with(comment(bytes));
+        for check in [&["--check"][..], &[]] {
+            pod.seed(&["--base-url", URL]).args(check).assert().code(78).stderr(told(&pod, is));
+        }
+        assert_eq!(pod.text(), comment(bytes));
+    }
+    let pod = Pod::with(comment(mebibyte - 1000));
+    pod.seed(&["--base-url", URL]).assert().success();
+    let sparse = Pod::with("");
+    fs::File::options().write(true).open(sparse.config()).unwrap().set_len(300 << 20).unwrap();
+    sparse.seed(&["--base-url", URL]).assert().code(78).stderr(told(&sparse, "is"));
+}
+
+#[test]
+fn a_pipe_or_a_device_is_not_waited_for() {
+    let pod = Pod::new();
+    fs::create_dir(pod.codex_home()).unwrap();
+    let pipe = pod.home.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for target in [&pipe, Path::new("/dev/zero")] {
+        let _ = fs::remove_file(pod.config());
+        symlink(target, pod.config()).unwrap();
+        let told = says(&format!("{} is not a file; remove it", pod.config().display()));
+        let mut command = pod.seed(&["--base-url", URL]);
+        command.timeout(std::time::Duration::from_secs(10)).assert().code(78).stderr(told);
+    }
+}
+
+#[test]
+fn what_lies_deeper_than_anybody_writes_is_left_alone() {
+    let dotted = vec!["a"; 79].join(".");
+    for before in [
+        format!("a={}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("{}=1\n", vec!["a"; 100_000].join(".")),
+        format!("[{}]\n", vec!["a"; 100_000].join(".")),
+        // Within the parser's bounds, of which each multiplies the other.
+        format!("k={}1{}\n", format!("{{{dotted}=").repeat(79), "}".repeat(79)),
+        format!("[[{dotted}]]\nk={}1{}\n", format!("[{{{dotted}=").repeat(38), "}]".repeat(38)),
+    ] {
+        let pod = Pod::with(&before);
+        let told = format!(
+            "cannot parse {}: more than 64 tables or arrays lie in each other; mend or remove it",
+            pod.config().display()
+        );
+        for set in ["x=1", "k=1", "k={}"] {
+            pod.seed(&["--base-url", URL, "--set", set]).assert().code(78).stderr(says(&told));
+        }
+        assert_eq!(pod.text(), before);
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_no_panic() {
+    for argument in ["--help", "--version"] {
+        let (nobody, closed) = std::io::pipe().unwrap();
+        drop(nobody);
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        for stdout in [Stdio::from(closed), Stdio::from(full)] {
+            let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("seed-codex-config"));
+            let told = command.arg(argument).stdout(stdout).output().unwrap();
+            assert_eq!(String::from_utf8(told.stderr).unwrap(), "");
+        }
+    }
+}
+
+#[test]
 fn a_home_that_cannot_be_written_is_said_with_the_remedy() {
     let pod = Pod::new();
     // A file where the directory should be stops root too, which no mode does.
@@ -309,6 +385,14 @@ fn a_wrong_option_is_a_usage_error_without_its_value() {
         (
             ["--env-key", "sk-secret"],
             "--env-key takes the name of an environment variable, not the key itself",
+        ),
+        (
+            ["--set", &format!("{}=1", vec!["a"; 3000].join("."))],
+            "--set takes KEY=TOML: the key has 64 parts or more",
+        ),
+        (
+            ["--set-env", &format!("{}=A", vec!["a"; 30_000].join("."))],
+            "--set-env takes KEY=ENVVAR: the key is longer than 8192 bytes",
         ),
     ] {
         pod.seed(&args).args(["--base-url", URL]).assert().code(2).stderr(says(told));
