@@ -96,7 +96,7 @@ impl ConfigFile {
         match PrivateFile::read(&self.target) {
             Ok(read) => Ok(read.content),
             Err(NotRead::Missing) => Ok(Vec::new()),
-            Err(NotRead::TooLarge) => Err(self.too_large("is")),
+            Err(NotRead::TooLarge(_)) => Err(self.too_large("is")),
             Err(NotRead::Symlink | NotRead::NotAFile) => Err(Failure::new(
                 Exit::BadConfig,
                 format!("{} is not a file; remove it", self.path.display()),
