@@ -137,6 +137,14 @@ impl Grants {
         self.asked.iter().filter_map(held).filter(|(_, held)| *held).map(|(marker, _)| marker).collect()
     }
 
+    /// The refreshes under way whose makers hold another lock than this one: two writers that do not see each other.
+    #[must_use]
+    pub fn out_of_reach(&self, locked: &Locked<'_>, now: Timestamp) -> Vec<Marker> {
+        let mut markers = self.with_issuer(now);
+        markers.retain(|marker| !marker.lock.is_empty() && marker.lock != locked.identity());
+        markers
+    }
+
     /// Whether nothing is known of any.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -231,6 +239,12 @@ impl Locked<'_> {
         atomic::replace(&ended, &marker.to_bytes(), Access::PRIVATE).map_err(cannot_write(&ended))?;
         let asked = layout.auth().join(name(grant.fingerprint(), "asked"));
         atomic::remove_if_there(&asked).map_err(cannot_write(&asked))
+    }
+
+    /// Takes back that a grant has ended.
+    pub fn revive_grant(&self, grant: &Grant) {
+        let path = self.volume().layout().auth().join(name(grant.fingerprint(), "ended"));
+        let _ = atomic::remove_if_there(&path);
     }
 
     /// Ends the grants whose answer was not noted, though the login that came of it is in its slot by now: they were

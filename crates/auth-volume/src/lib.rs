@@ -25,6 +25,7 @@ pub mod log;
 pub mod login;
 mod login_abort;
 pub mod masters;
+pub mod output;
 mod owner;
 pub mod private_file;
 pub mod published;

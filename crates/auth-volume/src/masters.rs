@@ -137,7 +137,7 @@ impl Locked<'_> {
     /// It cannot: it is a mount of its own, or belongs to another user.
     pub fn prove_replaceable(&self, slot: Slot, content: &[u8]) -> Result<(), VolumeError> {
         let path = self.volume().layout().master(slot);
-        atomic::prove_replaceable(&path, content).map_err(|cause| VolumeError::CannotReplace { path, cause })
+        atomic::prove_replaceable(&path, content).map_err(|cause| cannot_replace(&path, cause))
     }
 
     /// Stores a login, byte for byte, durably, for its owner's eyes only.
@@ -173,10 +173,7 @@ impl Locked<'_> {
         } else {
             std::fs::remove_file(&path)
         };
-        removed.map_err(|cause| match cause.kind() {
-            io::ErrorKind::ResourceBusy => VolumeError::CannotReplace { path: path.clone(), cause },
-            _ => cannot_write(&path)(cause),
-        })?;
+        removed.map_err(|cause| cannot_replace(&path, cause))?;
         atomic::sync_directory(layout.auth()).map_err(cannot_write(&path))
     }
 
@@ -206,6 +203,16 @@ impl Locked<'_> {
         let path = self.volume().layout().master(slot);
         let file = PrivateFile::read(&path).map_err(|e| cannot_read(&path)(io::Error::other(e)))?;
         file.narrow().map_err(cannot_write(&path))
+    }
+}
+
+/// What is wrong with one file, and not with the volume as a whole.
+fn cannot_replace(path: &Path, cause: io::Error) -> VolumeError {
+    match cause.kind() {
+        io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied => {
+            VolumeError::CannotReplace { path: path.to_owned(), cause }
+        }
+        _ => cannot_write(path)(cause),
     }
 }
 

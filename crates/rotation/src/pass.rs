@@ -336,6 +336,13 @@ impl Pass<'_> {
     /// Brings the markers of grants up to date with the logins that are there.
     fn tidy_grants(self, locked: &Locked<'_>, world: &World, now: Timestamp) -> Result<(), VolumeError> {
         let grants = self.volume.grants()?;
+        for marker in grants.out_of_reach(locked, now) {
+            (self.log)(format!(
+                "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see \
+                 accounts doctor",
+                marker.slot, marker.since
+            ));
+        }
         let logins = world.slots.iter().filter_map(|slot| Some((slot, slot.login.as_ref().ok()?)));
         for (candidate, login) in logins.clone() {
             // A marker of its own for what a state told that was written before there were markers.

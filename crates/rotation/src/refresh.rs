@@ -105,20 +105,21 @@ impl Refresh<'_> {
     fn not_begun(&self, due: &Due, e: &VolumeError) -> Report {
         let slot = due.slot;
         let mut said = vec![format!("{slot} not refreshed: {e}; its refresh token was not sent")];
-        let is_its_own = matches!(e, VolumeError::CannotReplace { .. });
-        let remembered = self.update(slot, |standing, _| {
-            standing.refresh_failed = Some(Timestamp::now());
-            standing.not_storable = is_its_own.then(|| e.to_string());
-        });
-        said.extend(remembered.err().map(|e| e.to_string()));
-        Report { result: None, said, goes_on: is_its_own }
+        if matches!(e, VolumeError::CannotReplace { .. }) {
+            let remembered = self.update(slot, |standing| {
+                standing.refresh_failed = Some(Timestamp::now());
+                standing.not_storable = Some(e.to_string());
+            });
+            said.extend(remembered.err().map(|e| e.to_string()));
+        }
+        Report { result: None, said, goes_on: !matches!(e, VolumeError::Locked(..)) }
     }
 
-    fn update(&self, slot: Slot, change: impl FnOnce(&mut Standing, &Login)) -> Result<(), VolumeError> {
+    fn update(&self, slot: Slot, change: impl FnOnce(&mut Standing)) -> Result<(), VolumeError> {
         let locked = self.volume.lock()?;
         let Ok(login) = self.volume.master(slot).login else { return Ok(()) };
         let Remembered { mut state, .. } = self.volume.remembered()?;
-        change(state.accounts.entry(login.account.clone()).or_default(), &login);
+        change(state.accounts.entry(login.account).or_default());
         locked.remember(&state)
     }
 
