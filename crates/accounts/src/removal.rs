@@ -45,7 +45,9 @@ impl Desk<'_> {
             None => Vec::new(),
         };
         locked.remove(slot, desk.now).map_err(|e| {
-            ended.iter().for_each(|grant| locked.revive_grant(grant));
+            for grant in &ended {
+                locked.revive_grant(grant);
+            }
             let e = Failure::from(e);
             Failure { error: e.error.context(format!("{named} is put aside, and its file stays")), ..e }
         })?;

@@ -253,11 +253,11 @@ impl Locked<'_> {
         for print in &grants.asked {
             let path = grants.directory.join(name(print, "asked"));
             let Some((marker, false)) = Marker::held(&path, now) else { continue };
-            let is_newer = |login: &&&Login| {
+            let is_newer = |login: &&Login| {
                 login.grant().fingerprint() != print
                     && login.last_refresh.is_some_and(|refreshed| refreshed >= marker.since)
             };
-            if logins.get(&marker.slot).filter(is_newer).is_some() {
+            if logins.get(&marker.slot).is_some_and(is_newer) {
                 let _ = atomic::rename_and_sync(&path, &grants.directory.join(name(print, "ended")));
             }
         }

@@ -15,7 +15,7 @@ use crate::volume::{cannot_read, cannot_write};
 use crate::{Login, Slot, Timestamp, Volume, VolumeError};
 
 /// What the proof of a writable volume writes, and what room a new login gets at the least: more than any login is.
-const PROOF: [u8; 32 << 10] = [0; 32 << 10];
+static PROOF: [u8; 32 << 10] = [0; 32 << 10];
 
 /// How many older logins are kept beside a master.
 const KEPT: usize = 3;

@@ -86,6 +86,7 @@ impl Locked<'_> {
 
     /// Removes what [`Locked::publish`] put aside, once there is nothing in it that is not stored, and gives what was
     /// written into it meanwhile by a process that had opened it when it was the record.
+    #[must_use]
     pub fn end_aside(&self, replaced: Option<PrivateFile>) -> Option<Vec<u8>> {
         if !self.volume().is_one_directory() {
             return None;

@@ -75,7 +75,7 @@ pub(crate) struct SlotFile {
 
 pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
     let Desk { volume, now, .. } = *desk;
-    let Tried { mut directories, not_tried, out_of_reach } = tried(volume, now);
+    let Tried { mut directories, hindrance: not_tried, out_of_reach } = tried(volume, now);
     if directories.is_empty() {
         let untried =
             |path: &Path| Directory { path: path.to_owned(), is_projected: is_projected(path), trial: None };
@@ -110,9 +110,11 @@ pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
 }
 
 /// What was found out under the lock.
+#[derive(Default)]
 struct Tried {
     directories: Vec<Directory>,
-    not_tried: Option<String>,
+    /// Why nothing was.
+    hindrance: Option<String>,
     out_of_reach: Vec<Marker>,
 }
 
@@ -125,13 +127,10 @@ fn tried(volume: &Volume, now: Timestamp) -> Tried {
                 path,
                 trial: Some(trial),
             });
-            Tried {
-                directories: tried.collect(),
-                not_tried: None,
-                out_of_reach: out_of_reach.unwrap_or_default(),
-            }
+            let out_of_reach = out_of_reach.unwrap_or_default();
+            Tried { directories: tried.collect(), hindrance: None, out_of_reach }
         }
-        Err(e) => Tried { directories: Vec::new(), not_tried: Some(e.to_string()), out_of_reach: Vec::new() },
+        Err(e) => Tried { hindrance: Some(e.to_string()), ..Tried::default() },
     }
 }
 
