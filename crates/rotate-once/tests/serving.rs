@@ -100,7 +100,7 @@ impl Pool {
     fn waiting_for_the_issuer(&self) -> Child {
         let pass = self.command().stderr(Stdio::piped()).spawn().unwrap();
         let before = self.refreshes();
-        until("a refresh is sent", || self.names().iter().any(|name| name.ends_with(".asked")));
+        until("a refresh is sent", || self.names().iter().any(|name| name.contains(".asked")));
         until("the issuer has it", || self.refreshes() > before || before > 0);
         pass
     }

@@ -426,7 +426,7 @@ impl fmt::Display for Reason {
                 let number = slot.number();
                 write!(
                     f,
-                    "its last refresh answered for another account than {from}: run auth-login {number}, or accounts \
+                    "its last refresh answered for another account than {from}: run auth-login --replace {number}, or accounts \
                      unpark {number} to let it serve"
                 )
             }

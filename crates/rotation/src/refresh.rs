@@ -313,7 +313,7 @@ impl Refresh<'_> {
             state.accounts.entry(new.clone()).or_default().came_from = Some(old.clone());
             let number = slot.number();
             Some(format!(
-                "{slot} was {old}, and the issuer answered with tokens of {new}: it rests; run auth-login {number}, or \
+                "{slot} was {old}, and the issuer answered with tokens of {new}: it rests; run auth-login --replace {number}, or \
                  accounts unpark {number} to let it serve"
             ))
         };
