@@ -32,7 +32,7 @@ impl Desk<'_> {
         let due = Due { slot, grant: login.grant(), occasion: Occasion::Asked };
         let held = HeldSignals::hold();
         let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.wish.renew_before };
-        let report = refresh.one(&due);
+        let report = refresh.one(&due, || ());
         drop(held);
         let mut said = report.said;
         let last =

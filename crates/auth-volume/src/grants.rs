@@ -361,12 +361,7 @@ pub(crate) fn identity(file: &File) -> io::Result<String> {
 mod tests {
     use super::*;
     use crate::Secret;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
+    use crate::fixture::volume;
 
     fn grant(token: &str) -> Grant {
         Grant::of(&Secret::new(token))

@@ -17,6 +17,8 @@ mod document;
 pub mod draft;
 pub mod env_fed;
 pub mod exit;
+#[cfg(test)]
+mod fixture;
 pub mod grants;
 pub mod layout;
 pub mod leftovers;

@@ -219,15 +219,9 @@ fn cannot_replace(path: &Path, cause: io::Error) -> VolumeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layout;
+    use crate::fixture::volume;
 
     const LOGIN: &[u8] = br#"{"access_token": "at", "account_id": "acct-A"}"#;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
 
     fn listed(volume: &Volume) -> Vec<String> {
         let mut names: Vec<_> = names(volume.layout().auth()).unwrap().collect();

@@ -131,12 +131,7 @@ mod tests {
 
     use super::*;
     use crate::Layout;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
+    use crate::fixture::volume;
 
     #[test]
     fn what_is_written_into_a_record_that_was_replaced_is_not_lost() {

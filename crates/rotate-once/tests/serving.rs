@@ -334,8 +334,13 @@ fn issuer_that_says(status: &'static str, body: &'static str) -> String {
     let url = format!("http://{}/oauth/token", listener.local_addr().unwrap());
     thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
-            let mut request = [0; 4096];
-            let _ = connection.read(&mut request);
+            let mut request = Vec::new();
+            // All of it: a connection that is closed with something unread is reset.
+            while !request.ends_with(b"}") {
+                let mut part = [0; 4096];
+                let Ok(read @ 1..) = connection.read(&mut part) else { break };
+                request.extend_from_slice(&part[..read]);
+            }
             let length = body.len();
             let _ = write!(connection, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
         }

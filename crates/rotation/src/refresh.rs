@@ -60,11 +60,12 @@ struct Begun {
 }
 
 impl Refresh<'_> {
-    /// Refreshes one login, unless it is no longer the one that is meant.
+    /// Refreshes one login, unless it is no longer the one that is meant. `sending` is called just before it is sent.
     #[must_use]
-    pub fn one(&self, due: &Due) -> Report {
+    pub fn one(&self, due: &Due, sending: impl FnOnce()) -> Report {
         match self.begin(due) {
             Ok(Some(begun)) => {
+                sending();
                 let token = begun.login.refresh_token.clone().expect("without one it is not begun");
                 let answer = self.issuer.refresh(&token);
                 self.conclude(due, begun, answer)
