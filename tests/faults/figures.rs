@@ -12,6 +12,8 @@ pub(crate) struct Figures {
     /// How many passes a fault befell, as far as that is known.
     pub(crate) struck: usize,
     pub(crate) refresh_tokens_lost: usize,
+    /// Refresh tokens that were sent once more, although the issuer had not said that they are as good as before.
+    pub(crate) sent_twice: usize,
     /// Answers that died with the process or the connection that was to bring them: nobody has them.
     pub(crate) lost_on_the_wire: usize,
     pub(crate) records_torn: usize,
@@ -27,6 +29,7 @@ impl Figures {
             passes: 0,
             struck: 0,
             refresh_tokens_lost: 0,
+            sent_twice: 0,
             lost_on_the_wire: 0,
             records_torn: 0,
             secrets_out: 0,
@@ -41,13 +44,14 @@ impl Figures {
     /// Prints the figures, and fails with the complaints if there are any.
     pub(crate) fn print(self, more: &str) {
         println!(
-            "{}: {} passes, {} of them struck; refresh tokens lost: {} (and {} on the wire); records torn: {}; \
+            "{}: {} passes, {} of them struck; refresh tokens lost: {} (and {} on the wire), sent twice: {}; records torn: {}; \
              secrets printed: {}{more} ({:.1} s)",
             self.suite,
             self.passes,
             self.struck,
             self.refresh_tokens_lost,
             self.lost_on_the_wire,
+            self.sent_twice,
             self.records_torn,
             self.secrets_out,
             self.start.elapsed().as_secs_f32()

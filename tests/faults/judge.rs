@@ -65,7 +65,12 @@ impl Case<'_> {
         names.retain(|name| {
             !matches!(
                 name.as_str(),
-                ".last-pass" | ".lock" | "auth.json" | "rotator_state.json" | "rotate-now.unreadable"
+                ".last-pass"
+                    | ".lock"
+                    | "audit.jsonl"
+                    | "auth.json"
+                    | "rotator_state.json"
+                    | "rotate-now.unreadable"
             )
         });
         names.retain(|name| Slot::of_file_name(name).is_none());
@@ -75,9 +80,18 @@ impl Case<'_> {
             self.complain(figures, &format!("left behind: {names:?}"));
         }
         self.every_login_can_be_refreshed(figures);
+        self.no_grant_was_sent_twice(figures);
     }
 
-    fn every_login_can_be_refreshed(&self, figures: &mut Figures) {
+    pub(crate) fn no_grant_was_sent_twice(&self, figures: &mut Figures) {
+        let sent_again = self.volume.sent_again();
+        figures.sent_twice += sent_again;
+        if sent_again > 0 {
+            self.complain(figures, &format!("{sent_again} refresh tokens were sent twice"));
+        }
+    }
+
+    pub(crate) fn every_login_can_be_refreshed(&self, figures: &mut Figures) {
         let layout = Layout::new(self.volume.path().to_owned(), None);
         let masters = auth_volume::Volume::open(layout).unwrap().masters().unwrap();
         let accounts = self.volume.openai.grants().len();

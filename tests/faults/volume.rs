@@ -108,8 +108,31 @@ impl Volume {
         requests.iter().filter(|r| r.account.as_deref() == Some(email) && of_rotator(&r.user_agent)).count()
     }
 
+    /// How often refresh tokens were sent that had been sent before.
+    pub(crate) fn sent_again(&self) -> usize {
+        let requests = self.openai.requests_to("/oauth/token");
+        requests.iter().filter(|request| request.sent_before.is_some_and(|times| times > 0)).count()
+    }
+
+    /// Lets a failed refresh be tried again at once.
+    pub(crate) fn end_pause(&self) {
+        let mut state = self.json("rotator_state.json");
+        for account in state["accounts"].as_array_mut().into_iter().flatten().flat_map(Value::as_object_mut) {
+            account.remove("refresh_failed");
+        }
+        self.write("rotator_state.json", &state.to_string());
+    }
+
     pub(crate) fn rotate_once(&self) -> Command {
-        let mut command = Command::new(shipped("rotate-once"));
+        self.command("rotate-once")
+    }
+
+    pub(crate) fn accounts(&self, args: &[&str]) -> Output {
+        self.command("accounts").args(args).output().unwrap()
+    }
+
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(shipped(name));
         command
             .env_clear()
             .env("CHATGPT_AUTH_DIR", self.path())
