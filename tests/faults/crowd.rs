@@ -132,9 +132,8 @@ fn rotate(volume: &Volume, passes: &AtomicUsize, rotated: &Mutex<Rotated>) {
         let mut rotated = rotated.lock().unwrap();
         *rotated.exits.entry(output.status.code()).or_default() += 1;
         rotated.refreshed += said.matches(" refreshed (").count();
-        let is_too_late = |words: &&str| said.contains(*words);
-        rotated.too_late +=
-            ["is being refreshed", "was changed meanwhile"].iter().filter(is_too_late).count();
+        let too_late = ["is being refreshed", "was changed meanwhile"];
+        rotated.too_late += usize::from(too_late.iter().any(|words| said.contains(words)));
         rotated.secrets += usize::from(has_token(&output.stderr) || has_token(&output.stdout));
         // Who waited in vain for the others says so, and nothing has happened.
         if !matches!(output.status.code(), Some(0 | 75))

@@ -1,9 +1,14 @@
 //! What a suite counts, and prints.
 
+use std::sync::Mutex;
+use std::thread::scope;
 use std::time::Instant;
 
 /// How many complaints a failing suite prints; the others are alike.
 const SHOWN: usize = 40;
+
+/// How many cases are tried at once that mostly wait.
+const AT_A_TIME: usize = 8;
 
 pub(crate) struct Figures {
     suite: &'static str,
@@ -39,6 +44,41 @@ impl Figures {
 
     pub(crate) fn complain(&mut self, complaint: String) {
         self.complaints.push(complaint);
+    }
+
+    /// Does this with each of them, several at a time: most wait for a disk, an issuer or a clock.
+    pub(crate) fn each<T: Send>(
+        &mut self,
+        all: impl IntoIterator<Item = T, IntoIter: Send>,
+        does: impl Fn(T, &mut Self) + Sync,
+    ) {
+        let (all, suite) = (Mutex::new(all.into_iter()), self.suite);
+        let work = || {
+            let mut figures = Self::of(suite);
+            loop {
+                let next = all.lock().unwrap().next();
+                match next {
+                    Some(next) => does(next, &mut figures),
+                    None => return figures,
+                }
+            }
+        };
+        let done: Vec<_> = scope(|scope| {
+            let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+        });
+        done.into_iter().for_each(|figures| self.add(figures));
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passes += other.passes;
+        self.struck += other.struck;
+        self.refresh_tokens_lost += other.refresh_tokens_lost;
+        self.sent_twice += other.sent_twice;
+        self.lost_on_the_wire += other.lost_on_the_wire;
+        self.records_torn += other.records_torn;
+        self.secrets_out += other.secrets_out;
+        self.complaints.extend(other.complaints);
     }
 
     /// Prints the figures, and fails with the complaints if there are any.
