@@ -13,6 +13,8 @@ mod figures;
 mod forgotten;
 mod gateway;
 mod gateways;
+mod hostile;
+mod irreplaceable;
 mod issuer;
 mod judge;
 mod killed;

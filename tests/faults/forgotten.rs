@@ -89,7 +89,8 @@ fn lost(
     }
     case.no_grant_was_sent_twice(figures);
     if is_over {
-        figures.lost_on_the_wire += 1;
+        let standing = volume.openai.refreshable(&volume.refresh_token(1));
+        figures.lost_on_the_wire += usize::from(standing.why == "spent");
         if volume.refreshes(ANN) != 1 {
             case.complain(figures, &format!("asked about {} times", volume.refreshes(ANN)));
         }
