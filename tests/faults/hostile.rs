@@ -6,7 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use auth_volume::Slot;
@@ -22,6 +23,9 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// The most that a pass may have of memory: what a sidecar is given.
 const MEMORY: u64 = 16 << 10;
+
+/// How many commands are run while it changes.
+const RACES: usize = 140;
 
 /// How many mixtures are tried, and how many names in one directory.
 const MIXTURES: usize = 12;
@@ -173,6 +177,29 @@ impl Pod {
     fn judged(&self, what: &str, output: &Output, args: &[&str], figures: &mut Figures) -> i32 {
         figures.passes += 1;
         figures.struck += 1;
+        let said = self.keep_to_themselves(what, output, args, figures);
+        let only_looks = matches!(
+            args,
+            ["rotate-once", "--dry-run"]
+                | ["accounts"]
+                | ["accounts", "list" | "why" | "doctor", ..]
+                | ["auth-login", ..]
+        );
+        if !only_looks && !is_well_formed(&fs::read(self.live("auth.json")).unwrap_or_default()) {
+            figures.records_torn += 1;
+            figures.complain(format!("{what}: auth.json is none of ours: {said}"));
+        }
+        output.status.code().unwrap_or(-1)
+    }
+
+    /// The logins are nothing to whoever writes into the live directory.
+    fn keep_to_themselves(
+        &self,
+        what: &str,
+        output: &Output,
+        args: &[&str],
+        figures: &mut Figures,
+    ) -> String {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if has_token(&output.stderr) || has_token(&output.stdout) {
             figures.secrets_out += 1;
@@ -180,14 +207,6 @@ impl Pod {
         }
         if said.contains("panicked") || said.contains('\u{1b}') {
             figures.complain(format!("{what}: {said}"));
-        }
-        let publishes = !matches!(
-            args,
-            ["rotate-once", "--dry-run"] | ["accounts"] | ["accounts", "list" | "why" | "doctor", ..]
-        ) && args[0] != "auth-login";
-        if publishes && !is_well_formed(&fs::read(self.live("auth.json")).unwrap_or_default()) {
-            figures.records_torn += 1;
-            figures.complain(format!("{what}: auth.json is none of ours: {said}"));
         }
         let auth = self.volume.file("auth");
         for (nth, master) in (1..).zip(&self.masters) {
@@ -204,7 +223,7 @@ impl Pod {
         if slots.len() != expected {
             figures.complain(format!("{what}: there are the slots {slots:?}: {said}"));
         }
-        output.status.code().unwrap_or(-1)
+        said
     }
 }
 
@@ -244,6 +263,42 @@ fn the_live_directory_is_hostile() {
         }
     }
     figures.print(&format!("; at most {most} KiB of memory"));
+}
+
+#[test]
+fn the_live_directory_changes_all_the_time() {
+    let mut figures = Figures::of("the live directory changes all the time");
+    let (pod, is_over) = (Pod::new(), AtomicBool::new(false));
+    let changes = scope(|scope| {
+        let changing = scope.spawn(|| {
+            let (mut dice, mut changes) = (Dice::of(7), 0);
+            while !is_over.load(Ordering::Relaxed) {
+                let path = pod.live(dice.one_of(&NAMES));
+                let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+                // Others may have taken the name again.
+                changes += usize::from(dice.one_of(&THINGS).1(&path).is_ok());
+            }
+            changes
+        });
+        for nth in 0..RACES {
+            let args = COMMANDS[nth % COMMANDS.len()];
+            let Some(output) = run_in_time(pod.command(args)) else {
+                figures.complain(format!("{}: it hung", args.join(" ")));
+                continue;
+            };
+            figures.passes += 1;
+            figures.struck += 1;
+            pod.keep_to_themselves(&args.join(" "), &output, args, &mut figures);
+            let _ = fs::remove_file(pod.volume.file("auth").join("auth-3.json"));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        changing.join().unwrap()
+    });
+    pod.leave(&mut |_| Ok(()));
+    let output = run_in_time(pod.command(&["rotate-once"])).unwrap();
+    pod.judged("when all is over", &output, &["rotate-once"], &mut figures);
+    assert!(changes > RACES, "only {changes} changes");
+    figures.print(&format!("; {changes} changes"));
 }
 
 /// Signals without end, and names that mean nothing.
