@@ -12,6 +12,7 @@ mod patience;
 mod receiver;
 mod tell;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
@@ -79,10 +80,13 @@ fn look(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
 
 fn pass(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
     let log = |line| log::line(COMMAND, line);
+    // A pass serves several times, and says once what is wrong with its mark.
+    let is_said = Cell::new(false);
     // The init container runs before anybody who waits for an answer, and is not the rotator.
     let served = |locked: &Locked<'_>| {
         if !args.init
             && let Err(e) = locked.end_pass()
+            && !is_said.replace(true)
         {
             log(e.to_string());
         }

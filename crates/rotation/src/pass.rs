@@ -314,7 +314,7 @@ impl Pass<'_> {
             world.state.counters = counters;
         }
 
-        let mut trouble = Ok(());
+        let (mut trouble, mut signals) = (Ok(()), signals);
         match self.publish(locked, &mut world, &plan, turn) {
             Ok(replaced) => {
                 let new = replaced.as_ref().filter(|replaced| !found.contains(&replaced.content));
@@ -325,7 +325,13 @@ impl Pass<'_> {
                     world = bring_home(locked, self.volume, world, &late, now, self.log)?;
                 }
             }
-            Err(e) => trouble = Err(e),
+            Err(e) => {
+                trouble = Err(e);
+                // What they ask for has not been done: the next pass hears them again.
+                let undone = signals.extract_if(.., |taken| taken.signal.asks_to_move_on());
+                let undone: BTreeSet<_> = undone.map(|taken| taken.name()).collect();
+                world.state.heard.retain(|heard| !undone.contains(heard));
+            }
         }
         world.state.tidy(now);
         if is_state_broken {

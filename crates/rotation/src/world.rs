@@ -32,8 +32,9 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let stored = note.is_none().then(|| state.clone());
     let is_state_broken = note.is_some() && predecessor.is_none();
     let mut notes: Vec<_> = note.into_iter().collect();
-    let masters = volume.masters()?;
+    // In this order, for who reads without the lock: a new login is in its place before its old grant is known as ended.
     let grants = volume.grants()?;
+    let masters = volume.masters()?;
     let too_open = masters.iter().filter(|master| master.too_open).map(|master| master.slot).collect();
     let mut slots: Vec<_> = masters
         .into_iter()
