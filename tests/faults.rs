@@ -3,14 +3,25 @@
 //!
 //! Each suite prints its figures: `cargo test -p end-to-end faults -- --nocapture`.
 
+mod apart;
+mod backup;
 mod clocks;
 mod crowd;
+mod dice;
 mod errors;
 mod figures;
+mod forgotten;
+mod gateway;
+mod gateways;
+mod hostile;
+mod irreplaceable;
 mod issuer;
 mod judge;
 mod killed;
 mod meanwhile;
+mod proxies;
+mod refused;
+mod restored;
 mod scenario;
 mod trace;
 mod volume;

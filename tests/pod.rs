@@ -133,6 +133,8 @@ impl Pod {
         let names = fs::read_dir(self.volume()).unwrap();
         let mut names: Vec<_> =
             names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        // What is known of grants that have ended stays, and is no leftover.
+        names.retain(|name| !(name.starts_with(".grant-") && name.contains(".ended")));
         names.sort();
         names
     }

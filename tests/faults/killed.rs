@@ -1,4 +1,4 @@
-//! Killed, or told to end, at every system call that touches a file or the network.
+//! Killed, or told to end, at every system call that changes a file or goes to the network, and at the one after it.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
-use crate::faults::trace::{Disk, calls, spoilt, wire};
+use crate::faults::trace::{Disk, calls, spoilt, wire, worth_a_strike};
 use crate::faults::volume::{ANN, Volume};
 
 /// How long the issuer may take to have seen a request whose sender is dead.
@@ -42,10 +42,10 @@ fn everywhere() -> impl Iterator<Item = (Scenario, Disk)> {
 
 /// Strikes at one call after the other, and names those at which an answer was lost on the wire.
 fn strike(scenario: Scenario, disk: Disk, how: &str, signal: i32, figures: &mut Figures) -> BTreeSet<String> {
-    let calls = calls(&scenario.volume(), disk);
+    let calls = calls(scenario, disk);
     let wire = wire(&calls);
     let mut lost = BTreeSet::new();
-    for (at, call) in calls.iter().enumerate() {
+    for (at, call) in worth_a_strike(&calls) {
         let volume = scenario.volume();
         let case = Case {
             volume: &volume,
@@ -54,11 +54,11 @@ fn strike(scenario: Scenario, disk: Disk, how: &str, signal: i32, figures: &mut 
                 call.name, call.nth, call.line
             ),
             served: volume.bytes("auth.json"),
-            may_be_lost_on_the_wire: signal == 9 && wire.as_ref().is_some_and(|wire| wire.contains(&at)),
+            may_be_lost_on_the_wire: signal == 9 && wire.contains(&at),
         };
-        let output = spoilt(&volume, disk, call, how, &call.nth.to_string());
+        let output = spoilt(&scenario.command(&volume), disk, call, how, &call.nth.to_string());
         figures.struck += usize::from(output.status.signal() == Some(signal));
-        if wire.as_ref().is_some_and(|wire| at >= *wire.start()) {
+        if wire.first().is_some_and(|first| at >= *first) {
             issuer_has_seen_it(&volume);
         }
         let before = figures.lost_on_the_wire;

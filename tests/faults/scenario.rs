@@ -1,5 +1,6 @@
 //! What a pass is in the middle of when the fault comes.
 
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,8 +9,10 @@ use crate::faults::volume::{ANN, BEN, LONG, Volume};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
-    /// The login in use is renewed and published again.
+    /// The login in use is refreshed and published again: a thread does the one, the pass's own the other.
     LoginDue,
+    /// An operator has it refreshed: one thread does it all.
+    Asked,
     /// A signal says that the account in use was refused.
     Refused,
     /// An operator asks for another account.
@@ -19,17 +22,18 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 4] = [Self::LoginDue, Self::Refused, Self::Touched, Self::Harvest];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::LoginDue, Self::Asked, Self::Refused, Self::Touched, Self::Harvest];
 
     /// A volume just before the pass: ann in slot 1 and in use, ben in slot 2.
     pub(crate) fn volume(self) -> Volume {
         let volume = Volume::new();
-        volume.put_login(1, ANN, if self == Self::LoginDue { 3600 } else { LONG });
+        volume.put_login(1, ANN, if self.is_refreshed() { 3600 } else { LONG });
         volume.put_login(2, BEN, LONG);
         let first = volume.pass(&["--refresh-before", "0s"]);
         assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
         match self {
-            Self::LoginDue => {}
+            Self::LoginDue | Self::Asked => {}
             Self::Refused => {
                 let now = auth_volume::Timestamp::now().seconds();
                 let signal = json!({
@@ -52,13 +56,28 @@ impl Scenario {
         volume
     }
 
+    /// Whether ann's login is refreshed.
+    pub(crate) fn is_refreshed(self) -> bool {
+        matches!(self, Self::LoginDue | Self::Asked)
+    }
+
+    /// What the fault befalls.
+    pub(crate) fn command(self, volume: &Volume) -> Command {
+        if self != Self::Asked {
+            return volume.rotate_once();
+        }
+        let mut command = volume.command("accounts");
+        command.args(["refresh", "1", "--yes"]);
+        command
+    }
+
     /// What is wrong with the volume once all is done; what every scenario has in common is judged elsewhere.
     pub(crate) fn complaint(self, volume: &Volume) -> Option<String> {
         let state = volume.json("rotator_state.json");
         let (served, active) =
             (volume.json("auth.json")["account_id"].clone(), &state["active"]["account_id"]);
         let expected = match self {
-            Self::LoginDue | Self::Harvest => "acct-ann",
+            Self::LoginDue | Self::Asked | Self::Harvest => "acct-ann",
             Self::Refused | Self::Touched => "acct-ben",
         };
         if served != expected || *active != expected {

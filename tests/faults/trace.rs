@@ -1,14 +1,15 @@
-//! Running a pass under strace: to list its system calls, and to spoil one of them.
+//! Running a command under strace: to list its system calls, and to spoil one of them. Only its first thread is traced,
+//! so that the calls are the same in each run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::faults::scenario::Scenario;
 use crate::faults::volume::Volume;
 
-/// One system call of a pass that nothing befell.
+/// One system call of a command that nothing befell.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
@@ -38,10 +39,34 @@ impl Disk {
     }
 }
 
-/// The calls that touch files or the network, in order.
-pub(crate) fn calls(volume: &Volume, disk: Disk) -> Vec<Call> {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let output = traced(volume, log.path(), disk, &["trace=file,desc,network"]).output().unwrap();
+/// What changes a volume, or goes to the network.
+const CHANGES: [&str; 19] = [
+    "clone3",
+    "connect",
+    "fchmod",
+    "fchown",
+    "flock",
+    "fsync",
+    "ftruncate",
+    "linkat",
+    "mkdir",
+    "pwrite64",
+    "recvfrom",
+    "rename",
+    "sendto",
+    "shutdown",
+    "socket",
+    "unlink",
+    "utimensat",
+    "write",
+    "writev",
+];
+
+/// The calls of a program's first thread that touch files or the network, in order.
+pub(crate) fn calls(scenario: Scenario, disk: Disk) -> Vec<Call> {
+    let (volume, log) = (scenario.volume(), tempfile::NamedTempFile::new().unwrap());
+    let pass = scenario.command(&volume);
+    let output = traced(&pass, log.path(), disk, &["trace=file,desc,network,process"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let text = fs::read_to_string(log.path()).unwrap();
@@ -54,31 +79,55 @@ pub(crate) fn calls(volume: &Volume, disk: Disk) -> Vec<Call> {
     calls.collect()
 }
 
-/// From the call after the one that sends the request, to the one that writes the answer into the room for it:
-/// who is killed at one of these has the answer nowhere but in its memory, if at all.
-pub(crate) fn wire(calls: &[Call]) -> Option<RangeInclusive<usize>> {
-    let sent = calls.iter().rposition(|call| call.name == "sendto")?;
-    let stored = sent + calls[sent..].iter().position(|call| call.name == "write")?;
-    Some(sent + 1..=stored)
+/// The calls at which there is something new for who is killed: those that change something, and the first after each.
+/// Between two that only read, the volume and the network are as they were.
+pub(crate) fn worth_a_strike(calls: &[Call]) -> impl Iterator<Item = (usize, &Call)> {
+    let is_new = |at: usize| calls[at].changes_something() || at == 0 || calls[at - 1].changes_something();
+    calls.iter().enumerate().filter(move |(at, _)| is_new(*at))
 }
 
-/// A pass with one of its calls spoilt, as `signal=SIGKILL` or `error=EIO` says.
-pub(crate) fn spoilt(volume: &Volume, disk: Disk, call: &Call, how: &str, when: &str) -> Output {
+impl Call {
+    fn changes_something(&self) -> bool {
+        CHANGES.contains(&self.name.as_str()) || self.makes_a_file()
+    }
+
+    pub(crate) fn makes_a_file(&self) -> bool {
+        self.name == "openat" && (self.line.contains("O_CREAT") || self.line.contains("O_TMPFILE"))
+    }
+}
+
+/// The calls during which the issuer's answer is nowhere but in memory, if at all: what is killed then loses it.
+///
+/// In the thread that asks, it is from the call after the one that sends the request, to the one that writes the answer
+/// into the room for it. In the thread that waits for that one, it is from that one's start until a pass looks no longer
+/// for signals, and as it looks at another number of times in each run, any later look at a file is, too.
+pub(crate) fn wire(calls: &[Call]) -> BTreeSet<usize> {
+    if let Some(sent) = calls.iter().rposition(|call| call.name == "sendto") {
+        let stored = calls[sent..].iter().position(|call| call.name == "write").unwrap_or(calls.len());
+        return (sent + 1..=sent + stored).collect();
+    }
+    let Some(started) = calls.iter().position(|call| call.name == "clone3") else { return BTreeSet::new() };
+    let looks = |call: &Call| call.name == "statx" && call.line.contains("/rotate-now\"");
+    let last = calls.iter().rposition(looks).unwrap_or(started);
+    (started + 1..calls.len()).filter(|at| *at <= last + 1 || calls[*at].name == "statx").collect()
+}
+
+/// A scenario's command with one of its calls spoilt, as `signal=SIGKILL` or `error=EIO` says.
+pub(crate) fn spoilt(command: &Command, disk: Disk, call: &Call, how: &str, when: &str) -> Output {
     let inject = format!("inject={}:{how}:when={when}", call.name);
-    traced(volume, "/dev/null".as_ref(), disk, &[&inject]).output().unwrap()
+    traced(command, "/dev/null".as_ref(), disk, &[&inject]).output().unwrap()
 }
 
 /// A pass that takes its time at some calls, as `inject=CALL:delay_exit=MICROSECONDS:when=N` says.
 pub(crate) fn slowed(volume: &Volume, how: &[&str]) -> Command {
-    traced(volume, "/dev/null".as_ref(), Disk::Local, how)
+    traced(&volume.rotate_once(), "/dev/null".as_ref(), Disk::Local, how)
 }
 
-fn traced(volume: &Volume, log: &Path, disk: Disk, expressions: &[&str]) -> Command {
-    let pass = volume.rotate_once();
+fn traced(command: &Command, log: &Path, disk: Disk, expressions: &[&str]) -> Command {
     let mut strace = Command::new("strace");
     strace.arg("-o").arg(log).args(["-s", "64"]).args(disk.faults());
     strace.args(expressions.iter().flat_map(|expression| ["-e", expression]));
-    strace.arg(pass.get_program()).args(pass.get_args());
-    strace.env_clear().envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.arg(command.get_program()).args(command.get_args());
+    strace.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     strace
 }

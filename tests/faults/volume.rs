@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use stand_in::{AccountRequest, CLIENT_ID, StandIn};
 use tempfile::TempDir;
@@ -71,6 +73,20 @@ impl Volume {
         self.lifetime(email, LONG);
     }
 
+    /// Lets a slot's access token end, as if days had passed.
+    pub(crate) fn end_access_token(&self, slot: u32) {
+        let name = format!("auth-{slot}.json");
+        let mut master = self.json(&name);
+        let token = &mut master["tokens"]["access_token"];
+        let parts: Vec<_> = token.as_str().unwrap().split('.').map(str::to_owned).collect();
+        let mut claims: Value =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
+        claims["exp"] = (auth_volume::Timestamp::now().seconds() - 10).into();
+        let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
+        *token = format!("{}.{claims}.{}", parts[0], parts[2]).into();
+        self.write(&name, &master.to_string());
+    }
+
     pub(crate) fn refresh_token(&self, slot: u32) -> String {
         let master = self.json(&format!("auth-{slot}.json"));
         master["tokens"]["refresh_token"].as_str().unwrap_or_default().to_owned()
@@ -108,8 +124,32 @@ impl Volume {
         requests.iter().filter(|r| r.account.as_deref() == Some(email) && of_rotator(&r.user_agent)).count()
     }
 
+    /// How often refresh tokens were sent that had been sent before.
+    pub(crate) fn sent_again(&self) -> usize {
+        let requests = self.openai.requests_to("/oauth/token");
+        requests.iter().filter(|request| request.sent_before.is_some_and(|times| times > 0)).count()
+    }
+
+    /// Lets a refresh be tried again at once that failed or was in vain.
+    pub(crate) fn end_pause(&self) {
+        let mut state = self.json("rotator_state.json");
+        for account in state["accounts"].as_array_mut().into_iter().flatten().flat_map(Value::as_object_mut) {
+            account.remove("refresh_failed");
+            account.remove("not_prolonged");
+        }
+        self.write("rotator_state.json", &state.to_string());
+    }
+
     pub(crate) fn rotate_once(&self) -> Command {
-        let mut command = Command::new(shipped("rotate-once"));
+        self.command("rotate-once")
+    }
+
+    pub(crate) fn accounts(&self, args: &[&str]) -> Output {
+        self.command("accounts").args(args).output().unwrap()
+    }
+
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(shipped(name));
         command
             .env_clear()
             .env("CHATGPT_AUTH_DIR", self.path())

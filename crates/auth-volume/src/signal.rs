@@ -96,6 +96,12 @@ impl Signal {
         }
     }
 
+    /// Whether it asks for another account to be published. What the others say is of use once it is remembered.
+    #[must_use]
+    pub fn asks_to_move_on(&self) -> bool {
+        matches!(self, Self::RotateNow { .. } | Self::Unreadable { .. })
+    }
+
     /// The bytes of the signal that a login leaves.
     #[must_use]
     pub fn signed_in(account: &AccountId, now: Timestamp) -> Vec<u8> {

@@ -12,10 +12,12 @@ mod patience;
 mod receiver;
 mod tell;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::{Locked, Timestamp, Volume, log, secret, text};
+use auth_volume::output::say;
+use auth_volume::{Locked, Timestamp, Volume, leftovers, log, secret, text};
 use clap::Parser as _;
 use rotation::decide::Plan;
 use rotation::pass::{self, Pass, Wish};
@@ -30,6 +32,7 @@ const COMMAND: &str = "rotate-once";
 fn main() -> ExitCode {
     secret::keep_out_of_core_dumps();
     let args = Args::parse();
+    leftovers::sweep();
     let exit = finish(COMMAND, run(&args));
     tell_of_events(&args);
     exit
@@ -67,29 +70,30 @@ fn look(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
     if args.json {
         let mut document = report::json(&plan, true);
         document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
-        println!("{document}");
+        say(&format!("{document}\n"))?;
     } else {
-        print!("{}", report::text(&plan, &outlook));
-        for (line, _) in events {
-            println!("{}", text::line(&line));
-        }
+        let events: String = events.iter().map(|(line, _)| text::line(line) + "\n").collect();
+        say(&(report::text(&plan, &outlook) + &events))?;
     }
     Ok(plan)
 }
 
 fn pass(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
     let log = |line| log::line(COMMAND, line);
+    // A pass serves several times, and says once what is wrong with its mark.
+    let is_said = Cell::new(false);
     // The init container runs before anybody who waits for an answer, and is not the rotator.
     let served = |locked: &Locked<'_>| {
         if !args.init
             && let Err(e) = locked.end_pass()
+            && !is_said.replace(true)
         {
             log(e.to_string());
         }
     };
     let plan = Pass { volume, wish, log: &log, served: &served }.run()?;
     if args.json {
-        println!("{}", report::json(&plan, false));
+        say(&format!("{}\n", report::json(&plan, false)))?;
     }
     Ok(plan)
 }

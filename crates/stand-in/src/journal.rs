@@ -30,6 +30,9 @@ pub struct Request {
     pub login: Option<usize>,
     /// `authorization_code` or `refresh_token` on `/oauth/token`, `revoke` on `/oauth/revoke`.
     pub grant: Option<String>,
+    /// How often its refresh token had been sent before, whatever was answered.
+    #[serde(default)]
+    pub sent_before: Option<u32>,
     /// The client id in the body.
     pub client_id: Option<String>,
     /// The header `ChatGPT-Account-Id`.
@@ -58,6 +61,7 @@ pub(crate) struct Note {
     pub(crate) account: Option<String>,
     pub(crate) login: Option<usize>,
     pub(crate) grant: Option<String>,
+    pub(crate) sent_before: Option<u32>,
     pub(crate) client_id: Option<String>,
     pub(crate) account_id: Option<String>,
     pub(crate) error: Option<String>,
@@ -123,6 +127,7 @@ pub(crate) async fn record(
         account: note.account,
         login: note.login,
         grant: note.grant,
+        sent_before: note.sent_before,
         client_id: note.client_id,
         account_id: note.account_id,
         error: note.error,

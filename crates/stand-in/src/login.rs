@@ -108,6 +108,7 @@ struct Family {
 struct RefreshToken {
     login: usize,
     spent: bool,
+    sent: u32,
 }
 
 impl Logins {
@@ -117,6 +118,13 @@ impl Logins {
             Family { email: account.email.clone(), ended: None, access: true, refreshes: 0, delivered: true };
         self.families.push(family);
         self.issue(self.families.len() - 1, account)
+    }
+
+    /// Counts that a refresh token was sent, and tells how often it had been before.
+    pub(crate) fn sent(&mut self, token: &str) -> Option<u32> {
+        let token = self.refresh_tokens.get_mut(token)?;
+        token.sent += 1;
+        Some(token.sent - 1)
     }
 
     /// Uses up `token`, which must be in good standing, for the next tokens of its login.
@@ -194,7 +202,7 @@ impl Logins {
         let access =
             Access { login, email: account.email.clone(), account_id: account.account_id.clone(), expires };
         self.access_tokens.insert(access_token.clone(), access);
-        self.refresh_tokens.insert(refresh_token.clone(), RefreshToken { login, spent: false });
+        self.refresh_tokens.insert(refresh_token.clone(), RefreshToken { login, spent: false, sent: 0 });
         Tokens {
             id_token: jwt(account).0,
             access_token,

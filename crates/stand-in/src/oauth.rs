@@ -61,6 +61,7 @@ fn grant(world: &mut World, request: &TokenRequest) -> Response {
         account: email,
         login,
         grant: Some(request.grant_type.clone()),
+        sent_before: world.logins.sent(&request.refresh_token),
         client_id: Some(request.client_id.clone()).filter(|id| !id.is_empty()),
         fault: (fault != OauthFault::None).then(|| json!(fault).to_string()),
         ..Note::default()
