@@ -150,7 +150,7 @@ fn nothing_is_sent(held: &Held, figures: &mut Figures) {
     run(
         &["accounts", "doctor"],
         1,
-        "account-1 is not refreshed, for new tokens could not be stored",
+        "account-1 is not refreshed, because its file cannot be replaced",
         figures,
     );
     run(&["accounts", "refresh", "1", "--yes"], 75, "its refresh token was not sent", figures);

@@ -105,7 +105,7 @@ impl Families<'_, '_> {
         let failing = rows
             .iter()
             .map(flag(|row| has(row, |t| matches!(t, Trouble::Refused { .. } | Trouble::NotStorable(_)))));
-        let help = "Whether the issuer has refused a refresh for a day, or its answer could not be stored";
+        let help = "Whether the issuer has refused a refresh for a day, or its file cannot be replaced";
         self.gauge("account_refresh_failing", help, None, failing)?;
         let expiry = rows.iter().filter_map(|row| {
             let expiry = row.who.as_ref()?.expiry?.0;

@@ -87,7 +87,7 @@ fn question(slot: Slot, named: &str, grant: &grants::Standing) -> Question {
              sign-in brings it back",
             marker.since
         ),
-        _ => "its refresh token is used up, and another one comes for it".to_owned(),
+        _ => "its refresh token will be used up, and a new one takes its place".to_owned(),
     };
     Question {
         asked: format!("refresh {named} now? {risk}."),

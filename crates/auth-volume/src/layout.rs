@@ -78,7 +78,7 @@ impl Layout {
         self.live.join("callback.json")
     }
 
-    /// Empty: when it was last touched, a pass of the rotator had ended.
+    /// Who makes the passes: when it was last touched, one had ended.
     #[must_use]
     pub fn last_pass(&self) -> PathBuf {
         self.auth.join(".last-pass")

@@ -90,17 +90,17 @@ impl Trouble {
                 format!("{code}; {}", serves(until)),
             ),
             Self::Unanswered { since, until } => (
-                format!("{slot} was sent for a refresh {since}, and no answer came"),
+                format!("the refresh of {slot} at {since} was never answered"),
                 Some(format!("accounts refresh {number}")),
-                format!("{}, and is then tried once more", serves(until)),
+                format!("{}, and is then refreshed once more", serves(until)),
             ),
             Self::Refused { code, since } => (
-                format!("{slot} is refused its refresh since {since}"),
+                format!("the issuer has refused to refresh {slot} since {since}"),
                 Some(format!("auth-login {number}")),
                 code.clone(),
             ),
             Self::NotStorable(why) => {
-                (format!("{slot} is not refreshed, for new tokens could not be stored"), None, why.clone())
+                (format!("{slot} is not refreshed, because its file cannot be replaced"), None, why.clone())
             }
         };
         Note { what, command, why: Some(why) }

@@ -55,7 +55,7 @@ pub(crate) const COMMAND_VARIABLE: &str = "CODEX_EVENT_COMMAND";
 pub(crate) const WEBHOOK_VARIABLE: &str = "CODEX_EVENT_WEBHOOK";
 
 const AFTER_HELP: &str = "\
-Events: needs-login, pool-exhausted and recovered, each told once, after the pass; one that cannot be told is one line \
+Events: needs-login, refresh-failing, pool-exhausted and recovered, each told once, after the pass; one that cannot be told is one line \
 of log, is told by a later pass, and changes no exit code
 
 Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last record or a placeholder stays), \

@@ -9,7 +9,7 @@ use overview::{Condition, Overview, Row, json};
 use serde_json::{Value, json};
 
 use crate::ledger::{Entry, Say};
-use crate::matter::{About, failing, first_back};
+use crate::matter::{About, failing, first_back, needs_login as needs_login_now};
 
 /// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
 const LONGEST: usize = 120;
@@ -124,7 +124,12 @@ fn refresh_failing(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) ->
 
 fn refreshed(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
     let Some(slot) = slot else { return Told::default() };
-    let text = format!("{} can be refreshed again, or is no longer there", who(slot, name));
+    let who = who(slot, name);
+    let text = match row {
+        None => format!("{who} needs no refresh any more: it is in no slot"),
+        Some(row) if needs_login_now(row) => format!("{who} waits for no refresh any more: it needs a login"),
+        Some(_) => format!("{who} is refreshed as usual again"),
+    };
     Told { text, state: row.map(json::state), ..Told::default() }
 }
 

@@ -229,7 +229,7 @@ fn a_login_made_while_its_predecessor_is_refreshed_is_the_one_that_stays() {
     let new = pool.refresh_token(1);
     let said = said(pass);
     assert!(
-        said.contains("account-1 was refreshed, and has a newer login meanwhile: what came is kept in"),
+        said.contains("account-1 was refreshed, but has a newer login by now: the refreshed one is kept in"),
         "{said}"
     );
     assert_eq!(pool.refresh_token(1), new);
@@ -281,10 +281,7 @@ fn a_park_follows_a_login_into_another_workspace_and_another_person_rests() {
     pool.write("rotator_state.json", &state.to_string());
     pool.account(ANN, |account| account.account_id = Some("acct-other".into()));
     let said = pool.pass(&[]);
-    assert!(
-        said.contains("account-1 is acct-other/user-ann since this refresh, and was acct-ann/user-ann"),
-        "{said}"
-    );
+    assert!(said.contains("account-1 is now acct-other/user-ann, and was acct-ann/user-ann"), "{said}");
     let state = pool.json("rotator_state.json");
     let accounts = state["accounts"].as_array().unwrap();
     let moved = accounts.iter().find(|account| account["account_id"] == "acct-other").unwrap();

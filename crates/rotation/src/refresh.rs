@@ -275,7 +275,7 @@ impl Refresh<'_> {
     ) -> Result<bool, VolumeError> {
         if begun.asked.was_ended() {
             said.push(format!(
-                "{slot} was refreshed, and meanwhile its login was removed or replaced: that stays"
+                "{slot} was refreshed, but its login was removed or replaced meanwhile: the new tokens are dropped"
             ));
             return Ok(false);
         }
@@ -286,7 +286,7 @@ impl Refresh<'_> {
         if self.volume.master(slot).login.as_ref().is_ok_and(is_newer) {
             let kept = locked.keep_beside(slot, bytes, Timestamp::now())?;
             said.push(format!(
-                "{slot} was refreshed, and has a newer login meanwhile: what came is kept in {kept}"
+                "{slot} was refreshed, but has a newer login by now: the refreshed one is kept in {kept}"
             ));
             return Ok(false);
         }
@@ -309,7 +309,7 @@ impl Refresh<'_> {
             None
         } else if is_same_person(before, after) {
             state.follow(old, new);
-            Some(format!("{slot} is {new} since this refresh, and was {old}: what was set for it follows"))
+            Some(format!("{slot} is now {new}, and was {old}: its park, pin and cooldown follow"))
         } else {
             state.accounts.entry(new.clone()).or_default().came_from = Some(old.clone());
             let number = slot.number();

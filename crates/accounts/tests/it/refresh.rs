@@ -46,7 +46,7 @@ fn without_a_terminal_it_says_what_it_risks_and_sends_nothing() {
             .and(contains("was never answered: if it was used up then, this ends the login at once")),
     );
     accounts(volume.path()).assert().success().stdout(contains("ready, refresh unanswered").and(contains(
-        "account-1 was sent for a refresh 2026-01-01T00:00:00Z, and no answer came: run accounts refresh 1",
+        "the refresh of account-1 at 2026-01-01T00:00:00Z was never answered: run accounts refresh 1",
     )));
     assert_eq!(openai.requests_to("/oauth/token").len(), 0);
 }
