@@ -97,21 +97,26 @@ impl Volume {
     /// # Errors
     /// The directory cannot be read.
     pub fn grants(&self) -> Result<Grants, VolumeError> {
-        let directory = self.layout().auth().to_owned();
-        let mut grants = Grants { directory, ..Grants::default() };
-        for name in names(&grants.directory).map_err(cannot_read(&grants.directory))? {
-            let Some(rest) = name.strip_prefix(".grant-") else { continue };
+        let directory = self.layout().auth();
+        Ok(Grants::named(directory, names(directory).map_err(cannot_read(directory))?))
+    }
+}
+
+impl Grants {
+    /// What the names in a directory say of grants.
+    pub(crate) fn named(directory: &Path, names: impl Iterator<Item = impl AsRef<str>>) -> Self {
+        let mut grants = Self { directory: directory.to_owned(), ..Self::default() };
+        for name in names {
+            let Some(rest) = name.as_ref().strip_prefix(".grant-") else { continue };
             if let Some(fingerprint) = rest.strip_suffix(".asked") {
                 grants.asked.insert(fingerprint.to_owned());
             } else if let Some(fingerprint) = rest.strip_suffix(".ended") {
                 grants.ended.insert(fingerprint.to_owned());
             }
         }
-        Ok(grants)
+        grants
     }
-}
 
-impl Grants {
     /// What is known of a grant now.
     #[must_use]
     pub fn standing(&self, grant: &Grant, now: Timestamp) -> Standing {

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::atomic::{self, Access, Room};
 use crate::draft::Draft;
+use crate::grants::Grants;
 use crate::layout::names;
 use crate::lock::Locked;
 use crate::login::NotALogin;
@@ -95,6 +96,21 @@ impl Volume {
     pub fn masters(&self) -> Result<Vec<Master>, VolumeError> {
         let slots = self.layout().slots().map_err(cannot_read(self.layout().auth()))?;
         Ok(slots.into_iter().map(|slot| self.master(slot)).collect())
+    }
+
+    /// The same, with what is known of the grants, from one look at the directory.
+    ///
+    /// Without the lock, too, no new login's old grant is seen as ended: the login is in its place before that.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn masters_and_grants(&self) -> Result<(Vec<Master>, Grants), VolumeError> {
+        let auth = self.layout().auth();
+        let names: Vec<_> = names(auth).map_err(cannot_read(auth))?.collect();
+        let grants = Grants::named(auth, names.iter());
+        let mut slots: Vec<_> = names.iter().filter_map(|name| Slot::of_file_name(name)).collect();
+        slots.sort_unstable();
+        Ok((slots.into_iter().map(|slot| self.master(slot)).collect(), grants))
     }
 
     /// The bytes of one slot's file.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use auth_volume::atomic::Access;
 use auth_volume::counters::Occasion;
 use auth_volume::exit::{Exit, Failure, OrExit as _};
+use auth_volume::grants::Grants;
 use auth_volume::private_file::PrivateFile;
 use auth_volume::published::{self, Found};
 use auth_volume::signal::Signal;
@@ -285,11 +286,11 @@ impl Pass<'_> {
         turn: Turn,
         now: Timestamp,
     ) -> Result<Served, Failure> {
-        let Reading { mut world, stored, is_state_broken, too_open, notes } = reading;
+        let Reading { mut world, stored, is_state_broken, grants, too_open, notes } = reading;
         if turn == Turn::First {
             notes.into_iter().for_each(self.log);
             self.narrow(locked, too_open);
-            self.tidy_grants(locked, &world, now)?;
+            self.tidy_grants(locked, &world, &grants, now)?;
         }
         let found = self.found_beside_the_logins();
         for found in &found {
@@ -354,8 +355,13 @@ impl Pass<'_> {
     }
 
     /// Brings the markers of grants up to date with the logins that are there.
-    fn tidy_grants(self, locked: &Locked<'_>, world: &World, now: Timestamp) -> Result<(), VolumeError> {
-        let grants = self.volume.grants()?;
+    fn tidy_grants(
+        self,
+        locked: &Locked<'_>,
+        world: &World,
+        grants: &Grants,
+        now: Timestamp,
+    ) -> Result<(), VolumeError> {
         for marker in grants.out_of_reach(locked, now) {
             (self.log)(format!(
                 "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see \
@@ -373,9 +379,9 @@ impl Pass<'_> {
         if !grants.is_empty() {
             let by_slot: BTreeMap<_, _> =
                 logins.clone().map(|(candidate, login)| (candidate.slot, login)).collect();
-            locked.conclude(&grants, &by_slot, now);
+            locked.conclude(grants, &by_slot, now);
             let kept = logins.map(|(_, login)| login.grant()).collect();
-            locked.forget_ended_grants(&grants, world.slots.len(), &kept);
+            locked.forget_ended_grants(grants, world.slots.len(), &kept);
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub struct Reading {
     pub stored: Option<State>,
     /// The state's file is none: what it holds is to be set aside before another one is written.
     pub is_state_broken: bool,
+    /// What is known of the grants, also of those that no slot holds.
+    pub grants: Grants,
     /// Slots whose files others than their owner can read.
     pub too_open: Vec<Slot>,
     /// What the operator should know.
@@ -32,9 +34,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let stored = note.is_none().then(|| state.clone());
     let is_state_broken = note.is_some() && predecessor.is_none();
     let mut notes: Vec<_> = note.into_iter().collect();
-    // In this order, for who reads without the lock: a new login is in its place before its old grant is known as ended.
-    let grants = volume.grants()?;
-    let masters = volume.masters()?;
+    let (masters, grants) = volume.masters_and_grants()?;
     let too_open = masters.iter().filter(|master| master.too_open).map(|master| master.slot).collect();
     let mut slots: Vec<_> = masters
         .into_iter()
@@ -59,7 +59,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     if let Some(predecessor) = predecessor {
         world.state = taken_over(&world, &predecessor, now);
     }
-    Ok(Reading { world, stored, is_state_broken, too_open, notes })
+    Ok(Reading { world, stored, is_state_broken, grants, too_open, notes })
 }
 
 /// A clock that jumped may have left times of the future behind, which would hold for ever.
