@@ -30,6 +30,9 @@ const DEEDS: [&[&str]; 4] = [
     &["accounts", "refresh", "2", "--yes"],
 ];
 
+/// What happens to a volume of which there is a backup.
+type Deed = fn(&Volume, &Backup);
+
 /// Another node: another lock is in the place of the volume's, another boot is running, and no lock at all is refused.
 /// Namespaces and strace make it, in a user namespace for those who are not root.
 struct Node(TempDir);
@@ -110,11 +113,11 @@ fn the_lock_is_removed_or_a_backup_laid_over_it_during_a_refresh() {
         backup.lay_over(volume);
         fs::remove_file(volume.file(".lock")).unwrap();
     };
-    let deeds: [(&str, &(dyn Fn(&Volume, &Backup) + Sync)); 4] = [
-        ("the lock is removed", &removed),
-        ("the lock is replaced", &replaced),
-        ("a backup is laid over it", &laid_over),
-        ("a backup is laid over it and the lock removed", &both),
+    let deeds: [(&str, Deed); 4] = [
+        ("the lock is removed", removed),
+        ("the lock is replaced", replaced),
+        ("a backup is laid over it", laid_over),
+        ("a backup is laid over it and the lock removed", both),
     ];
     for scenario in [Scenario::LoginDue, Scenario::Asked] {
         figures.each(deeds, |(name, deed), figures| {
