@@ -77,6 +77,8 @@ fn names_resolve_from_scratch() {
     openai.account(&lifetime);
     let login = openai.sign_in("ann@example.test").codex_auth_json(openai.url());
     fs::write(root.path().join("chatgpt-auth/auth-1.json"), login.to_string()).unwrap();
+    // The one that is refreshed lives long enough to be worth it.
+    openai.account(&stand_in::AccountRequest { token_lifetime_seconds: Some(864_000), ..lifetime });
     run(root.path(), "rotate-once")
         .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url().replace("127.0.0.1", "issuer.test"))
         .assert()

@@ -94,9 +94,14 @@ impl Pod {
 
     /// The same, telling this command of events.
     pub(crate) fn sidecar_that_tells(&self, command: &str) -> Running {
+        self.sidecar_with(&[("CODEX_EVENT_COMMAND", command)])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn sidecar_with(&self, environment: &[(&str, &str)]) -> Running {
         let log = File::create(self.file("log")).unwrap();
         let mut idle = self.command("idle");
-        idle.env("CODEX_EVENT_COMMAND", command);
+        idle.envs(environment.iter().copied());
         idle.args(["--every", "30m", "--wake-on"]).arg(self.file("rotate-now")).args(["--", "rotate-once"]);
         Running(idle.stdin(Stdio::null()).stderr(log).spawn().unwrap())
     }
@@ -128,6 +133,8 @@ impl Pod {
         let names = fs::read_dir(self.volume()).unwrap();
         let mut names: Vec<_> =
             names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        // What is known of grants that have ended stays, and is no leftover.
+        names.retain(|name| !(name.starts_with(".grant-") && name.contains(".ended")));
         names.sort();
         names
     }

@@ -7,11 +7,11 @@ use crate::workspace::shipped;
 /// Room for a twentieth, so that a tenth more never passes unnoticed; whoever makes a binary larger says why in
 /// `docs/benchmarks.md` and raises its budget here, and lowers it where one became smaller.
 pub(crate) const BUDGETS: [(&str, u64); 6] = [
-    ("accounts", 3_560_000),
-    ("accounts-serve", 2_150_000),
-    ("auth-login", 1_980_000),
+    ("accounts", 3_890_000),
+    ("accounts-serve", 2_300_000),
+    ("auth-login", 2_130_000),
     ("idle", 1_275_000),
-    ("rotate-once", 3_460_000),
+    ("rotate-once", 3_800_000),
     ("seed-codex-config", 1_710_000),
 ];
 

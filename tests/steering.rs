@@ -30,12 +30,12 @@ fn tokens_live(pod: &Pod, email: &str, seconds: i64) {
 #[test]
 fn an_account_that_is_pinned_and_must_be_renewed_first_serves_as_soon_as_the_rotator_has_renewed_it() {
     let pod = Pod::new();
-    tokens_live(&pod, BEN, -1);
     pod.put_login(1, ANN);
-    pod.put_login(2, BEN);
     let _sidecar = pod.sidecar();
     wait_until("ann serves", || pod.logged("active account-1 ").len() == 1);
 
+    tokens_live(&pod, BEN, -1);
+    pod.put_login(2, BEN);
     tokens_live(&pod, BEN, 864_000);
     let said = accounts(&pod, "pin 2");
     assert!(said.contains("serving: account-1") && said.contains("the rotator was woken"), "{said}");

@@ -1,9 +1,13 @@
 //! From a signal on the volume to the record of another account.
 
 use std::fs::{self, File};
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +18,15 @@ use crate::samples::{Samples, in_seconds, ratio, seconds, time};
 use crate::volume;
 
 const ROUNDS: usize = 200;
+
+/// Longer than the 100 ms that lie between two runs of the sidecar at the least: what is measured is no pause of its own.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Logins that are due where the issuer hangs.
+const DUE: u32 = 20;
+
+/// Further ahead than any login of the stand-in ends: all of them are due.
+const ALL_ARE_DUE: &str = "315360000";
 
 /// Signals to the loop that looks every ten seconds; each has a volume and a loop of its own.
 const POLLED: u32 = 20;
@@ -52,7 +65,127 @@ pub(crate) fn measure() -> Report {
         ratio(disk.median(), polled.median()).replace("0.00×", "less than 0.005×"),
         disk.median() <= limit,
     ));
+    beside_a_hanging_issuer(&mut report);
     report
+}
+
+/// The same things with and without refreshes that hang, in turn, so that the machine's drift strikes both alike.
+fn beside_a_hanging_issuer(report: &mut Report) {
+    let title = format!("With and without {DUE} logins due whose refresh hangs, in turn");
+    let mut table = Table::new(
+        &title,
+        &["what", "on", "refreshes", "runs", "median (5 % to 95 %)", "99 %", "longest", "beside none"],
+    );
+    let issuer = HangingIssuer::start();
+    for (on, directory) in [("tmpfs", PathBuf::from(volume::MEMORY)), ("disk", volume::disk())] {
+        let pods = [DUE, DUE].map(|accounts| volume::with_accounts(&directory, accounts));
+        let due =
+            [("CODEX_REFRESH_TOKEN_URL_OVERRIDE", &*issuer.url), ("CODEX_REFRESH_BEFORE_SEC", ALL_ARE_DUE)];
+        let issuers = [None, Some(&issuer)];
+        let _sidecars = [pods[0].sidecar(), pods[1].sidecar_with(&due)];
+        for pod in &pods {
+            wait_until("the first account is published", || pod.logged("active ").len() == 1);
+        }
+        for (what, steps) in STEPS {
+            let mut taken = [Vec::new(), Vec::new()];
+            for round in 0..ROUNDS {
+                for ((taken, pod), issuer) in taken.iter_mut().zip(&pods).zip(issuers) {
+                    settle(pod, issuer);
+                    taken.push(steps[round % steps.len()](pod));
+                }
+            }
+            let [none, hanging] = taken.map(in_seconds);
+            for (refreshes, samples) in [("none", &none), ("hanging", &hanging)] {
+                let median = seconds(samples);
+                let [last, longest] = [99, 100].map(|percent| time(samples.percentile(percent)));
+                let beside = ratio(samples.median(), none.median());
+                table.row([what, on, refreshes].map(str::to_owned).into_iter().chain([
+                    ROUNDS.to_string(),
+                    median,
+                    last,
+                    longest,
+                    beside,
+                ]));
+            }
+            let (median, last) = (hanging.median(), hanging.percentile(99));
+            report.aims.push(Aim::new(
+                &format!("{what}, on {on}, while refreshes hang"),
+                "median < 10 ms, 99 % < 100 ms",
+                format!("{}, {}", time(median), time(last)),
+                median < 0.010 && last < 0.100,
+            ));
+        }
+    }
+    report.tables.push(table);
+}
+
+/// Does something on a volume, and says how long that took.
+type Step = fn(&Pod) -> Duration;
+
+/// What is measured beside them, by its name: steps in turn.
+const STEPS: [(&str, &[Step]); 2] = [
+    (
+        "a signal to the new record",
+        &[|pod| signal_to_record(&pod.file("rotate-now"), &pod.file("auth.json"))],
+    ),
+    (
+        "`accounts park 2`, `accounts unpark 2`",
+        &[|pod| whole_run(pod, &["park", "2"]), |pod| whole_run(pod, &["unpark", "2"])],
+    ),
+];
+
+/// Waits until a pod is as it is between signals; where refreshes are to hang, one of them does.
+fn settle(pod: &Pod, hanging: Option<&HangingIssuer>) {
+    wait_until("the signal is taken", || !pod.file("rotate-now").exists());
+    thread::sleep(PAUSE);
+    if let Some(issuer) = hanging.filter(|issuer| !issuer.is_asked()) {
+        // The pass has given the last one up; the next pass begins with another login.
+        File::create(pod.file("rotate-now")).unwrap();
+        wait_until("a refresh hangs", || issuer.is_asked());
+        thread::sleep(PAUSE);
+    }
+}
+
+/// An issuer that takes each request and answers none.
+struct HangingIssuer {
+    url: String,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl HangingIssuer {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/oauth/token", listener.local_addr().unwrap());
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::clone(&waiting);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let asked = Arc::clone(&asked);
+                asked.fetch_add(1, Ordering::Relaxed);
+                thread::spawn(move || {
+                    // Until the other end gives up.
+                    while stream.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0) {}
+                    asked.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        });
+        Self { url, waiting }
+    }
+
+    /// Whether somebody waits for its answer.
+    fn is_asked(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+fn whole_run(pod: &Pod, args: &[&str]) -> Duration {
+    let mut accounts = volume::utility(pod, "accounts", args)();
+    accounts.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let status = accounts.status().unwrap();
+    let taken = begun.elapsed();
+    assert!(status.success(), "accounts {args:?}: {status}");
+    taken
 }
 
 fn woken(directory: &Path) -> Samples {
@@ -62,7 +195,7 @@ fn woken(directory: &Path) -> Samples {
     in_seconds((0..ROUNDS).map(|_| {
         // The sidecar is asleep, as it is between signals.
         wait_until("the signal is taken", || !pod.file("rotate-now").exists());
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(PAUSE);
         signal_to_record(&pod.file("rotate-now"), &pod.file("auth.json"))
     }))
 }

@@ -57,6 +57,9 @@ impl Desk<'_> {
         change: Change,
     ) -> Result<Outcome, Failure> {
         let Change { state, entry, said } = change;
+        if std::mem::take(&mut reading.is_state_broken) {
+            locked.set_state_aside()?;
+        }
         locked.remember(&state)?;
         let written = locked.write_down(&entry);
         reading.world.state = state.clone();

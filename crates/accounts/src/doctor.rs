@@ -14,7 +14,7 @@ use auth_volume::exit::{Exit, Failure};
 
 use crate::args::DoctorArgs;
 use crate::desk::Desk;
-use crate::output::say;
+use auth_volume::output::say;
 
 /// What was looked at, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use rotation::world::{self, Reading};
 use serde_json::Value;
 
 use crate::COMMAND;
-use crate::output::say;
 use crate::paint::Paint;
 use crate::table;
+use auth_volume::output::say;
 use overview::{Overview, json, overview};
 
 /// What clears a screen and goes to its top.

@@ -11,7 +11,6 @@ mod doctor;
 mod fixture;
 mod listing;
 mod outcome;
-mod output;
 mod paint;
 mod question;
 mod refreshing;
@@ -25,14 +24,14 @@ use auth_volume::atomic::Access;
 use auth_volume::audit::By;
 use auth_volume::exit::{Exit, Failure, finish};
 use auth_volume::state::Parked;
-use auth_volume::{Timestamp, Volume, secret};
+use auth_volume::{Timestamp, Volume, leftovers, secret};
 use clap::Parser as _;
 use rotation::{pass, report};
 
 use crate::args::{Args, Verb};
 use crate::desk::Desk;
 use crate::listing::Listing;
-use crate::output::say;
+use auth_volume::output::say;
 
 /// The name in front of every log line.
 const COMMAND: &str = "accounts";
@@ -41,6 +40,7 @@ fn main() -> ExitCode {
     secret::keep_out_of_core_dumps();
     let args = Args::parse();
     let verb = args.verb().unwrap_or_else(|e| e.exit());
+    leftovers::sweep();
     finish(COMMAND, run(&args, verb))
 }
 

@@ -24,7 +24,7 @@ impl Desk<'_> {
         let candidate = world.slots.iter().find(|candidate| candidate.slot == slot);
         let grant = candidate.map(|candidate| candidate.grant.clone()).unwrap_or_default();
         let ended = candidate.and_then(|candidate| world.ended_by(candidate));
-        self.may_be_sent(slot, &named, login, &grant, ended.as_deref())?;
+        may_be_sent(slot, &named, login, &grant, ended.as_deref())?;
         if !yes {
             question(slot, &named, &grant).ask()?;
         }
@@ -32,12 +32,14 @@ impl Desk<'_> {
         let due = Due { slot, grant: login.grant(), occasion: Occasion::Asked };
         let held = HeldSignals::hold();
         let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.wish.renew_before };
-        let report = refresh.one(&due);
+        let report = refresh.one(&due, || ());
         drop(held);
         let mut said = report.said;
         let last =
             said.pop().unwrap_or_else(|| format!("{slot} was changed meanwhile: look at it with accounts"));
-        said.into_iter().for_each(|line| log::line(COMMAND, line));
+        for line in said {
+            log::line(COMMAND, line);
+        }
         match report.result {
             Some(Refreshed::Renewed) => {}
             Some(Refreshed::Dead) => return Err(Failure::new(Exit::Failed, last)),
@@ -52,34 +54,29 @@ impl Desk<'_> {
         written?;
         Ok(Outcome { what: Some(What::Refreshed), about: Some(slot), said: last, until: None, served })
     }
+}
 
-    /// Refuses what would be refused anyway, or is under way.
-    fn may_be_sent(
-        &self,
-        slot: Slot,
-        named: &str,
-        login: &Login,
-        grant: &grants::Standing,
-        ended: Option<&str>,
-    ) -> Result<(), Failure> {
-        let number = slot.number();
-        let failure = |exit, said| Err(Failure::new(exit, said));
-        if let Some(code) = ended {
-            return failure(
-                Exit::Failed,
-                format!("the grant of {named} has ended ({code}): run auth-login {number}"),
-            );
-        }
-        if login.refresh_token.is_none() {
-            return failure(Exit::Failed, format!("{named} has no refresh token: run auth-login {number}"));
-        }
-        match grant {
-            grants::Standing::WithIssuer(_) => {
-                failure(Exit::TryAgain, format!("{named} is being refreshed: look again in half a minute"))
-            }
-            _ => Ok(()),
-        }
+/// Refuses what would be refused anyway, or is under way.
+fn may_be_sent(
+    slot: Slot,
+    named: &str,
+    login: &Login,
+    grant: &grants::Standing,
+    ended: Option<&str>,
+) -> Result<(), Failure> {
+    let number = slot.number();
+    let failed = |said| Err(Failure::new(Exit::Failed, said));
+    if let Some(code) = ended {
+        return failed(format!("the grant of {named} has ended ({code}): run auth-login {number}"));
     }
+    if login.refresh_token.is_none() {
+        return failed(format!("{named} has no refresh token: run auth-login {number}"));
+    }
+    if matches!(grant, grants::Standing::WithIssuer(_)) {
+        let said = format!("{named} is being refreshed: look again in half a minute");
+        return Err(Failure::new(Exit::TryAgain, said));
+    }
+    Ok(())
 }
 
 /// What it risks.

@@ -2,11 +2,11 @@
 
 use auth_volume::audit::What;
 use auth_volume::exit::{Exit, Failure, OrExit as _};
-use auth_volume::grants::End;
+use auth_volume::grants::{End, Standing};
 use auth_volume::masters::{Master, Unusable};
 use auth_volume::private_file::NotRead;
 use auth_volume::published::{self, Found};
-use auth_volume::state::Parked;
+use auth_volume::state::{Grant, Parked};
 use auth_volume::volume::Remembered;
 use auth_volume::{AccountId, Locked, Login, Slot};
 use issuer::Issuer;
@@ -40,10 +40,14 @@ impl Desk<'_> {
         if let Some(login) = sole {
             desk.put_aside(&locked, login)?;
         }
-        if let Some(login) = &login {
-            desk.end_grants(&locked, slot, login, &others)?;
-        }
+        let ended = match &login {
+            Some(login) => desk.end_grants(&locked, slot, login, &others)?,
+            None => Vec::new(),
+        };
         locked.remove(slot, desk.now).map_err(|e| {
+            for grant in &ended {
+                locked.revive_grant(grant);
+            }
             let e = Failure::from(e);
             Failure { error: e.error.context(format!("{named} is put aside, and its file stays")), ..e }
         })?;
@@ -92,20 +96,26 @@ impl Desk<'_> {
     }
 
     /// Ends the grant of a login, unless another slot has the same one, and those that the environment feeds of it.
+    /// Gives those that had not ended before.
     fn end_grants(
         &self,
         locked: &Locked<'_>,
         slot: Slot,
         login: &Login,
         others: &[Login],
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Grant>, Failure> {
+        let known = self.volume.grants()?;
+        let mut ended = Vec::new();
         let fed = world::fed_grants_of(&login.account);
         for grant in fed.into_iter().chain([login.grant()]) {
             if !others.iter().any(|other| other.grant() == grant) {
                 locked.end_grant(&grant, slot, &End::Removed, self.now)?;
+                if !matches!(known.standing(&grant, self.now), Standing::Ended(_)) {
+                    ended.push(grant);
+                }
             }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// The login in a slot, which must still be the one that the person was asked about.

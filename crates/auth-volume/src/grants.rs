@@ -137,6 +137,14 @@ impl Grants {
         self.asked.iter().filter_map(held).filter(|(_, held)| *held).map(|(marker, _)| marker).collect()
     }
 
+    /// The refreshes under way whose makers hold another lock than this one: two writers that do not see each other.
+    #[must_use]
+    pub fn out_of_reach(&self, locked: &Locked<'_>, now: Timestamp) -> Vec<Marker> {
+        let mut markers = self.with_issuer(now);
+        markers.retain(|marker| !marker.lock.is_empty() && marker.lock != locked.identity());
+        markers
+    }
+
     /// Whether nothing is known of any.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -233,17 +241,23 @@ impl Locked<'_> {
         atomic::remove_if_there(&asked).map_err(cannot_write(&asked))
     }
 
+    /// Takes back that a grant has ended.
+    pub fn revive_grant(&self, grant: &Grant) {
+        let path = self.volume().layout().auth().join(name(grant.fingerprint(), "ended"));
+        let _ = atomic::remove_if_there(&path);
+    }
+
     /// Ends the grants whose answer was not noted, though the login that came of it is in its slot by now: they were
     /// used up.
     pub fn conclude(&self, grants: &Grants, logins: &BTreeMap<Slot, &Login>, now: Timestamp) {
         for print in &grants.asked {
             let path = grants.directory.join(name(print, "asked"));
             let Some((marker, false)) = Marker::held(&path, now) else { continue };
-            let is_newer = |login: &&&Login| {
+            let is_newer = |login: &&Login| {
                 login.grant().fingerprint() != print
                     && login.last_refresh.is_some_and(|refreshed| refreshed >= marker.since)
             };
-            if logins.get(&marker.slot).filter(is_newer).is_some() {
+            if logins.get(&marker.slot).is_some_and(is_newer) {
                 let _ = atomic::rename_and_sync(&path, &grants.directory.join(name(print, "ended")));
             }
         }
@@ -347,12 +361,7 @@ pub(crate) fn identity(file: &File) -> io::Result<String> {
 mod tests {
     use super::*;
     use crate::Secret;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
+    use crate::fixture::volume;
 
     fn grant(token: &str) -> Grant {
         Grant::of(&Secret::new(token))

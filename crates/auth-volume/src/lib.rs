@@ -17,6 +17,8 @@ mod document;
 pub mod draft;
 pub mod env_fed;
 pub mod exit;
+#[cfg(test)]
+mod fixture;
 pub mod grants;
 pub mod layout;
 pub mod leftovers;
@@ -25,6 +27,7 @@ pub mod log;
 pub mod login;
 mod login_abort;
 pub mod masters;
+pub mod output;
 mod owner;
 pub mod private_file;
 pub mod published;

@@ -15,7 +15,7 @@ use crate::volume::{cannot_read, cannot_write};
 use crate::{Login, Slot, Timestamp, Volume, VolumeError};
 
 /// What the proof of a writable volume writes, and what room a new login gets at the least: more than any login is.
-const PROOF: [u8; 32 << 10] = [0; 32 << 10];
+static PROOF: [u8; 32 << 10] = [0; 32 << 10];
 
 /// How many older logins are kept beside a master.
 const KEPT: usize = 3;
@@ -137,7 +137,7 @@ impl Locked<'_> {
     /// It cannot: it is a mount of its own, or belongs to another user.
     pub fn prove_replaceable(&self, slot: Slot, content: &[u8]) -> Result<(), VolumeError> {
         let path = self.volume().layout().master(slot);
-        atomic::prove_replaceable(&path, content).map_err(|cause| VolumeError::CannotReplace { path, cause })
+        atomic::prove_replaceable(&path, content).map_err(|cause| cannot_replace(&path, cause))
     }
 
     /// Stores a login, byte for byte, durably, for its owner's eyes only.
@@ -173,10 +173,7 @@ impl Locked<'_> {
         } else {
             std::fs::remove_file(&path)
         };
-        removed.map_err(|cause| match cause.kind() {
-            io::ErrorKind::ResourceBusy => VolumeError::CannotReplace { path: path.clone(), cause },
-            _ => cannot_write(&path)(cause),
-        })?;
+        removed.map_err(|cause| cannot_replace(&path, cause))?;
         atomic::sync_directory(layout.auth()).map_err(cannot_write(&path))
     }
 
@@ -209,18 +206,22 @@ impl Locked<'_> {
     }
 }
 
+/// What is wrong with one file, and not with the volume as a whole.
+fn cannot_replace(path: &Path, cause: io::Error) -> VolumeError {
+    match cause.kind() {
+        io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied => {
+            VolumeError::CannotReplace { path: path.to_owned(), cause }
+        }
+        _ => cannot_write(path)(cause),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Layout;
+    use crate::fixture::volume;
 
     const LOGIN: &[u8] = br#"{"access_token": "at", "account_id": "acct-A"}"#;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
 
     fn listed(volume: &Volume) -> Vec<String> {
         let mut names: Vec<_> = names(volume.layout().auth()).unwrap().collect();

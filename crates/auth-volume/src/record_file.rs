@@ -86,6 +86,7 @@ impl Locked<'_> {
 
     /// Removes what [`Locked::publish`] put aside, once there is nothing in it that is not stored, and gives what was
     /// written into it meanwhile by a process that had opened it when it was the record.
+    #[must_use]
     pub fn end_aside(&self, replaced: Option<PrivateFile>) -> Option<Vec<u8>> {
         if !self.volume().is_one_directory() {
             return None;
@@ -130,12 +131,7 @@ mod tests {
 
     use super::*;
     use crate::Layout;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
+    use crate::fixture::volume;
 
     #[test]
     fn what_is_written_into_a_record_that_was_replaced_is_not_lost() {

@@ -6,7 +6,7 @@ use crate::atomic::{remove_if_there, rename_and_sync};
 use crate::draft::Draft;
 use crate::layout::names;
 use crate::lock::Locked;
-use crate::masters::{Master, Unusable};
+use crate::masters::Master;
 use crate::private_file::{NotRead, PrivateFile};
 use crate::{Login, Slot, Timestamp};
 
@@ -18,7 +18,7 @@ impl Locked<'_> {
         let Ok(names) = names(layout.auth()) else { return Vec::new() };
         let now = Timestamp::now();
         let mut notes = Vec::new();
-        for name in names.filter(|name| name.ends_with(".new") && name.starts_with('.')) {
+        for name in names.filter(|name| name.starts_with('.')) {
             let path = layout.auth().join(&name);
             match master_of(&name) {
                 Some((slot, is_old)) => notes.extend(self.settle_master(&path, &name, slot, is_old, now)),
@@ -77,8 +77,7 @@ fn is_newer(login: &Login, draft: &PrivateFile, master: &Master, path: &Path) ->
         Ok(there) if there.grant() == login.grant() && there.access_token == login.access_token => None,
         Ok(there) if there.account == login.account => Some(login.generation() > there.generation()),
         Ok(_) => Some(PrivateFile::read(path).is_ok_and(|there| draft.written >= there.written)),
-        Err(Unusable::File(NotRead::Missing) | Unusable::Content(_)) => Some(true),
-        Err(Unusable::File(_)) => Some(true),
+        Err(_) => Some(true),
     }
 }
 

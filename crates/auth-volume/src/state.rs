@@ -352,10 +352,12 @@ impl State {
         if let Some(standing) = self.accounts.remove(before) {
             self.accounts.entry(after.clone()).or_insert(standing);
         }
-        let pinned = self.pin.as_mut().filter(|pin| *pin == before);
-        pinned.map(|pin| pin.clone_from(after));
-        let active = self.active.as_mut().filter(|active| active.account == *before);
-        active.map(|active| active.account.clone_from(after));
+        if let Some(pin) = self.pin.as_mut().filter(|pin| *pin == before) {
+            pin.clone_from(after);
+        }
+        if let Some(active) = self.active.as_mut().filter(|active| active.account == *before) {
+            active.account.clone_from(after);
+        }
     }
 
     /// Forgets an account whose login is gone.

@@ -17,6 +17,9 @@ use crate::state::{self, NotAState, Parsed, Predecessor, State};
 use crate::trial::{self, Trial};
 use crate::{Layout, Locked, Slot, Timestamp, writers};
 
+/// What a state is called that could not be read.
+const BROKEN: &str = "rotator_state.json.broken";
+
 /// A volume that can be read.
 #[derive(Clone, Debug)]
 pub struct Volume {
@@ -147,8 +150,9 @@ impl Volume {
     pub fn remembered(&self) -> Result<Remembered, VolumeError> {
         let path = self.layout.state();
         let fresh = |predecessor, note| Ok(Remembered { state: State::default(), predecessor, note });
-        let broken =
-            |why: &dyn std::fmt::Display| Some(format!("{}: {why}: starting a new one", path.display()));
+        let broken = |why: &dyn std::fmt::Display| {
+            Some(format!("{}: {why}: starting a new one, and keeping it as {BROKEN}", path.display()))
+        };
         match PrivateFile::read_within(&path, state::LARGEST) {
             Ok(file) => match State::parse(&file.content) {
                 Ok(Parsed::Ours(state)) => Ok(Remembered { state: *state, predecessor: None, note: None }),
@@ -188,6 +192,18 @@ impl Locked<'_> {
     pub fn remember(&self, state: &State) -> Result<(), VolumeError> {
         let path = self.volume().layout().state();
         atomic::replace(&path, &state.to_bytes(), Access::PRIVATE).map_err(cannot_write(&path))
+    }
+
+    /// Sets a state aside that cannot be read, so that the parks in it can be looked up. What is no file goes too.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn set_state_aside(&self) -> Result<(), VolumeError> {
+        let path = self.volume().layout().state();
+        match std::fs::rename(&path, path.with_file_name(BROKEN)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
+            _ => Ok(()),
+        }
     }
 
     /// Marks that a pass has ended, and whose. Nothing is decided by it, so nobody waits for the disk.
@@ -244,12 +260,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    fn volume() -> (tempfile::TempDir, Volume) {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
-        (dir, volume)
-    }
+    use crate::fixture::volume;
 
     #[test]
     fn a_pass_that_ended_is_known_by_its_mark_and_before_the_first_by_the_record() {

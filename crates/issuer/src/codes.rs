@@ -1,4 +1,4 @@
-//! The codes by which the issuer says why it renews nothing, in one table.
+//! The codes by which the issuer says why it refreshes nothing, in one table. `docs/issuer-codes.md` shows it.
 
 /// What is known of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,21 @@ mod tests {
             assert!(is_code(code.name) && !code.meaning.is_empty(), "{code:?}");
         }
         assert_eq!(known("unheard_of"), None);
+    }
+
+    #[test]
+    fn the_docs_have_a_table_of_those_that_end_a_login_and_one_of_those_that_pass() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/issuer-codes.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for (heading, is_terminal) in [("Codes that end a login", true), ("Codes that pass", false)] {
+            let part = page.split(&format!("\n## {heading}\n")).nth(1).unwrap();
+            let part = part.split("\n## ").next().unwrap();
+            let told: Vec<_> = part.lines().filter(|line| line.starts_with("| `")).collect();
+            let codes = CODES.iter().filter(|code| code.is_terminal == is_terminal);
+            let rows: Vec<_> =
+                codes.map(|Code { name, meaning, .. }| format!("| `{name}` | {meaning} |")).collect();
+            assert_eq!(told, rows, "docs/issuer-codes.md, {heading}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_volume::state::RefreshRefused;
 use auth_volume::{Expiry, Login, Slot, Timestamp, grants};
-use rotation::decide::{Candidate, World};
+use rotation::decide::{Candidate, Reason, World};
 
 use crate::words::Note;
 
@@ -43,7 +43,8 @@ pub enum Trouble {
 pub(crate) fn troubles(world: &World, candidate: &Candidate, login: &Login, now: Timestamp) -> Vec<Trouble> {
     let standing = world.state.standing(&login.account);
     let until = login.expiry;
-    let ended = world.ended_by(candidate).filter(|_| login.is_live(now));
+    let is_all = matches!(world.judge(candidate, now), Err(Reason::NeedsLogin(..)));
+    let ended = world.ended_by(candidate).filter(|_| !is_all);
     let is_over = world.ended_by(candidate).is_some();
     let unanswered = match &candidate.grant {
         grants::Standing::Unanswered(marker) if !is_over => {

@@ -132,9 +132,10 @@ fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
         Condition::Unusable(broken) => {
             Note::with(format!("{slot} is broken: {broken}"), remedy_for(*slot, broken))
         }
+        // By now the slot has another owner, who would be protected.
         Condition::CameFrom(from) => Note::with(
             format!("{slot} belonged to {from}, and its last refresh answered for another account"),
-            login,
+            format!("auth-login --replace {number}"),
         )
         .because(&format!("accounts unpark {number} lets it serve")),
         Condition::Duplicate(other) => Note::with(

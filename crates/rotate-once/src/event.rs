@@ -4,7 +4,7 @@
 use auth_volume::text::printable;
 use auth_volume::{Slot, Timestamp};
 use overview::trouble::Trouble;
-use overview::words::{Note, remedy_for};
+use overview::words::{self, Note};
 use overview::{Condition, Overview, Row, json};
 use serde_json::{Value, json};
 
@@ -13,6 +13,9 @@ use crate::matter::{About, failing, first_back};
 
 /// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
 const LONGEST: usize = 120;
+
+/// The longest text of an event.
+const LONGEST_TEXT: usize = 480;
 
 /// One.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,41 +98,28 @@ fn name(entry: &Entry) -> Option<String> {
 
 fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
     let Some(slot) = slot else { return Told::default() };
-    let mut command = format!("auth-login {}", slot.number());
-    let who = who(slot, name);
-    let live = row.and_then(|row| {
-        row.troubles.iter().find_map(|trouble| match trouble {
-            Trouble::NeedsLogin { code, until } => Some((harmless(code), *until)),
-            _ => None,
-        })
+    let note = row.into_iter().flat_map(words::of_row).find(|note| note.command.is_some());
+    let note = note.unwrap_or_else(|| {
+        Note::with(format!("{slot} needs login"), format!("auth-login {}", slot.number()))
     });
-    let (text, why) = match (row.map(|row| &row.condition), live) {
-        (Some(Condition::NeedsLogin(why)), _) => {
-            let why = harmless(why);
-            (format!("{who} needs login: run {command} ({why})"), Some(why))
-        }
-        (Some(Condition::Unusable(broken)), _) => {
-            command = remedy_for(slot, broken);
-            let why = harmless(&broken.why);
-            let note = Note::with(format!("{who} is broken: {why}"), command.clone());
-            (note.line(), Some(why))
-        }
-        (_, Some((why, until))) => {
-            let until = until.map_or_else(String::new, |until| format!("; it serves until {until}"));
-            (format!("{who} needs login: run {command} ({why}{until})"), Some(why))
-        }
-        _ => (format!("{who} needs login: run {command}"), None),
-    };
-    Told { text, command: Some(command), state: row.map(json::state), why, back_at: None }
+    let why = row.and_then(|row| match (&row.condition, row.troubles.first()) {
+        (Condition::NeedsLogin(why), _) => Some(harmless(why)),
+        (Condition::Unusable(broken), _) => Some(harmless(&broken.why)),
+        (_, Some(Trouble::NeedsLogin { code, .. })) => Some(harmless(code)),
+        _ => None,
+    });
+    Told { why, ..told(slot, name, row, note) }
+}
+
+fn told(slot: Slot, name: Option<&str>, row: Option<&Row>, note: Note) -> Told {
+    let text = note.line().replacen(&slot.to_string(), &who(slot, name), 1);
+    let text = text.chars().map(|c| if "<>&".contains(c) { '?' } else { c }).take(LONGEST_TEXT).collect();
+    Told { text, command: note.command, state: row.map(json::state), why: None, back_at: None }
 }
 
 fn refresh_failing(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
     let (Some(slot), Some(trouble)) = (slot, row.and_then(failing)) else { return Told::default() };
-    let note = trouble.note(slot);
-    let text = note.line().replacen(&slot.to_string(), &who(slot, name), 1);
-    let text = text.chars().map(|c| if "<>&".contains(c) { '?' } else { c }).collect();
-    let why = Some(trouble.word().to_owned());
-    Told { text, command: note.command, state: row.map(json::state), why, back_at: None }
+    Told { why: Some(trouble.word().to_owned()), ..told(slot, name, row, trouble.note(slot)) }
 }
 
 fn refreshed(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {

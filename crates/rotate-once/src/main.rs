@@ -16,7 +16,8 @@ use std::cell::Cell;
 use std::process::ExitCode;
 
 use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::{Locked, Timestamp, Volume, log, secret, text};
+use auth_volume::output::say;
+use auth_volume::{Locked, Timestamp, Volume, leftovers, log, secret, text};
 use clap::Parser as _;
 use rotation::decide::Plan;
 use rotation::pass::{self, Pass, Wish};
@@ -31,6 +32,7 @@ const COMMAND: &str = "rotate-once";
 fn main() -> ExitCode {
     secret::keep_out_of_core_dumps();
     let args = Args::parse();
+    leftovers::sweep();
     let exit = finish(COMMAND, run(&args));
     tell_of_events(&args);
     exit
@@ -68,12 +70,10 @@ fn look(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
     if args.json {
         let mut document = report::json(&plan, true);
         document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
-        println!("{document}");
+        say(&format!("{document}\n"))?;
     } else {
-        print!("{}", report::text(&plan, &outlook));
-        for (line, _) in events {
-            println!("{}", text::line(&line));
-        }
+        let events: String = events.iter().map(|(line, _)| text::line(line) + "\n").collect();
+        say(&(report::text(&plan, &outlook) + &events))?;
     }
     Ok(plan)
 }
@@ -93,7 +93,7 @@ fn pass(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
     };
     let plan = Pass { volume, wish, log: &log, served: &served }.run()?;
     if args.json {
-        println!("{}", report::json(&plan, false));
+        say(&format!("{}\n", report::json(&plan, false)))?;
     }
     Ok(plan)
 }

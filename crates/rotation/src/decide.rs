@@ -263,7 +263,9 @@ impl World {
         let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
         let refused = standing.needs_login.is_some_and(|dead| dead.refused && dead.grant == login.grant());
         let serves = expired.is_none() && login.expiry.is_some() && !refused;
-        if let Some(code) = self.ended_by(candidate).filter(|_| !serves) {
+        // What an operator removed stays removed, though a backup has it.
+        let ended = self.ended_by(candidate).filter(|code| !serves || code == grants::REMOVED);
+        if let Some(code) = ended {
             return Err(Reason::NeedsLogin(candidate.slot, code));
         }
         if let Some(expiry) = expired {
@@ -424,7 +426,7 @@ impl fmt::Display for Reason {
                 let number = slot.number();
                 write!(
                     f,
-                    "its last refresh answered for another account than {from}: run auth-login {number}, or accounts \
+                    "its last refresh answered for another account than {from}: run auth-login --replace {number}, or accounts \
                      unpark {number} to let it serve"
                 )
             }

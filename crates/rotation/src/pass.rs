@@ -125,6 +125,12 @@ pub fn look(volume: &Volume, wish: Wish, now: Timestamp) -> Result<(World, Outlo
     Ok((world, outlook, plan))
 }
 
+/// How far a refresh is.
+enum News {
+    Sending,
+    Ended(Report),
+}
+
 /// A whole pass.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
@@ -210,20 +216,25 @@ impl Pass<'_> {
         let mut more = Vec::new();
         let report = thread::scope(|scope| {
             let (tell, answer) = mpsc::channel();
-            scope.spawn(move || tell.send(refresh.one(due)));
-            let (asked, mut not_before) = (Instant::now(), Instant::now());
-            // Others serve in the place of an account that was refused, if the issuer is slow.
-            let mut moment = (due.occasion == Occasion::Refused).then_some(MOMENT);
+            scope.spawn(move || {
+                let report = refresh.one(due, || drop(tell.send(News::Sending)));
+                tell.send(News::Ended(report))
+            });
+            let (mut not_before, mut is_slow_at) = (Instant::now(), None);
             loop {
                 match answer.recv_timeout(LOOK) {
-                    Ok(report) => return Ok(report),
+                    Ok(News::Ended(report)) => return Ok(report),
+                    // Others serve in the place of an account that was refused, if the issuer is slow.
+                    Ok(News::Sending) if due.occasion == Occasion::Refused => {
+                        is_slow_at = Some(Instant::now() + MOMENT);
+                    }
                     Err(RecvTimeoutError::Disconnected) => {
                         return Err(Failure::new(Exit::Failed, "a refresh ended without a result"));
                     }
-                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(News::Sending) | Err(RecvTimeoutError::Timeout) => {}
                 }
                 let is_called = self.volume.has_signal() && Instant::now() >= not_before;
-                let is_slow = moment.take_if(|moment| asked.elapsed() > *moment).is_some();
+                let is_slow = is_slow_at.take_if(|at| *at <= Instant::now()).is_some();
                 if is_called || is_slow {
                     not_before = Instant::now() + FLOOR;
                     match self.serve(Turn::Again { is_last: false }) {
@@ -274,7 +285,7 @@ impl Pass<'_> {
         turn: Turn,
         now: Timestamp,
     ) -> Result<Served, Failure> {
-        let Reading { mut world, stored, too_open, notes } = reading;
+        let Reading { mut world, stored, is_state_broken, too_open, notes } = reading;
         if turn == Turn::First {
             notes.into_iter().for_each(self.log);
             self.narrow(locked, too_open);
@@ -323,6 +334,9 @@ impl Pass<'_> {
             }
         }
         world.state.tidy(now);
+        if is_state_broken {
+            locked.set_state_aside()?;
+        }
         if stored.as_ref() != Some(&world.state) {
             locked.remember(&world.state)?;
         }
@@ -342,6 +356,13 @@ impl Pass<'_> {
     /// Brings the markers of grants up to date with the logins that are there.
     fn tidy_grants(self, locked: &Locked<'_>, world: &World, now: Timestamp) -> Result<(), VolumeError> {
         let grants = self.volume.grants()?;
+        for marker in grants.out_of_reach(locked, now) {
+            (self.log)(format!(
+                "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see \
+                 accounts doctor",
+                marker.slot, marker.since
+            ));
+        }
         let logins = world.slots.iter().filter_map(|slot| Some((slot, slot.login.as_ref().ok()?)));
         for (candidate, login) in logins.clone() {
             // A marker of its own for what a state told that was written before there were markers.

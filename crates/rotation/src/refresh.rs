@@ -60,11 +60,12 @@ struct Begun {
 }
 
 impl Refresh<'_> {
-    /// Refreshes one login, unless it is no longer the one that is meant.
+    /// Refreshes one login, unless it is no longer the one that is meant. `sending` is called just before it is sent.
     #[must_use]
-    pub fn one(&self, due: &Due) -> Report {
+    pub fn one(&self, due: &Due, sending: impl FnOnce()) -> Report {
         match self.begin(due) {
             Ok(Some(begun)) => {
+                sending();
                 let token = begun.login.refresh_token.clone().expect("without one it is not begun");
                 let answer = self.issuer.refresh(&token);
                 self.conclude(due, begun, answer)
@@ -105,20 +106,21 @@ impl Refresh<'_> {
     fn not_begun(&self, due: &Due, e: &VolumeError) -> Report {
         let slot = due.slot;
         let mut said = vec![format!("{slot} not refreshed: {e}; its refresh token was not sent")];
-        let is_its_own = matches!(e, VolumeError::CannotReplace { .. });
-        let remembered = self.update(slot, |standing, _| {
-            standing.refresh_failed = Some(Timestamp::now());
-            standing.not_storable = is_its_own.then(|| e.to_string());
-        });
-        said.extend(remembered.err().map(|e| e.to_string()));
-        Report { result: None, said, goes_on: is_its_own }
+        if matches!(e, VolumeError::CannotReplace { .. }) {
+            let remembered = self.update(slot, |standing| {
+                standing.refresh_failed = Some(Timestamp::now());
+                standing.not_storable = Some(e.to_string());
+            });
+            said.extend(remembered.err().map(|e| e.to_string()));
+        }
+        Report { result: None, said, goes_on: !matches!(e, VolumeError::Locked(..)) }
     }
 
-    fn update(&self, slot: Slot, change: impl FnOnce(&mut Standing, &Login)) -> Result<(), VolumeError> {
+    fn update(&self, slot: Slot, change: impl FnOnce(&mut Standing)) -> Result<(), VolumeError> {
         let locked = self.volume.lock()?;
         let Ok(login) = self.volume.master(slot).login else { return Ok(()) };
         let Remembered { mut state, .. } = self.volume.remembered()?;
-        change(state.accounts.entry(login.account.clone()).or_default(), &login);
+        change(state.accounts.entry(login.account).or_default());
         locked.remember(&state)
     }
 
@@ -312,7 +314,7 @@ impl Refresh<'_> {
             state.accounts.entry(new.clone()).or_default().came_from = Some(old.clone());
             let number = slot.number();
             Some(format!(
-                "{slot} was {old}, and the issuer answered with tokens of {new}: it rests; run auth-login {number}, or \
+                "{slot} was {old}, and the issuer answered with tokens of {new}: it rests; run auth-login --replace {number}, or \
                  accounts unpark {number} to let it serve"
             ))
         };

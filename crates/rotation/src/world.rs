@@ -15,6 +15,8 @@ pub struct Reading {
     pub world: World,
     /// The state as it is on the volume, if it is one of ours.
     pub stored: Option<State>,
+    /// The state's file is none: what it holds is to be set aside before another one is written.
+    pub is_state_broken: bool,
     /// Slots whose files others than their owner can read.
     pub too_open: Vec<Slot>,
     /// What the operator should know.
@@ -28,6 +30,7 @@ pub struct Reading {
 pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let Remembered { state, predecessor, note } = volume.remembered()?;
     let stored = note.is_none().then(|| state.clone());
+    let is_state_broken = note.is_some() && predecessor.is_none();
     let mut notes: Vec<_> = note.into_iter().collect();
     // In this order, for who reads without the lock: a new login is in its place before its old grant is known as ended.
     let grants = volume.grants()?;
@@ -56,7 +59,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     if let Some(predecessor) = predecessor {
         world.state = taken_over(&world, &predecessor, now);
     }
-    Ok(Reading { world, stored, too_open, notes })
+    Ok(Reading { world, stored, is_state_broken, too_open, notes })
 }
 
 /// A clock that jumped may have left times of the future behind, which would hold for ever.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auth_volume::callback::SignOfLife;
+use auth_volume::grants::Marker;
 use auth_volume::masters::Master;
 use auth_volume::trial::Trial;
+use auth_volume::writers::Writer;
 use auth_volume::{Slot, Timestamp, Volume, VolumeError, almost};
 use issuer::provider::{Provider, Standing};
 use rotation::decide::World;
@@ -40,6 +42,10 @@ pub(crate) struct Facts {
     pub(crate) last_pass: Option<Timestamp>,
     /// How often it does.
     pub(crate) interval: Duration,
+    /// Who makes the passes.
+    pub(crate) writers: Vec<Writer>,
+    /// Refreshes under way whose makers hold another lock than ours.
+    pub(crate) out_of_reach: Vec<Marker>,
     pub(crate) callback: Option<SignOfLife>,
     /// Where codex is, or the name that was looked for.
     pub(crate) codex: Result<PathBuf, String>,
@@ -69,7 +75,7 @@ pub(crate) struct SlotFile {
 
 pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
     let Desk { volume, now, .. } = *desk;
-    let (mut directories, not_tried) = tried(volume);
+    let Tried { mut directories, hindrance: not_tried, out_of_reach } = tried(volume, now);
     if directories.is_empty() {
         let untried =
             |path: &Path| Directory { path: path.to_owned(), is_projected: is_projected(path), trial: None };
@@ -95,23 +101,36 @@ pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
         waiting_since: signals.iter().map(|taken| taken.left_at).min(),
         last_pass: volume.last_pass(),
         interval: args.interval.unwrap_or(DoctorArgs::EVERY_HALF_HOUR),
+        writers: volume.writers(),
+        out_of_reach,
         callback: volume.callback(),
         codex: codex(&args.codex_bin),
         probed,
     }
 }
 
-fn tried(volume: &Volume) -> (Vec<Directory>, Option<String>) {
+/// What was found out under the lock.
+#[derive(Default)]
+struct Tried {
+    directories: Vec<Directory>,
+    /// Why nothing was.
+    hindrance: Option<String>,
+    out_of_reach: Vec<Marker>,
+}
+
+fn tried(volume: &Volume, now: Timestamp) -> Tried {
     match volume.lock_within(PATIENCE) {
         Ok(locked) => {
+            let out_of_reach = volume.grants().map(|grants| grants.out_of_reach(&locked, now));
             let tried = locked.try_out().into_iter().map(|(path, trial)| Directory {
                 is_projected: is_projected(&path),
                 path,
                 trial: Some(trial),
             });
-            (tried.collect(), None)
+            let out_of_reach = out_of_reach.unwrap_or_default();
+            Tried { directories: tried.collect(), hindrance: None, out_of_reach }
         }
-        Err(e) => (Vec::new(), Some(e.to_string())),
+        Err(e) => Tried { hindrance: Some(e.to_string()), ..Tried::default() },
     }
 }
 

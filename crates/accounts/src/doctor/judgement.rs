@@ -5,6 +5,7 @@ use std::time::Duration;
 use auth_volume::callback::SignOfLife;
 use auth_volume::text::printable;
 use auth_volume::trial::Fault;
+use auth_volume::writers::rivals;
 use auth_volume::{Slot, Timestamp, VolumeError};
 use issuer::provider::Standing;
 
@@ -214,8 +215,31 @@ fn rotator(facts: &Facts) -> Vec<Check> {
         let said = format!("the last pass was {at}, and one is due every {every}");
         findings.push(finding(About::Rotator, said, format!("rotate-once, then {SIDECAR}")));
     }
+    findings.extend(two_writers(facts));
     let last = facts.last_pass.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
     or_fine(findings, About::Rotator, format!("no signal waits, last pass {last}"))
+}
+
+/// Two rotators on one volume, whether their locks reach each other or not.
+fn two_writers(facts: &Facts) -> Option<Check> {
+    let remedy =
+        "leave one rotator for this volume: look for a second release, Deployment or CronJob that mounts it";
+    if let Some(marker) = facts.out_of_reach.first() {
+        let said = format!(
+            "two writers are at work on this volume, and their locks do not reach each other: another one refreshes {} since {}",
+            marker.slot, marker.since
+        );
+        return Some(finding(About::Rotator, said, remedy));
+    }
+    let (one, other) = rivals(&facts.writers, facts.now)?;
+    let said = format!(
+        "two rotators are at work on this volume: {} (last {}) and {} (last {})",
+        printable(&one.host),
+        one.last,
+        printable(&other.host),
+        other.last
+    );
+    Some(finding(About::Rotator, said, remedy))
 }
 
 fn record(overview: &Overview) -> Vec<Check> {

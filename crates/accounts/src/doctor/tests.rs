@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use auth_volume::audit::By;
 use auth_volume::callback::SignOfLife;
+use auth_volume::grants::Marker;
 use auth_volume::state::{NotAState, ToldPlan};
 use auth_volume::trial::{Fault, Trial};
+use auth_volume::writers::Writer;
 use auth_volume::{Layout, Naming, Timestamp, Volume, VolumeError};
 use clap::Parser as _;
 use issuer::provider::Standing;
@@ -67,6 +69,25 @@ fn the_doctor_says_of_each_finding_what_to_type() {
 fn a_pod_in_which_all_is_well_has_no_findings() {
     let checks = judge(&healthy());
     assert!(checks.iter().all(|check| check.remedy.is_none()), "{}", text(&checks));
+}
+
+#[test]
+fn two_writers_on_one_volume_are_told_by_their_passes_and_by_their_locks() {
+    let writer = |host: &str, first: i64, last: i64| Writer {
+        host: host.to_owned(),
+        lock: "1:2".to_owned(),
+        first: at(first),
+        last: at(last),
+    };
+    let (said, remedy) =
+        only_finding(|facts| facts.writers = vec![writer("pod-b", -1800, -20), writer("pod-a", -7200, -600)]);
+    assert!(
+        said.starts_with("two rotators are at work on this volume: pod-a (last 2026-11-24T00:50:00Z)"),
+        "{said}"
+    );
+    assert!(remedy.contains("second release"), "{remedy}");
+    let (said, _) = only_finding(|facts| facts.out_of_reach = vec![Marker::of_old_state(at(-3))]);
+    assert!(said.contains("their locks do not reach each other"), "{said}");
 }
 
 /// The only finding, and what to type.

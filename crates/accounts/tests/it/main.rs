@@ -5,6 +5,7 @@
 mod doctor;
 mod fixture;
 mod look;
+mod refresh;
 mod remove;
 mod steer;
 

@@ -314,7 +314,7 @@ fn before_litellm_starts_the_account_in_use_is_kept() {
 
 prop_compose! {
     fn any_candidate()(kind in 0..3, name in 0..4, expires_in in -10_i64..100) -> Result<Login, String> {
-        if kind == 0 { Err("empty".to_owned().into()) } else { Ok(login(&format!("acct-{name}"), expires_in)) }
+        if kind == 0 { Err("empty".to_owned()) } else { Ok(login(&format!("acct-{name}"), expires_in)) }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::io::{self, Write as _};
 
-use auth_volume::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
-/// Writes to stdout; false when nobody listens any more, which is no failure.
-pub(crate) fn say(text: &str) -> Result<bool, Failure> {
+/// Writes to stdout; false when its reader has gone, which is no failure.
+///
+/// # Errors
+/// It cannot be written for another reason.
+pub fn say(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
