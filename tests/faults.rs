@@ -1,5 +1,6 @@
-//! `rotate-once` under faults: killed anywhere, on a volume that fails anywhere, with an issuer that misbehaves,
-//! with clocks that jumped, in a crowd. What must hold after each of them is told once, in `judge`.
+//! `rotate-once` under faults: killed anywhere, on a volume that fails anywhere or forgets, with an issuer, gateways,
+//! proxies and a backend that misbehave, beside others that write, with clocks that jumped, in a crowd. What must hold
+//! after each of them is told once, in `judge`.
 //!
 //! Each suite prints its figures: `cargo test -p end-to-end faults -- --nocapture`.
 

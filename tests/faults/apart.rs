@@ -22,6 +22,9 @@ const ROUNDS: u64 = 80;
 /// How long the issuer takes at the most, in milliseconds, and how much later the second rotator comes.
 const SLOW: u64 = 120;
 
+/// How often a refresh syncs what it writes, at the most.
+const SYNCS: u32 = 16;
+
 /// What is done on each node.
 const DEEDS: [&[&str]; 4] = [
     &["rotate-once", "--refresh-before", "20d"],
@@ -30,13 +33,16 @@ const DEEDS: [&[&str]; 4] = [
     &["accounts", "refresh", "2", "--yes"],
 ];
 
-/// Another node: another lock is in the place of the volume's, another boot is running, and no lock at all is refused.
-/// Namespaces and strace make it, in a user namespace for those who are not root.
+/// What happens to a volume of which there is a backup.
+type Deed = fn(&Volume, &Backup);
+
+/// Another node: another lock is in the place of the volume's, and another boot is running. Namespaces make it, in a user
+/// namespace for those who are not root. The locks of drafts and markers still cross, and those of one node must.
 struct Node(TempDir);
 
 const ELSEWHERE: &str = r#"mount --bind "$NODE/lock" "$CHATGPT_AUTH_DIR/.lock" &&
     mount --bind "$NODE/boot" /proc/sys/kernel/random/boot_id &&
-    exec strace -f -qq -o /dev/null -e trace=flock -e inject=flock:retval=0 "$@""#;
+    exec $SLOW "$@""#;
 
 impl Node {
     fn new() -> Self {
@@ -101,6 +107,34 @@ fn two_rotators_whose_locks_do_not_cross() {
 }
 
 #[test]
+fn one_is_slow_at_any_sync_while_the_other_refreshes() {
+    let mut figures = Figures::of("one is slow at any sync while the other refreshes");
+    figures.each(1..=SYNCS, |nth, figures| {
+        let (volume, node) = (Scenario::Asked.volume(), Node::new());
+        let served = volume.bytes("auth.json");
+        let name = format!("slow at sync {nth}");
+        let case = Case { volume: &volume, name, served, may_be_lost_on_the_wire: false };
+        let mut slow = node.command(&Scenario::Asked.command(&volume));
+        slow.env("SLOW", format!("strace -qq -o /dev/null -e inject=fsync:delay_enter=1000000:when={nth}"));
+        let slow = slow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        sleep(Duration::from_millis(500));
+        let quick = Scenario::Asked.command(&volume).output().unwrap();
+        figures.struck += 1;
+        for output in [quick, slow.wait_with_output().unwrap()] {
+            case.at_once(&output, figures);
+            if !matches!(output.status.code(), Some(0 | 75)) {
+                case.complain(figures, &String::from_utf8_lossy(&output.stderr));
+            }
+        }
+        case.once_mended(figures);
+        if volume.refreshes(ANN) == 0 {
+            case.complain(figures, "neither refreshed it");
+        }
+    });
+    figures.print("");
+}
+
+#[test]
 fn the_lock_is_removed_or_a_backup_laid_over_it_during_a_refresh() {
     let mut figures = Figures::of("the lock is removed, or a backup laid over it, during a refresh");
     let removed = |volume: &Volume, _: &Backup| fs::remove_file(volume.file(".lock")).unwrap();
@@ -110,11 +144,11 @@ fn the_lock_is_removed_or_a_backup_laid_over_it_during_a_refresh() {
         backup.lay_over(volume);
         fs::remove_file(volume.file(".lock")).unwrap();
     };
-    let deeds: [(&str, &(dyn Fn(&Volume, &Backup) + Sync)); 4] = [
-        ("the lock is removed", &removed),
-        ("the lock is replaced", &replaced),
-        ("a backup is laid over it", &laid_over),
-        ("a backup is laid over it and the lock removed", &both),
+    let deeds: [(&str, Deed); 4] = [
+        ("the lock is removed", removed),
+        ("the lock is replaced", replaced),
+        ("a backup is laid over it", laid_over),
+        ("a backup is laid over it and the lock removed", both),
     ];
     for scenario in [Scenario::LoginDue, Scenario::Asked] {
         figures.each(deeds, |(name, deed), figures| {
@@ -122,7 +156,7 @@ fn the_lock_is_removed_or_a_backup_laid_over_it_during_a_refresh() {
             // Markers of before are in the backup, too.
             assert!(volume.accounts(&["refresh", "2", "--yes"]).status.success());
             let backup = Backup::of(&volume);
-            volume.openai.oauth_fault(OauthFault::DelayMs(700));
+            volume.openai.oauth_fault(OauthFault::DelayMs(3000));
             let name = format!("{scenario:?}: {name}");
             let served = volume.bytes("auth.json");
             let case = Case { volume: &volume, name, served, may_be_lost_on_the_wire: false };

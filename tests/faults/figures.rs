@@ -67,7 +67,9 @@ impl Figures {
             let workers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).collect()
         });
-        done.into_iter().for_each(|figures| self.add(figures));
+        for figures in done {
+            self.add(figures);
+        }
     }
 
     fn add(&mut self, other: Self) {

@@ -21,7 +21,7 @@ const LOSSES: [(&str, Loss); 5] = [
     ("emptied", |volume, _| volume.write(STATE, "")),
     ("of before", |volume, before| volume.write(STATE, &String::from_utf8_lossy(before))),
     ("of others", |volume, _| {
-        volume.write(STATE, r#"{"version": 1, "accounts": [{"account_id": "acct-eve"}]}"#)
+        volume.write(STATE, r#"{"version": 1, "accounts": [{"account_id": "acct-eve"}]}"#);
     }),
 ];
 

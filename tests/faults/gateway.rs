@@ -116,9 +116,9 @@ fn request(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
             return None;
         }
         match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("user-agent") => agent = value.to_owned(),
+            Some((name, value)) if name.eq_ignore_ascii_case("user-agent") => value.clone_into(&mut agent),
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().ok()?
+                length = value.parse().ok()?;
             }
             None if line.trim_end().is_empty() => break,
             _ => {}

@@ -74,7 +74,9 @@ fn answered(name: &str, answer: &str, uses_up: bool, by_hand: bool, figures: &mu
     expect("told that no answer came", said.contains("but no answer came"), &said, figures);
     // Also once the gateway is well: nobody knows what it has done with the token.
     for manner in [None, Some(Manner::Passing)] {
-        manner.into_iter().for_each(|manner| gateway.set(manner));
+        if let Some(manner) = manner {
+            gateway.set(manner);
+        }
         volume.end_pause();
         let said = run("rotate-once", &[], figures);
         let again = gateway.asked() - 1;

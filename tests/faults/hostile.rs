@@ -161,12 +161,11 @@ impl Pod {
         let run = |args: &&[&str]| {
             self.leave(thing);
             let what = format!("{name}: {}", args.join(" "));
-            let code = match run_in_time(self.command(args)) {
-                Some(output) => self.judged(&what, &output, args, figures),
-                None => {
-                    figures.complain(format!("{what}: it hung"));
-                    -1
-                }
+            let code = if let Some(output) = run_in_time(self.command(args)) {
+                self.judged(&what, &output, args, figures)
+            } else {
+                figures.complain(format!("{what}: it hung"));
+                -1
             };
             let _ = fs::remove_file(self.volume.file("auth").join("auth-3.json"));
             code
@@ -217,8 +216,7 @@ impl Pod {
         }
         let names =
             fs::read_dir(&auth).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let slots: Vec<_> =
-            names.filter_map(|name| Slot::of_file_name(&name)).map(|slot| slot.number()).collect();
+        let slots: Vec<_> = names.filter_map(|name| Slot::of_file_name(&name)).map(Slot::number).collect();
         let expected = if args[0] == "auth-login" { 3 } else { 2 };
         if slots.len() != expected {
             figures.complain(format!("{what}: there are the slots {slots:?}: {said}"));

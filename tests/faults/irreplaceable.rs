@@ -41,13 +41,13 @@ impl Held {
         volume.put_login(1, ANN, 3600);
         volume.put_login(2, BEN, 3600);
         assert!(volume.pass(&["--refresh-before", "0s"]).status.success());
-        let held = Self { hold, volume, beside: tempfile::tempdir().unwrap() };
+        let made = Self { hold, volume, beside: tempfile::tempdir().unwrap() };
         let can_be_held = match hold {
-            Hold::Mount => fs::copy(held.master(), held.mounted()).is_ok(),
-            Hold::Sticky => is_root && held.share(),
-            Hold::Immutable => is_root && held.chattr("+i"),
+            Hold::Mount => fs::copy(made.master(), made.mounted()).is_ok(),
+            Hold::Sticky => is_root && made.share(),
+            Hold::Immutable => is_root && made.chattr("+i"),
         };
-        can_be_held.then_some(held)
+        can_be_held.then_some(made)
     }
 
     fn master(&self) -> PathBuf {

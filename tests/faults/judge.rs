@@ -71,6 +71,7 @@ impl Case<'_> {
                     | "audit.jsonl"
                     | "auth.json"
                     | "rotator_state.json"
+                    | "rotator_state.json.broken"
                     | "rotate-now.unreadable"
             )
         });

@@ -133,7 +133,8 @@ impl Volume {
     /// Lets a refresh be tried again at once that failed or was in vain.
     pub(crate) fn end_pause(&self) {
         let mut state = self.json("rotator_state.json");
-        for account in state["accounts"].as_array_mut().into_iter().flatten().flat_map(Value::as_object_mut) {
+        for account in state["accounts"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut)
+        {
             account.remove("refresh_failed");
             account.remove("not_prolonged");
         }

@@ -189,7 +189,7 @@ impl Marker {
 
 impl Locked<'_> {
     /// Takes the right to send a grant, and writes down durably that it is being sent. `None` if another process has
-    /// that right, or had it and its answer is not known; `again` is for one that is sent in spite of the latter.
+    /// that right, or has ended the grant since, or had it and its answer is not known; `again` is for one that is sent in spite of the latter.
     ///
     /// # Errors
     /// The volume cannot be written.
@@ -228,7 +228,13 @@ impl Locked<'_> {
             let _ = std::fs::remove_file(&path);
             return Err(cannot_write(&path)(e));
         }
-        Ok(Some(Asked { layout: layout.clone(), fingerprint: grant.fingerprint().to_owned(), marker, file }))
+        let asked =
+            Asked { layout: layout.clone(), fingerprint: grant.fingerprint().to_owned(), marker, file };
+        // A marker becomes the one of an ended grant by its name: that was free because of it.
+        if asked.was_ended() {
+            return asked.withdraw(self).map(|()| None);
+        }
+        Ok(Some(asked))
     }
 
     /// Writes down durably that a grant has ended.
@@ -426,6 +432,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!((code("rt-1").as_str(), code("rt-2").as_str()), ("refresh_token_reused", REMOVED));
+        for token in ["rt-1", "rt-2"] {
+            assert!(locked.ask(&grant(token), Slot::FIRST, false, now).unwrap().is_none());
+            assert!(matches!(standing(&volume, token), Standing::Ended(_)));
+        }
+        assert!(!volume.grants().unwrap().asked.iter().any(|print| print == grant("rt-1").fingerprint()));
     }
 
     #[test]

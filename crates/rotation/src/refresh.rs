@@ -75,7 +75,10 @@ impl Refresh<'_> {
         }
     }
 
-    /// Makes sure that an answer can be stored, and writes down that the grant is sent.
+    /// Takes the right to send the grant, and makes sure that an answer can be stored.
+    ///
+    /// The right comes first: on another node, where our lock does not reach, a refresh may have put a new login in its
+    /// place since this one was read, and the proof would put the old one back.
     fn begin(&self, due: &Due) -> Result<Option<Begun>, VolumeError> {
         let locked = self.volume.lock()?;
         let now = Timestamp::now();
@@ -92,14 +95,37 @@ impl Refresh<'_> {
             grants::Standing::Unanswered(_) if on_purpose || !login.is_live(now) => true,
             _ => return Ok(None),
         };
+        let Some(asked) = locked.ask(&due.grant, due.slot, again, now)? else { return Ok(None) };
+        let prepared = self.prepare(&locked, due, candidate.is_stored);
+        match prepared {
+            Ok(Some((master, room))) => Ok(Some(Begun { login: login.clone(), master, room, asked })),
+            // The marker of an earlier request has gone into this one, which stays in its place.
+            Ok(None) | Err(_) if again => prepared.map(|_| None),
+            Ok(None) => asked.withdraw(&locked).map(|()| None),
+            Err(e) => {
+                // One that cannot be removed says too much: the login waits until its access token ends.
+                let _ = asked.withdraw(&locked);
+                Err(e)
+            }
+        }
+    }
+
+    /// The bytes of the master that is to be replaced, if it is still the one that is meant, and room for the next.
+    fn prepare(
+        &self,
+        locked: &Locked<'_>,
+        due: &Due,
+        is_stored: bool,
+    ) -> Result<Option<(Vec<u8>, Reserved)>, VolumeError> {
         let mut master = Vec::new();
-        if candidate.is_stored {
+        if is_stored {
             master = self.volume.master_bytes(due.slot).unwrap_or_default();
+            if Login::parse(&master).map(|login| login.grant()).ok() != Some(due.grant.clone()) {
+                return Ok(None);
+            }
             locked.prove_replaceable(due.slot, &master)?;
         }
-        let room = locked.reserve(due.slot)?;
-        let asked = locked.ask(&due.grant, due.slot, again, now)?;
-        Ok(asked.map(|asked| Begun { login: login.clone(), master, room, asked }))
+        Ok(Some((master, locked.reserve(due.slot)?)))
     }
 
     /// One slot in trouble stops nobody else's refresh, and is remembered for those who look.
