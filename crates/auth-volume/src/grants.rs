@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::{self, Access};
-use crate::draft::{IN_USE_AT_MOST, this_node};
+use crate::draft::{Draft, IN_USE_AT_MOST, this_node};
 use crate::layout::names;
 use crate::owner::Owner;
 use crate::private_file::PrivateFile;
@@ -189,7 +189,8 @@ impl Marker {
 
 impl Locked<'_> {
     /// Takes the right to send a grant, and writes down durably that it is being sent. `None` if another process has
-    /// that right, or has ended the grant since, or had it and its answer is not known; `again` is for one that is sent in spite of the latter.
+    /// that right, or has ended the grant since, or had the right and its answer is not known. `again` is the marker of
+    /// such a request, for a grant that is sent in spite of it.
     ///
     /// # Errors
     /// The volume cannot be written.
@@ -197,13 +198,15 @@ impl Locked<'_> {
         &self,
         grant: &Grant,
         slot: Slot,
-        again: bool,
+        again: Option<&Marker>,
         now: Timestamp,
     ) -> Result<Option<Asked>, VolumeError> {
         let layout = self.volume().layout();
         let path = layout.auth().join(name(grant.fingerprint(), "asked"));
-        if again {
-            atomic::remove_if_there(&path).map_err(cannot_write(&path))?;
+        if let Some(before) = again
+            && !take_over(&path, before, now).map_err(cannot_write(&path))?
+        {
+            return Ok(None);
         }
         let marker = Marker {
             slot,
@@ -358,6 +361,23 @@ impl End {
     }
 }
 
+/// Takes away the marker of a request whose answer is not known; false if another process did. Moved aside first: of two
+/// that their locks do not keep apart only one can do that, and it puts back what is not the marker it saw.
+fn take_over(path: &Path, before: &Marker, now: Timestamp) -> io::Result<bool> {
+    let aside = Draft::of(path);
+    match std::fs::rename(path, &aside) {
+        // One that an old state told of has no file.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(before.node.is_empty()),
+        moved => moved?,
+    }
+    let is_the_same = Marker::read(&aside, now).since == before.since;
+    if !is_the_same {
+        let _ = std::fs::hard_link(&aside, path);
+    }
+    std::fs::remove_file(&aside)?;
+    Ok(is_the_same)
+}
+
 fn name(fingerprint: &str, kind: &str) -> String {
     format!(".grant-{fingerprint}.{kind}")
 }
@@ -387,10 +407,10 @@ mod tests {
         let (_dir, volume) = volume();
         let now = Timestamp::now();
         let locked = volume.lock().unwrap();
-        let asked = locked.ask(&grant("rt"), Slot::FIRST, false, now).unwrap().unwrap();
+        let asked = locked.ask(&grant("rt"), Slot::FIRST, None, now).unwrap().unwrap();
         assert!(matches!(standing(&volume, "rt"), Standing::WithIssuer(_)));
         assert_eq!(volume.grants().unwrap().with_issuer(now).len(), 1);
-        assert!(locked.ask(&grant("rt"), Slot::FIRST, false, now).unwrap().is_none());
+        assert!(locked.ask(&grant("rt"), Slot::FIRST, None, now).unwrap().is_none());
         assert_eq!(standing(&volume, "another"), Standing::Good);
         asked.withdraw(&locked).unwrap();
         assert_eq!(standing(&volume, "rt"), Standing::Good);
@@ -400,10 +420,14 @@ mod tests {
     fn a_grant_whose_asker_is_gone_is_unanswered_and_may_be_sent_again_on_purpose() {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
-        drop(locked.ask(&grant("rt"), Slot::FIRST, false, Timestamp::from_seconds(5)).unwrap());
+        drop(locked.ask(&grant("rt"), Slot::FIRST, None, Timestamp::from_seconds(5)).unwrap());
         let Standing::Unanswered(marker) = standing(&volume, "rt") else { panic!("not unanswered") };
         assert_eq!((marker.slot, marker.since), (Slot::FIRST, Timestamp::from_seconds(5)));
-        assert!(locked.ask(&grant("rt"), Slot::FIRST, true, Timestamp::now()).unwrap().is_some());
+        let again = |marker| locked.ask(&grant("rt"), Slot::FIRST, Some(marker), Timestamp::now()).unwrap();
+        let taken = again(&marker).unwrap();
+        assert!(again(&marker).is_none(), "another process was quicker");
+        assert!(matches!(standing(&volume, "rt"), Standing::WithIssuer(_)));
+        drop(taken);
     }
 
     #[test]
@@ -423,7 +447,7 @@ mod tests {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
         let now = Timestamp::now();
-        let asked = locked.ask(&grant("rt-1"), Slot::FIRST, false, now).unwrap().unwrap();
+        let asked = locked.ask(&grant("rt-1"), Slot::FIRST, None, now).unwrap().unwrap();
         assert!(!asked.was_ended());
         asked.end(&locked, &End::Refused("refresh_token_reused".to_owned())).unwrap();
         locked.end_grant(&grant("rt-2"), Slot::FIRST, &End::Removed, now).unwrap();
@@ -433,7 +457,7 @@ mod tests {
         };
         assert_eq!((code("rt-1").as_str(), code("rt-2").as_str()), ("refresh_token_reused", REMOVED));
         for token in ["rt-1", "rt-2"] {
-            assert!(locked.ask(&grant(token), Slot::FIRST, false, now).unwrap().is_none());
+            assert!(locked.ask(&grant(token), Slot::FIRST, None, now).unwrap().is_none());
             assert!(matches!(standing(&volume, token), Standing::Ended(_)));
         }
         assert!(!volume.grants().unwrap().asked.iter().any(|print| print == grant("rt-1").fingerprint()));
@@ -443,7 +467,7 @@ mod tests {
     fn one_that_others_ended_meanwhile_is_known() {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
-        let asked = locked.ask(&grant("rt"), Slot::FIRST, false, Timestamp::now()).unwrap().unwrap();
+        let asked = locked.ask(&grant("rt"), Slot::FIRST, None, Timestamp::now()).unwrap().unwrap();
         locked.end_grant(&grant("rt"), Slot::FIRST, &End::Removed, Timestamp::now()).unwrap();
         assert!(asked.was_ended());
         asked.end(&locked, &End::Used).unwrap();

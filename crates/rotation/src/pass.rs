@@ -373,7 +373,7 @@ impl Pass<'_> {
         for (candidate, login) in logins.clone() {
             // A marker of its own for what a state told that was written before there were markers.
             if world.state.standing(&login.account).unanswered == Some(login.grant()) {
-                drop(locked.ask(&login.grant(), candidate.slot, false, now)?);
+                drop(locked.ask(&login.grant(), candidate.slot, None, now)?);
             }
         }
         if !grants.is_empty() {

@@ -90,9 +90,9 @@ impl Refresh<'_> {
         let Some(candidate) = world.slots.iter().find(meant) else { return Ok(None) };
         let Ok(login) = &candidate.login else { return Ok(None) };
         let on_purpose = due.occasion == Occasion::Asked;
-        let again = match candidate.grant {
-            grants::Standing::Good => false,
-            grants::Standing::Unanswered(_) if on_purpose || !login.is_live(now) => true,
+        let again = match &candidate.grant {
+            grants::Standing::Good => None,
+            grants::Standing::Unanswered(marker) if on_purpose || !login.is_live(now) => Some(marker),
             _ => return Ok(None),
         };
         let Some(asked) = locked.ask(&due.grant, due.slot, again, now)? else { return Ok(None) };
@@ -100,7 +100,7 @@ impl Refresh<'_> {
         match prepared {
             Ok(Some((master, room))) => Ok(Some(Begun { login: login.clone(), master, room, asked })),
             // The marker of an earlier request has gone into this one, which stays in its place.
-            Ok(None) | Err(_) if again => prepared.map(|_| None),
+            Ok(None) | Err(_) if again.is_some() => prepared.map(|_| None),
             Ok(None) => asked.withdraw(&locked).map(|()| None),
             Err(e) => {
                 // One that cannot be removed says too much: the login waits until its access token ends.
