@@ -368,3 +368,24 @@ fn a_second_login_of_the_environment_stays_when_the_first_was_refreshed() {
     served.sort();
     assert_eq!(served, ["acct-ann", "acct-ben"]);
 }
+
+#[test]
+fn a_refresh_that_the_issuer_refuses_for_a_day_is_a_finding_whatever_it_says() {
+    for body in [r#"{"error": {"code": "odd"}}"#, r#"{"error": {"message": "no"}}"#] {
+        let mut pool = Pool::new();
+        pool.sign_in(1, ANN, 3600);
+        pool.url = issuer_that_says("400 Bad Request", body);
+        assert!(pool.pass(&[]).contains("its refresh token is as good as before"));
+        let mut state = pool.json("rotator_state.json");
+        state["accounts"][0]["refresh_refused"]["since"] = "2026-01-01T00:00:00Z".into();
+        state["accounts"][0]["refresh_failed"] = "2026-01-01T00:00:00Z".into();
+        pool.write("rotator_state.json", &state.to_string());
+        let told = pool.command().args(["--on-event", "cat"]).output().unwrap();
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(
+            told.contains("was told of refresh-failing: the issuer has refused to refresh account-1"),
+            "{told}"
+        );
+        assert!(told.contains("since 2026-01-01T00:00:00Z: run auth-login 1"), "{told}");
+    }
+}

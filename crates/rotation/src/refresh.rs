@@ -164,10 +164,10 @@ impl Refresh<'_> {
             }),
             Answer::NotNow { said, code } => self.note(due, begun, Refreshed::NotNow, true, |standing, _| {
                 let now = Timestamp::now();
-                standing.refresh_refused = code.map(|code| match standing.refresh_refused.take() {
-                    Some(before) if before.code == code => before,
-                    _ => RefreshRefused { code, since: now },
-                });
+                // Without a code the status stands for it.
+                let code = code.unwrap_or_else(|| said.clone());
+                let before = standing.refresh_refused.take().filter(|before| before.code == code);
+                standing.refresh_refused = Some(before.unwrap_or(RefreshRefused { code, since: now }));
                 rest(standing, due.occasion, now);
                 let slot = due.slot;
                 (None, format!("{slot} not refreshed: {said}; its refresh token is as good as before"))
