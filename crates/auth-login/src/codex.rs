@@ -1,7 +1,7 @@
 //! The real codex: finding it and running its login.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use crate::last_word::LastWord;
 use crate::private_home::PrivateHome;
+use crate::relay::Relay;
 use crate::remedy;
 use crate::watch::{Ended, Stop, Watch};
 
@@ -72,10 +73,14 @@ impl Codex {
         }
         let mut codex =
             self.command(home, args).spawn().context("cannot start codex").or_exit(Exit::Failed)?;
+        let relay = codex.stdout.take().map(|output| Relay::start(output, io::stdout()));
         let last_word = LastWord::listen(codex.stderr.take().expect("it was piped"), io::stderr());
         let (status, stopped) =
             wait(&mut codex, watch).context("cannot wait for codex").or_exit(Exit::Failed)?;
         let reason = last_word.heard();
+        if let Some(relay) = relay {
+            relay.finish();
+        }
         match stopped {
             // To the one who asked it was said that nothing is stored.
             Some(Stop::Asked) => Err(Ended::Stopped(Stop::Asked)),
@@ -101,6 +106,9 @@ impl Codex {
             if name.to_str().is_some_and(env_fed::is_token) {
                 command.env_remove(name);
             }
+        }
+        if !io::stdout().is_terminal() {
+            command.stdout(Stdio::piped());
         }
         command.stderr(Stdio::piped());
         die_with_parent(&mut command);

@@ -11,6 +11,7 @@ mod keeper;
 mod last_word;
 mod person;
 mod private_home;
+mod relay;
 mod remedy;
 mod storing;
 mod text;
