@@ -110,7 +110,7 @@ fn without_scripts_the_table_and_the_commands_are_there_and_the_page_loads_itsel
     let browser = Browser::start().on(PHONE).without_scripts();
     browser.open(&served.url);
     assert_eq!(browser.look("document.getElementById('live').innerText"), "", "a script ran");
-    assert_eq!(browser.look("document.querySelectorAll('tbody tr').length"), 10);
+    assert_eq!(browser.look("document.querySelectorAll('tbody tr').length"), 12);
     let commands = browser.look(COMMANDS);
     assert_eq!(commands.as_array().unwrap().len(), problems(&served));
     assert!(commands.as_array().unwrap().contains(&json!([SIGN_IN_3, SIGN_IN_3])), "{commands}");

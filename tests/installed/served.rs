@@ -30,7 +30,7 @@ impl Served {
         let process = Command::new(shipped("accounts-serve"))
             .env_clear()
             .env("CHATGPT_AUTH_DIR", volume.path())
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--host", "accounts.test"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
