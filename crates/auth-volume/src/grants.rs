@@ -208,13 +208,7 @@ impl Locked<'_> {
         {
             return Ok(None);
         }
-        let marker = Marker {
-            slot,
-            since: now,
-            code: None,
-            node: this_node().to_owned(),
-            lock: self.identity().to_owned(),
-        };
+        let marker = self.marker(slot, None, now);
         let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let mut file = match made {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
@@ -246,13 +240,17 @@ impl Locked<'_> {
     /// The volume cannot be written.
     pub fn end_grant(&self, grant: &Grant, slot: Slot, end: &End, now: Timestamp) -> Result<(), VolumeError> {
         let layout = self.volume().layout();
-        let code = Some(end.code().to_owned());
-        let node = this_node().to_owned();
-        let marker = Marker { slot, since: now, code, node, lock: self.identity().to_owned() };
+        let marker = self.marker(slot, Some(end.code()), now);
         let ended = layout.auth().join(name(grant.fingerprint(), "ended"));
         atomic::replace(&ended, &marker.to_bytes(), Access::PRIVATE).map_err(cannot_write(&ended))?;
         let asked = layout.auth().join(name(grant.fingerprint(), "asked"));
         atomic::remove_if_there(&asked).map_err(cannot_write(&asked))
+    }
+
+    /// A marker that is written now, by this process and under this lock.
+    fn marker(&self, slot: Slot, code: Option<&str>, now: Timestamp) -> Marker {
+        let (node, lock) = (this_node().to_owned(), self.identity().to_owned());
+        Marker { slot, since: now, code: code.map(str::to_owned), node, lock }
     }
 
     /// Takes back that a grant has ended.

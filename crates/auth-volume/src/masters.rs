@@ -94,8 +94,7 @@ impl Volume {
     /// # Errors
     /// The directory cannot be read. A slot that cannot is no error: it is one of the answers.
     pub fn masters(&self) -> Result<Vec<Master>, VolumeError> {
-        let slots = self.layout().slots().map_err(cannot_read(self.layout().auth()))?;
-        Ok(slots.into_iter().map(|slot| self.master(slot)).collect())
+        self.masters_and_grants().map(|(masters, _)| masters)
     }
 
     /// The same, with what is known of the grants, from one look at the directory.
