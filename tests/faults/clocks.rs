@@ -3,7 +3,8 @@
 use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auth_volume::Timestamp;
+use auth_volume::clock;
+use records::Timestamp;
 use serde_json::{Value, json};
 
 use crate::faults::figures::Figures;
@@ -105,13 +106,13 @@ const JUMPS: [Jump; 15] = [
             let mut master = volume.json("auth-1.json");
             master["last_refresh"] = FAR.into();
             volume.write("auth-1.json", &master.to_string());
-            refused(volume, &json!({"at": Timestamp::now().seconds(), "status": 401}));
+            refused(volume, &json!({"at": clock::now().seconds(), "status": 401}));
         },
         |volume| volume.refreshes(ANN) == 1,
     ),
     (
         "an access token of 1970 is renewed",
-        |volume| volume.put_login(1, ANN, 10 - Timestamp::now().seconds()),
+        |volume| volume.put_login(1, ANN, 10 - clock::now().seconds()),
         |volume| volume.refreshes(ANN) == 1,
     ),
     (
@@ -198,5 +199,5 @@ fn cooling_for(volume: &Volume) -> Option<i64> {
     let state = volume.json("rotator_state.json");
     let ann = state["accounts"].as_array()?.iter().find(|account| account["account_id"] == "acct-ann")?;
     let until = Timestamp::from_json(&ann["cooldown"]["until"])?;
-    Some(until.seconds() - Timestamp::now().seconds())
+    Some(until.seconds() - clock::now().seconds())
 }

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use auth_volume::{Layout, Slot, Timestamp};
+use auth_volume::{Layout, clock};
+use records::{Slot, Timestamp};
 use serde_json::json;
 
 use crate::faults::figures::Figures;
@@ -147,14 +148,14 @@ fn rotate(volume: &Volume, passes: &AtomicUsize, rotated: &Mutex<Rotated>) {
 
 /// Leaves signals of every kind, and gives the end of ann's cooldown as the last one about her says.
 fn leave_signals(volume: &Volume, is_over: &dyn Fn() -> bool) -> Option<i64> {
-    let (now, mut last) = (Timestamp::now().seconds(), None);
+    let (now, mut last) = (clock::now().seconds(), None);
     for nth in 0.. {
         if is_over() {
             break;
         }
         let resets_at = now + 3600 + nth;
         let refused = |name: &str| {
-            json!({"at": Timestamp::now().seconds(), "status": 429, "account_id": format!("acct-{name}"),
+            json!({"at": clock::now().seconds(), "status": 429, "account_id": format!("acct-{name}"),
                 "type": "usage_limit_reached", "resets_at": resets_at})
             .to_string()
         };

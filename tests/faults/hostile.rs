@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use auth_volume::Slot;
 use nix::sys::stat::Mode;
+use records::Slot;
 
 use crate::faults::dice::Dice;
 use crate::faults::figures::Figures;

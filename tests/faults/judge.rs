@@ -2,9 +2,10 @@
 
 use std::process::Output;
 
-use auth_volume::draft::Draft;
-use auth_volume::grants::Standing;
-use auth_volume::{Layout, Login, Slot, Timestamp};
+use auth_volume::{Layout, clock};
+use durable_file::draft::Draft;
+use records::grant::GrantStatus;
+use records::{Login, Slot};
 use serde_json::Value;
 use stand_in::AccountGrants;
 
@@ -129,10 +130,10 @@ impl Case<'_> {
         let of_account = |grants: &AccountGrants| Some(&grants.email) == login.email.as_ref();
         let grants = self.volume.openai.grants().into_iter().find(of_account);
         let ours = auth_volume::Volume::open(Layout::new(self.volume.path().to_owned(), None)).unwrap();
-        let known = ours.grants().unwrap().standing(&login.grant(), Timestamp::now());
-        if !matches!(known, Standing::Unanswered(_)) {
+        let known = ours.grants().unwrap().status(&login.grant(), clock::now());
+        if !matches!(known, GrantStatus::Unanswered(_)) {
             Some("no marker says so")
-        } else if !login.is_live(Timestamp::now()) || record["access_token"] != login.access_token.expose() {
+        } else if !login.is_live(clock::now()) || record["access_token"] != login.access_token.expose() {
             Some("it is not served any more")
         } else if self.volume.refreshes(login.email.as_deref().unwrap_or_default()) != 1 {
             Some("it was asked about again")

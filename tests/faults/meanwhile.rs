@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use auth_volume::Timestamp;
+use auth_volume::clock;
 use serde_json::json;
 use stand_in::OauthFault;
 
@@ -50,7 +50,7 @@ fn a_signal_left_while_a_pass_is_under_way_is_the_next_ones() {
     volume.put_login(2, BEN, LONG);
     volume.pass(&[]);
     let refused = |name: &str| {
-        let now = Timestamp::now().seconds();
+        let now = clock::now().seconds();
         let account = format!("acct-{name}");
         json!({"at": now, "status": 429, "account_id": account, "resets_at": now + 3600}).to_string()
     };

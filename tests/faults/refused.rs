@@ -1,6 +1,7 @@
 //! A backend that refuses every access token for a while.
 
-use auth_volume::{Login, Timestamp};
+use auth_volume::clock;
+use records::Login;
 use serde_json::json;
 
 use crate::faults::figures::Figures;
@@ -77,7 +78,7 @@ fn signal(volume: &Volume, status: u16) -> String {
     let record = volume.bytes("auth.json");
     let login = Login::parse(&record).unwrap();
     json!({
-        "at": Timestamp::now().seconds(), "status": status, "account_id": login.account.account_id,
+        "at": clock::now().seconds(), "status": status, "account_id": login.account.account_id,
         "user_id": login.account.user_id, "token": login.access_token.fingerprint(),
         "type": (status == 401).then_some("invalid_request_error"),
         "code": (status == 401).then_some("token_invalidated"),

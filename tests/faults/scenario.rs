@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use auth_volume::clock;
 use serde_json::json;
 
 use crate::faults::volume::{ANN, BEN, LONG, Volume};
@@ -35,7 +36,7 @@ impl Scenario {
         match self {
             Self::LoginDue | Self::Asked => {}
             Self::Refused => {
-                let now = auth_volume::Timestamp::now().seconds();
+                let now = clock::now().seconds();
                 let signal = json!({
                     "at": now, "status": 429, "account_id": "acct-ann", "user_id": "user-ann",
                     "type": "usage_limit_reached", "resets_at": now + 3600,

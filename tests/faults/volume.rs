@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use auth_volume::clock;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ impl Volume {
         let parts: Vec<_> = token.as_str().unwrap().split('.').map(str::to_owned).collect();
         let mut claims: Value =
             serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
-        claims["exp"] = (auth_volume::Timestamp::now().seconds() - 10).into();
+        claims["exp"] = (clock::now().seconds() - 10).into();
         let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
         *token = format!("{}.{claims}.{}", parts[0], parts[2]).into();
         self.write(&name, &master.to_string());
@@ -111,7 +112,7 @@ impl Volume {
         let record = record.as_object_mut().unwrap();
         let lives = record.remove("expires_in").unwrap().as_i64().unwrap();
         record.remove("token_type");
-        record.insert("expires_at".into(), (auth_volume::Timestamp::now().seconds() + lives).into());
+        record.insert("expires_at".into(), (clock::now().seconds() + lives).into());
         record.insert("account_id".into(), format!("acct-{name}").into());
         Value::Object(record.clone())
     }

@@ -273,7 +273,7 @@ fn the_logins_on_a_claim_serve_agents_and_outlive_the_pod() {
     assert!(answer.contains(&answer_of(ACCOUNTS[1])), "{answer}");
     let shown = String::from_utf8_lossy(&asked.stderr).to_lowercase();
     assert!(!shown.contains("reconnecting") && !shown.contains("error"), "{shown}");
-    wait_until("the rotator says why", || pod.rotated("account-1 parked until ") == 1);
+    wait_until("the rotator says why", || pod.rotated("account-1 capped until ") == 1);
     tell(&format!("agent, while account-1 is refused: {}", answer.trim()));
 
     // Who may what.

@@ -13,11 +13,11 @@ use overview::json;
 
 use crate::exec::Exec;
 use crate::host::{Hosts, Refused};
-use crate::sight::{Eye, Sight};
+use crate::snapshot::{Snapshot, Viewer};
 use crate::{metrics, page};
 
 /// What was seen, or why nothing was.
-pub(crate) type Seen = Result<Arc<Sight>, String>;
+pub(crate) type Seen = Result<Arc<Snapshot>, String>;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -33,7 +33,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) exec: Exec,
-    pub(crate) eye: Eye,
+    pub(crate) viewer: Viewer,
     pub(crate) hosts: Hosts,
 }
 
@@ -86,7 +86,9 @@ impl Answers {
                 Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
                 Err(e) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{e}\n")),
             },
-            (_, Ok(sight)) => answer(StatusCode::OK, JSON, format!("{}\n", json::document(&sight.overview))),
+            (_, Ok(snapshot)) => {
+                answer(StatusCode::OK, JSON, format!("{}\n", json::document(&snapshot.overview)))
+            }
             (_, Err(why)) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
         }
     }

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use auth_volume::args::VolumeArgs;
 use clap::Parser;
-use rotation::args::{PolicyArgs, Span, duration};
+use cli::{PolicyArgs, Span, VolumeArgs, duration};
 
 // Not by way of the crate, for the manual takes these two files into its own.
 use super::exec::Exec;

@@ -14,26 +14,25 @@ mod metrics;
 mod page;
 mod problems;
 mod server;
-mod sight;
+mod snapshot;
 
 use std::process::ExitCode;
 
-use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
-use auth_volume::secret;
-use clap::Parser as _;
-
 use anyhow::Context as _;
+use clap::Parser as _;
+use cli::core_dumps;
+use cli::exit::{Exit, Failure, OrExit as _, finish};
 
 use crate::answer::Answers;
 use crate::args::Args;
 use crate::host::Hosts;
-use crate::sight::Eye;
+use crate::snapshot::Viewer;
 
 /// The name in front of every log line.
 const COMMAND: &str = "accounts-serve";
 
 fn main() -> ExitCode {
-    secret::keep_out_of_core_dumps();
+    core_dumps::keep_out();
     finish(COMMAND, run(&Args::parse()))
 }
 
@@ -42,6 +41,6 @@ fn run(args: &Args) -> Result<(), Failure> {
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;
     let hosts = Hosts::new(args.hosts.concat());
-    let answers = Answers { exec: args.exec.clone(), eye: Eye::of(args), hosts };
+    let answers = Answers { exec: args.exec.clone(), viewer: Viewer::of(args), hosts };
     server::run(socket, answers).context("cannot serve").or_exit(Exit::Failed)
 }

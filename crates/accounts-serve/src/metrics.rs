@@ -3,17 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use auth_volume::counters::Counts;
-use auth_volume::text::printable;
-use auth_volume::usage::Window;
 use overview::trouble::Trouble;
-use overview::{Condition, Row, Serving, json};
+use overview::{Row, Serving, SlotState, json};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
+use records::counters::Counts;
+use records::text::printable;
+use records::usage::Window;
 
-use crate::sight::Sight;
+use crate::snapshot::Snapshot;
 
 /// What the answer is.
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
@@ -34,16 +34,16 @@ const STATES: [&str; 9] = [
 type Labels = Vec<(&'static str, String)>;
 
 /// The metrics of what was seen; of a volume that cannot be read there is only that.
-pub(crate) fn text(sight: Option<&Sight>) -> Result<String, fmt::Error> {
+pub(crate) fn text(snapshot: Option<&Snapshot>) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("codex");
-    registry.register_collector(Box::new(Scrape(sight.cloned())));
+    registry.register_collector(Box::new(Scrape(snapshot.cloned())));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
 }
 
 #[derive(Debug)]
-struct Scrape(Option<Sight>);
+struct Scrape(Option<Snapshot>);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
@@ -52,10 +52,10 @@ impl Collector for Scrape {
         into.gauge("podkit_build_info", "The release, always 1", None, [(build, 1.0)])?;
         let readable = [(Labels::new(), truth(self.0.is_some()))];
         into.gauge("volume_readable", "Whether the logins and the state can be read", None, readable)?;
-        self.0.as_ref().map_or(Ok(()), |sight| {
-            into.pool(sight)?;
-            into.accounts(sight)?;
-            into.rotator(sight)
+        self.0.as_ref().map_or(Ok(()), |snapshot| {
+            into.pool(snapshot)?;
+            into.accounts(snapshot)?;
+            into.rotator(snapshot)
         })
     }
 }
@@ -63,8 +63,8 @@ impl Collector for Scrape {
 struct Families<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Families<'_, '_> {
-    fn pool(&mut self, sight: &Sight) -> fmt::Result {
-        let overview = &sight.overview;
+    fn pool(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let overview = &snapshot.overview;
         let active = if let Serving::Account(slot) = overview.serving { slot.number() } else { 0 };
         self.one("active_slot", "The slot whose account LiteLLM is served, 0 for none", None, active.into())?;
         let usable = count(overview.usable());
@@ -72,9 +72,9 @@ impl Families<'_, '_> {
         self.one("accounts_slots", "Slots that hold a login", None, count(overview.rows.len()))
     }
 
-    fn accounts(&mut self, sight: &Sight) -> fmt::Result {
-        let now = sight.now();
-        let rows = &sight.overview.rows;
+    fn accounts(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let now = snapshot.now();
+        let rows = &snapshot.overview.rows;
         let who = |row: &Row| {
             let who = row.who.as_ref();
             let identity = who.map(|who| who.name.clone()).unwrap_or_default();
@@ -93,7 +93,7 @@ impl Families<'_, '_> {
         let due = rows.iter().map(flag(|row| row.is_due));
         self.gauge("account_refresh_due", "Whether the rotator is about to renew the login", None, due)?;
         let needs_login = rows.iter().map(flag(|row| {
-            matches!(row.condition, Condition::NeedsLogin(_))
+            matches!(row.state, SlotState::NeedsLogin(_))
                 || has(row, |t| matches!(t, Trouble::NeedsLogin { .. }))
         }));
         let help = "Whether the account needs a login, also while its access token still serves";
@@ -115,8 +115,8 @@ impl Families<'_, '_> {
         let help = "Time until the access token ends, negative once it has";
         self.gauge("account_token_expiry", help, Some(&Unit::Seconds), expiry)?;
         let cooldown = rows.iter().map(|row| {
-            let left = match &row.condition {
-                Condition::Capped(cooldown) => cooldown.until.since(now),
+            let left = match &row.state {
+                SlotState::Capped(cooldown) => cooldown.until.since(now),
                 _ => Duration::ZERO,
             };
             (labels(row, []), left.as_secs_f64())
@@ -133,19 +133,19 @@ impl Families<'_, '_> {
         self.gauge("account_usage_reset", "Time until the window begins anew", Some(&Unit::Seconds), reset)
     }
 
-    fn rotator(&mut self, sight: &Sight) -> fmt::Result {
+    fn rotator(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let seconds = Some(&Unit::Seconds);
-        if let Some(age) = sight.last_pass_age() {
+        if let Some(age) = snapshot.last_pass_age() {
             let help = "Time since the rotator last ended a pass";
             self.one("rotator_last_pass_age", help, seconds, age.as_secs_f64())?;
         }
-        let interval = sight.interval.as_secs_f64();
+        let interval = snapshot.interval.as_secs_f64();
         self.one("rotator_interval", "How often the rotator runs", seconds, interval)?;
-        self.counter("refreshes", "Requests for new tokens", &sight.counters.refreshes)?;
+        self.counter("refreshes", "Requests for new tokens", &snapshot.counters.refreshes)?;
         let help = "Passes that gave LiteLLM another account, or found none to give";
-        self.counter("rotations", help, &sight.counters.rotations)?;
-        if let Some(sign) = &sight.callback {
-            let age = sight.now().since(sign.at).as_secs_f64();
+        self.counter("rotations", help, &snapshot.counters.rotations)?;
+        if let Some(sign) = &snapshot.callback {
+            let age = snapshot.now().since(sign.at).as_secs_f64();
             self.one("callback_age", "Age of the sign of life of LiteLLM's callback", seconds, age)?;
             self.one("callback_held", "Whether LiteLLM calls the callback", None, truth(sign.held))?;
         }

@@ -3,14 +3,14 @@
 
 use std::fmt;
 
-use auth_volume::{Timestamp, text};
 use overview::words::{ends, span, states};
-use overview::{Condition, Row, Serving, Who};
+use overview::{Row, Serving, SlotState, Who};
+use records::{Timestamp, text};
 
 use crate::answer::Seen;
 use crate::exec::Exec;
 use crate::problems::{Problem, problems};
-use crate::sight::Sight;
+use crate::snapshot::Snapshot;
 
 pub(crate) const STYLE: &str = include_str!("../page/page.css");
 pub(crate) const SCRIPT: &str = include_str!("../page/page.js");
@@ -44,9 +44,9 @@ pub(crate) fn whole(seen: &Seen, exec: &Exec) -> String {
 /// The part of it that changes.
 pub(crate) fn view(seen: &Seen, exec: &Exec) -> String {
     match seen {
-        Ok(sight) => {
-            let problems: String = problems(sight).iter().map(|problem| card(problem, exec)).collect();
-            format!("{}{problems}{}", head(sight), table(sight))
+        Ok(snapshot) => {
+            let problems: String = problems(snapshot).iter().map(|problem| card(problem, exec)).collect();
+            format!("{}{problems}{}", head(snapshot), table(snapshot))
         }
         Err(why) => {
             let why = Problem { said: why.clone(), command: Some("accounts doctor".to_owned()) };
@@ -55,8 +55,8 @@ pub(crate) fn view(seen: &Seen, exec: &Exec) -> String {
     }
 }
 
-fn head(sight: &Sight) -> String {
-    let overview = &sight.overview;
+fn head(snapshot: &Snapshot) -> String {
+    let overview = &snapshot.overview;
     let (class, serving) = match overview.serving {
         Serving::Account(slot) => {
             let row = overview.rows.iter().find(|row| row.slot == slot);
@@ -65,7 +65,7 @@ fn head(sight: &Sight) -> String {
         }
         _ => ("bad", "No account of ours serves.".to_owned()),
     };
-    let last = sight
+    let last = snapshot
         .last_pass_age()
         .map_or_else(|| "no pass yet".to_owned(), |age| format!("last pass {} ago", minutes(age)));
     let (usable, all) = (overview.usable(), overview.rows.len());
@@ -92,11 +92,11 @@ fn card(Problem { said, command }: &Problem, exec: &Exec) -> String {
     format!("<section class=\"{class}\"><p>{}</p>{command}</section>\n", Escaped(said))
 }
 
-fn table(sight: &Sight) -> String {
-    if sight.overview.rows.is_empty() {
+fn table(snapshot: &Snapshot) -> String {
+    if snapshot.overview.rows.is_empty() {
         return String::new();
     }
-    let rows: String = sight.overview.rows.iter().map(|row| line(row, sight.now())).collect();
+    let rows: String = snapshot.overview.rows.iter().map(|row| line(row, snapshot.now())).collect();
     format!("<table><thead><tr>{HEAD}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n")
 }
 
@@ -134,16 +134,16 @@ fn usage(who: &Who) -> String {
 }
 
 fn colour(row: &Row) -> &'static str {
-    match row.condition {
-        Condition::Ready if !row.troubles.is_empty() => "bad",
-        Condition::Ready if row.is_active => "good",
-        Condition::Ready => "plain",
-        Condition::Capped(_) | Condition::RefreshDue => "wait",
-        Condition::Parked(_) => "aside",
-        Condition::NeedsLogin(_)
-        | Condition::CameFrom(_)
-        | Condition::Duplicate(_)
-        | Condition::Unusable(_) => "bad",
+    match row.state {
+        SlotState::Ready if !row.troubles.is_empty() => "bad",
+        SlotState::Ready if row.is_active => "good",
+        SlotState::Ready => "plain",
+        SlotState::Capped(_) | SlotState::RefreshDue => "wait",
+        SlotState::Parked(_) => "aside",
+        SlotState::NeedsLogin(_)
+        | SlotState::CameFrom(_)
+        | SlotState::Duplicate(_)
+        | SlotState::Unusable(_) => "bad",
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth_volume::log;
+use cli::log;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -148,9 +148,9 @@ impl Site {
         {
             return seen.clone();
         }
-        let eye = self.answers.eye.clone();
+        let viewer = self.answers.viewer.clone();
         let under_way = looking.under_way.get_or_insert_with(|| {
-            tokio::task::spawn_blocking(move || eye.look().map(Arc::new).map_err(|e| e.to_string()))
+            tokio::task::spawn_blocking(move || viewer.look().map(Arc::new).map_err(|e| e.to_string()))
         });
         let seen = match timeout(LOOK, under_way).await {
             Ok(Ok(seen)) => seen,

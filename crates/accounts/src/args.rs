@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use auth_volume::args::VolumeArgs;
-use auth_volume::text::printable;
-use auth_volume::{Naming, Slot, Timestamp};
+use auth_volume::clock;
 use clap::{Parser, Subcommand};
-use rotation::args::{PolicyArgs, Span, duration, lapse};
+use cli::{PolicyArgs, Span, VolumeArgs, duration, lapse};
+use records::text::printable;
+use records::{Naming, Slot, Timestamp};
 
 /// Shows which account serves and what is wrong with the others, and does what the operator says
 #[derive(Debug, Parser)]
@@ -186,7 +186,7 @@ impl ParkArgs {
 fn time(text: &str) -> Result<Timestamp, String> {
     let wanted = "want a time in UTC, such as 2026-12-03T10:00:00Z";
     let time = Timestamp::from_json(&text.into()).ok_or(wanted)?;
-    if time <= Timestamp::now() { Err(format!("{time} has passed")) } else { Ok(time) }
+    if time <= clock::now() { Err(format!("{time} has passed")) } else { Ok(time) }
 }
 
 /// One line, and not a novel: it stands in tables and log lines.

@@ -10,11 +10,11 @@ mod report;
 mod tests;
 
 use auth_volume::VolumeError;
-use auth_volume::exit::{Exit, Failure};
+use cli::exit::{Exit, Failure};
+use cli::output::say;
 
 use crate::args::DoctorArgs;
-use crate::desk::Desk;
-use auth_volume::output::say;
+use crate::operator::Operator;
 
 /// What was looked at, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ pub(crate) enum About {
     Provider,
 }
 
-/// A volume that is there, at the desk.
-pub(crate) fn examine(desk: &Desk<'_>, args: &DoctorArgs, as_json: bool) -> Result<(), Failure> {
-    let facts = facts::gather(desk, args);
+/// A volume that is there, at the operator.
+pub(crate) fn examine(operator: &Operator<'_>, args: &DoctorArgs, as_json: bool) -> Result<(), Failure> {
+    let facts = facts::gather(operator, args);
     conclude(&judgement::judge(&facts), as_json)
 }
 

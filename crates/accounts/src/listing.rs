@@ -4,16 +4,17 @@ use std::io::IsTerminal as _;
 use std::thread::sleep;
 use std::time::Duration;
 
-use auth_volume::exit::Failure;
-use auth_volume::{Naming, Timestamp, Volume, log};
-use rotation::world::{self, Reading};
+use auth_volume::{Volume, clock};
+use cli::exit::Failure;
+use cli::log;
+use cli::output::say;
+use overview::{Overview, json, overview};
+use records::Naming;
+use rotation::reading::{self, Reading};
 use serde_json::Value;
 
-use crate::COMMAND;
 use crate::paint::Paint;
-use crate::table;
-use auth_volume::output::say;
-use overview::{Overview, json, overview};
+use crate::{COMMAND, table};
 
 /// What clears a screen and goes to its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -22,7 +23,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listing<'a> {
     pub(crate) volume: &'a Volume,
-    pub(crate) renew_before: Duration,
+    pub(crate) refresh_before: Duration,
     pub(crate) naming: Naming,
     pub(crate) as_json: bool,
 }
@@ -61,9 +62,9 @@ impl Listing<'_> {
     }
 
     fn look(self) -> Result<(Overview, Vec<String>), Failure> {
-        let now = Timestamp::now();
-        let Reading { world, notes, .. } = world::read(self.volume, now)?;
-        Ok((overview(&world, self.renew_before, self.naming, now), notes))
+        let now = clock::now();
+        let Reading { pool, notes, .. } = reading::read(self.volume, now)?;
+        Ok((overview(&pool, self.refresh_before, self.naming, now), notes))
     }
 
     fn text(self, overview: &Overview) -> String {

@@ -1,7 +1,7 @@
 //! What came of an operator's word, for people and for scripts.
 
-use auth_volume::audit::What;
-use auth_volume::{Slot, Timestamp, text as shown};
+use records::audit::What;
+use records::{Slot, Timestamp, text as shown};
 use serde_json::json;
 
 /// An account, as an operator knows it.
@@ -22,12 +22,12 @@ pub(crate) struct Outcome {
     /// In words.
     pub(crate) said: String,
     pub(crate) until: Option<Timestamp>,
-    pub(crate) served: Served,
+    pub(crate) served: NowServing,
 }
 
 /// Who serves agents then. Nothing is known of it when nothing was changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Served {
+pub(crate) struct NowServing {
     pub(crate) by: Option<Named>,
     /// Why nobody does, if that is so.
     pub(crate) nobody: Option<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Served {
 impl Outcome {
     pub(crate) fn text(&self) -> String {
         let mut text = shown::line(&self.said) + "\n";
-        let Served { by, nobody, woke_rotator } = &self.served;
+        let NowServing { by, nobody, woke_rotator } = &self.served;
         let serving = by.as_ref().map(|Named { slot, name }| format!("serving: {slot} ({name})"));
         if let Some(line) = serving.or_else(|| nobody.clone()) {
             text = text + &shown::line(&line) + "\n";

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use auth_volume::exit::{Exit, Failure, OrExit as _};
-use auth_volume::text;
+use cli::exit::{Exit, Failure, OrExit as _};
+use records::text;
 
 /// A question that only a yes answers.
 #[derive(Clone, Debug)]

@@ -1,37 +1,39 @@
 //! Refreshing one login because a person says so: also one whose last refresh was never answered.
 
-use auth_volume::audit::What;
-use auth_volume::counters::{Occasion, Refreshed};
-use auth_volume::exit::{Exit, Failure, OrExit as _};
-use auth_volume::{Login, Slot, grants, log};
+use cli::exit::{Exit, Failure, OrExit as _};
+use cli::log;
 use issuer::Issuer;
-use rotation::due::Due;
+use judgement::due::Due;
+use records::audit::What;
+use records::counters::{RefreshReason, RefreshResult};
+use records::grant::GrantStatus;
+use records::{Login, Slot};
 use rotation::refresh::Refresh;
 use rotation::stop::HeldSignals;
 
 use crate::COMMAND;
 use crate::args::RefreshArgs;
-use crate::desk::Desk;
+use crate::operator::Operator;
 use crate::outcome::Outcome;
 use crate::question::Question;
 
-impl Desk<'_> {
+impl Operator<'_> {
     /// Refreshes a login now, and has what came of it serve.
     pub(crate) fn refresh(&self, RefreshArgs { slot, yes }: RefreshArgs) -> Result<Outcome, Failure> {
-        let world = self.read()?.world;
-        let login = self.login(&world, slot)?;
+        let pool = self.read()?.pool;
+        let login = self.login(&pool, slot)?;
         let named = self.named(slot, login);
-        let candidate = world.slots.iter().find(|candidate| candidate.slot == slot);
+        let candidate = pool.slots.iter().find(|candidate| candidate.slot == slot);
         let grant = candidate.map(|candidate| candidate.grant.clone()).unwrap_or_default();
-        let ended = candidate.and_then(|candidate| world.ended_by(candidate));
+        let ended = candidate.and_then(|candidate| pool.ended_by(candidate));
         may_be_sent(slot, &named, login, &grant, ended.as_deref())?;
         if !yes {
             question(slot, &named, &grant).ask()?;
         }
         let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
-        let due = Due { slot, grant: login.grant(), occasion: Occasion::Asked };
+        let due = Due { slot, grant: login.grant(), reason: RefreshReason::Asked };
         let held = HeldSignals::hold();
-        let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.wish.renew_before };
+        let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.options.refresh_before };
         let report = refresh.one(&due, || ());
         drop(held);
         let mut said = report.said;
@@ -41,16 +43,16 @@ impl Desk<'_> {
             log::line(COMMAND, line);
         }
         match report.result {
-            Some(Refreshed::Renewed) => {}
-            Some(Refreshed::Dead) => return Err(Failure::new(Exit::Failed, last)),
-            Some(Refreshed::NotNow | Refreshed::Unanswered) | None => {
+            Some(RefreshResult::Refreshed) => {}
+            Some(RefreshResult::Dead) => return Err(Failure::new(Exit::Failed, last)),
+            Some(RefreshResult::NotNow | RefreshResult::Unanswered) | None => {
                 return Err(Failure::new(Exit::TryAgain, last));
             }
         }
-        let (locked, desk) = self.lock()?;
+        let (locked, operator) = self.lock()?;
         let account = self.volume.master(slot).login.ok().map(|login| login.account);
-        let written = locked.write_down(&desk.entry(What::Refreshed, Some(slot), account));
-        let served = desk.serve(locked, desk.read()?, None)?;
+        let written = locked.write_down(&operator.entry(What::Refreshed, Some(slot), account));
+        let served = operator.serve(locked, operator.read()?, None)?;
         written?;
         Ok(Outcome { what: Some(What::Refreshed), about: Some(slot), said: last, until: None, served })
     }
@@ -61,7 +63,7 @@ fn may_be_sent(
     slot: Slot,
     named: &str,
     login: &Login,
-    grant: &grants::Standing,
+    grant: &GrantStatus,
     ended: Option<&str>,
 ) -> Result<(), Failure> {
     let number = slot.number();
@@ -72,7 +74,7 @@ fn may_be_sent(
     if login.refresh_token.is_none() {
         return failed(format!("{named} has no refresh token: run auth-login {number}"));
     }
-    if matches!(grant, grants::Standing::WithIssuer(_)) {
+    if matches!(grant, GrantStatus::WithIssuer(_)) {
         let said = format!("{named} is being refreshed: look again in half a minute");
         return Err(Failure::new(Exit::TryAgain, said));
     }
@@ -80,9 +82,9 @@ fn may_be_sent(
 }
 
 /// What it risks.
-fn question(slot: Slot, named: &str, grant: &grants::Standing) -> Question {
+fn question(slot: Slot, named: &str, grant: &GrantStatus) -> Question {
     let risk = match grant {
-        grants::Standing::Unanswered(marker) => format!(
+        GrantStatus::Unanswered(marker) => format!(
             "its refresh of {} was never answered: if it was used up then, this ends the login at once, and only a new \
              sign-in brings it back",
             marker.since

@@ -1,23 +1,23 @@
 //! Taking a login off the volume: asked for twice, and another account serves before it is gone.
 
-use auth_volume::audit::What;
-use auth_volume::exit::{Exit, Failure, OrExit as _};
-use auth_volume::grants::{End, Standing};
+use auth_volume::Locked;
 use auth_volume::masters::{Master, Unusable};
-use auth_volume::private_file::NotRead;
-use auth_volume::published::{self, Found};
-use auth_volume::state::{Grant, Parked};
-use auth_volume::volume::Remembered;
-use auth_volume::{AccountId, Locked, Login, Slot};
+use cli::exit::{Exit, Failure, OrExit as _};
+use durable_file::private_file::NotRead;
 use issuer::Issuer;
-use rotation::world;
+use records::audit::What;
+use records::grant::{End, Grant, GrantStatus};
+use records::published::{self, Found};
+use records::state::Parked;
+use records::{AccountId, Login, Slot};
+use rotation::reading;
 
 use crate::args::RemoveArgs;
-use crate::desk::Desk;
+use crate::operator::Operator;
 use crate::outcome::Outcome;
 use crate::question::Question;
 
-impl Desk<'_> {
+impl Operator<'_> {
     /// Removes a login. Until it is gone its account is parked: whoever is killed in between leaves one that serves
     /// nobody, and that can be removed again or unparked. Its grant is known as ended then, wherever it turns up.
     pub(crate) fn remove(&self, RemoveArgs { slot, yes, revoke }: &RemoveArgs) -> Result<Outcome, Failure> {
@@ -33,18 +33,18 @@ impl Desk<'_> {
         if revoke {
             self.end_at_the_issuer(slot, &asked_about)?;
         }
-        let (locked, desk) = self.lock()?;
+        let (locked, operator) = self.lock()?;
         let login = self.still_there(slot, &asked_about)?;
         let others = self.other_logins(slot);
         let sole = login.as_ref().filter(|login| is_in_none_of(&others, login));
         if let Some(login) = sole {
-            desk.put_aside(&locked, login)?;
+            operator.put_aside(&locked, login)?;
         }
         let ended = match &login {
-            Some(login) => desk.end_grants(&locked, slot, login, &others)?,
+            Some(login) => operator.end_grants(&locked, slot, login, &others)?,
             None => Vec::new(),
         };
-        locked.remove(slot, desk.now).map_err(|e| {
+        locked.remove(slot, operator.now).map_err(|e| {
             for grant in &ended {
                 locked.revive_grant(grant);
             }
@@ -52,14 +52,14 @@ impl Desk<'_> {
             Failure { error: e.error.context(format!("{named} is put aside, and its file stays")), ..e }
         })?;
         if let Some(login) = sole {
-            desk.forget(&locked, &login.account)?;
+            locked.update_state(|state| state.forget(&login.account))?;
         }
-        let fed = login.as_ref().map(|login| world::fed_slots_of(&login.account)).unwrap_or_default();
-        let entry = desk.entry(What::Removed, Some(slot), login.map(|login| login.account));
+        let fed = login.as_ref().map(|login| reading::fed_slots_of(&login.account)).unwrap_or_default();
+        let entry = operator.entry(What::Removed, Some(slot), login.map(|login| login.account));
         let written = locked.write_down(&entry);
-        let also = fed.first().map_or_else(String::new, |slot| format!("; {}", world::unset(*slot)));
+        let also = fed.first().map_or_else(String::new, |slot| format!("; {}", reading::unset(*slot)));
         let said = format!("{named} is removed{also}");
-        let served = desk.serve(locked, desk.read()?, None)?;
+        let served = operator.serve(locked, operator.read()?, None)?;
         written?;
         Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
     }
@@ -69,8 +69,8 @@ impl Desk<'_> {
         if !matches!(master.login, Err(Unusable::File(NotRead::Missing))) {
             return Ok(None);
         }
-        let world = self.read()?.world;
-        let candidate = world.slots.into_iter().find(|candidate| candidate.slot == slot);
+        let pool = self.read()?.pool;
+        let candidate = pool.slots.into_iter().find(|candidate| candidate.slot == slot);
         Ok(candidate.and_then(|candidate| candidate.login.ok()))
     }
 
@@ -80,17 +80,17 @@ impl Desk<'_> {
         if !yes {
             confirm(slot, &named, false)?;
         }
-        let (locked, desk) = self.lock()?;
-        desk.put_aside(&locked, login)?;
-        desk.end_grants(&locked, slot, login, &[])?;
-        desk.forget(&locked, &login.account)?;
-        let entry = desk.entry(What::Removed, Some(slot), Some(login.account.clone()));
+        let (locked, operator) = self.lock()?;
+        operator.put_aside(&locked, login)?;
+        operator.end_grants(&locked, slot, login, &[])?;
+        locked.update_state(|state| state.forget(&login.account))?;
+        let entry = operator.entry(What::Removed, Some(slot), Some(login.account.clone()));
         let written = locked.write_down(&entry);
         let said = format!(
             "{named} serves no more, and the environment still has its tokens: {}",
-            world::unset(slot)
+            reading::unset(slot)
         );
-        let served = desk.serve(locked, desk.read()?, None)?;
+        let served = operator.serve(locked, operator.read()?, None)?;
         written?;
         Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
     }
@@ -106,11 +106,11 @@ impl Desk<'_> {
     ) -> Result<Vec<Grant>, Failure> {
         let known = self.volume.grants()?;
         let mut ended = Vec::new();
-        let fed = world::fed_grants_of(&login.account);
+        let fed = reading::fed_grants_of(&login.account);
         for grant in fed.into_iter().chain([login.grant()]) {
             if !others.iter().any(|other| other.grant() == grant) {
                 locked.end_grant(&grant, slot, &End::Removed, self.now)?;
-                if !matches!(known.standing(&grant, self.now), Standing::Ended(_)) {
+                if !matches!(known.status(&grant, self.now), GrantStatus::Ended(_)) {
                     ended.push(grant);
                 }
             }
@@ -130,10 +130,10 @@ impl Desk<'_> {
 
     /// Tells the issuer that a login has ended, once another account serves. No lock is held while it is waited for.
     fn end_at_the_issuer(&self, slot: Slot, asked_about: &Master) -> Result<(), Failure> {
-        let (locked, desk) = self.lock()?;
+        let (locked, operator) = self.lock()?;
         let Some(login) = self.still_there(slot, asked_about)? else { return Ok(()) };
         if is_in_none_of(&self.other_logins(slot), &login) {
-            desk.put_aside(&locked, &login)?;
+            operator.put_aside(&locked, &login)?;
         }
         drop(locked);
         let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
@@ -145,9 +145,9 @@ impl Desk<'_> {
             );
             return Err(Failure::new(Exit::TryAgain, error));
         }
-        let (locked, desk) = self.lock()?;
-        locked.end_grant(&login.grant(), slot, &End::Removed, desk.now)?;
-        Ok(locked.write_down(&desk.entry(What::Revoked, Some(slot), Some(login.account)))?)
+        let (locked, operator) = self.lock()?;
+        locked.end_grant(&login.grant(), slot, &End::Removed, operator.now)?;
+        Ok(locked.write_down(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
     }
 
     fn other_logins(&self, slot: Slot) -> Vec<Login> {
@@ -167,13 +167,13 @@ impl Desk<'_> {
     fn put_aside(&self, locked: &Locked<'_>, login: &Login) -> Result<(), Failure> {
         let mut reading = self.read()?;
         let parked = Parked { until: None, reason: Some("being removed".to_owned()) };
-        reading.world.state.accounts.entry(login.account.clone()).or_default().parked.get_or_insert(parked);
-        locked.remember(&reading.world.state)?;
-        reading.stored = Some(reading.world.state.clone());
+        reading.pool.state.accounts.entry(login.account.clone()).or_default().parked.get_or_insert(parked);
+        locked.remember(&reading.pool.state)?;
+        reading.stored = Some(reading.pool.state.clone());
         self.pass(locked, reading)?;
         if self.volume.published() == (Found::Record { account: login.account.clone() }) {
             // Nobody else can serve, and a token that was taken away must not.
-            let replaced = locked.publish(&published::placeholder(), self.wish.access)?;
+            let replaced = locked.publish(&published::placeholder(), self.access)?;
             let keep = |found: &[u8]| {
                 let is_ours = Found::judge(found).is_well_formed();
                 if is_ours { Ok(()) } else { locked.keep_found(self.now, found).map(drop) }
@@ -182,12 +182,6 @@ impl Desk<'_> {
             locked.end_aside(replaced).map_or(Ok(()), |late| keep(&late))?;
         }
         Ok(())
-    }
-
-    fn forget(&self, locked: &Locked<'_>, account: &AccountId) -> Result<(), Failure> {
-        let Remembered { mut state, .. } = self.volume.remembered()?;
-        state.forget(account);
-        Ok(locked.remember(&state)?)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The overview for people: a table of 100 columns at the most, and below it what to type.
 
-use auth_volume::Timestamp;
-use auth_volume::text::{line, printable};
-use auth_volume::usage::Minutes;
 use overview::words::{self, ends, span, states};
-use overview::{Condition, Overview, Row, Who};
+use overview::{Overview, Row, SlotState, Who};
+use records::Timestamp;
+use records::text::{line, printable};
+use records::usage::Minutes;
 
 use crate::paint::{Colour, Paint};
 
@@ -100,16 +100,16 @@ fn lines(row: &Row, windows: &[Minutes], now: Timestamp) -> Vec<Line> {
 }
 
 fn colour(row: &Row) -> Colour {
-    match row.condition {
-        Condition::Ready if !row.troubles.is_empty() => Colour::Red,
-        Condition::Ready if row.is_active => Colour::Green,
-        Condition::Ready => Colour::Plain,
-        Condition::Capped(_) | Condition::RefreshDue => Colour::Yellow,
-        Condition::Parked(_) => Colour::Blue,
-        Condition::NeedsLogin(_)
-        | Condition::CameFrom(_)
-        | Condition::Duplicate(_)
-        | Condition::Unusable(_) => Colour::Red,
+    match row.state {
+        SlotState::Ready if !row.troubles.is_empty() => Colour::Red,
+        SlotState::Ready if row.is_active => Colour::Green,
+        SlotState::Ready => Colour::Plain,
+        SlotState::Capped(_) | SlotState::RefreshDue => Colour::Yellow,
+        SlotState::Parked(_) => Colour::Blue,
+        SlotState::NeedsLogin(_)
+        | SlotState::CameFrom(_)
+        | SlotState::Duplicate(_)
+        | SlotState::Unusable(_) => Colour::Red,
     }
 }
 

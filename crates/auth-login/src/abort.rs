@@ -3,8 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use auth_volume::exit::{Exit, Failure};
-use auth_volume::{Slot, Volume, VolumeError};
+use auth_volume::{Volume, VolumeError};
+use cli::exit::{Exit, Failure};
+use records::Slot;
 
 /// How long the login may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);

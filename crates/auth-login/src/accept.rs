@@ -1,9 +1,9 @@
 //! The judgement of what codex wrote: is it a login, and may it go into this slot?
 
-use auth_volume::exit::{Exit, Failure};
-use auth_volume::login::NotALogin;
 use auth_volume::masters::Master;
-use auth_volume::{AccountId, Expiry, Login, Slot, Timestamp};
+use cli::exit::{Exit, Failure};
+use records::login::NotALogin;
+use records::{AccountId, Expiry, Login, Slot, Timestamp};
 use thiserror::Error;
 
 /// A login that may be stored.
@@ -40,7 +40,7 @@ pub(crate) enum Refused {
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         // The names in it are claims of tokens.
-        Self::new(Exit::Failed, auth_volume::text::line(&refused.to_string()))
+        Self::new(Exit::Failed, records::text::line(&refused.to_string()))
     }
 }
 
@@ -83,9 +83,9 @@ pub(crate) fn accept(
 
 #[cfg(test)]
 mod tests {
-    use auth_volume::Secret;
     use base64::Engine as _;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use records::Secret;
 
     use super::*;
 

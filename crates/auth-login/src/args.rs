@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use auth_volume::Slot;
-use auth_volume::args::VolumeArgs;
 use clap::Parser;
+use cli::VolumeArgs;
+use records::Slot;
 
 /// Signs a ChatGPT account in with codex's device authorization and stores it as auth-N.json
 #[derive(Debug, Parser)]

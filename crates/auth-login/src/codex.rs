@@ -8,10 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use auth_volume::exit::{Exit, Failure, OrExit as _};
-use auth_volume::{Slot, env_fed};
+use cli::exit::{Exit, Failure, OrExit as _};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use records::{Slot, env_fed};
 
 use crate::last_word::LastWord;
 use crate::private_home::PrivateHome;

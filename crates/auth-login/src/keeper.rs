@@ -10,14 +10,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use auth_volume::LoginLock;
 use auth_volume::leftovers::wipe;
-use auth_volume::private_file::PrivateFile;
-use auth_volume::{Login, Volume, VolumeError};
+use auth_volume::{LoginLock, Volume, VolumeError};
+use durable_file::private_file::PrivateFile;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe, setpgid};
+use records::Login;
 
 /// The word of farewell.
 const DISMISSED: u8 = b'.';

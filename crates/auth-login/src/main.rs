@@ -20,13 +20,14 @@ mod watch;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use auth_volume::exit::{Exit, Failure, OrExit as _, finish};
 use auth_volume::masters::{Reserved, Unusable};
-use auth_volume::private_file::NotRead;
-use auth_volume::signal::Signal;
-
-use auth_volume::{Login, Slot, Timestamp, Volume, log, secret};
+use auth_volume::{Volume, clock};
 use clap::Parser as _;
+use cli::exit::{Exit, Failure, OrExit as _, finish};
+use cli::{core_dumps, log};
+use durable_file::private_file::NotRead;
+use records::signal::Signal;
+use records::{Login, Slot};
 
 use crate::args::Args;
 use crate::codex::Codex;
@@ -38,7 +39,7 @@ use crate::watch::{Ended, Watch};
 const COMMAND: &str = "auth-login";
 
 fn main() -> ExitCode {
-    secret::keep_out_of_core_dumps();
+    core_dumps::keep_out();
     let args = Args::parse();
     let outcome = if args.abort { abort(&args) } else { sign_in(&args) };
     match outcome {
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
 fn sign_in(args: &Args) -> Result<(), Ended> {
     let slot = args.slot;
     let codex = Codex::find(&args.codex_bin)?;
-    let volume = args.volume.open()?;
+    let volume = Volume::at(args.volume.directories())?;
     let mut watch = Watch::over(&volume, slot).or_exit(Exit::Failed)?;
     let sole_login = volume.lock_login(slot)?;
     // One that was meant for an earlier login.
@@ -69,7 +70,7 @@ fn sign_in(args: &Args) -> Result<(), Ended> {
     let written = home.auth_json().or_exit(Exit::Failed)?;
     let finished = Finished { slot, written: &written, replace: args.replace, room: Some(room) };
     let login = finished.store(&volume, &mut watch)?;
-    if let Err(e) = volume.wake(&Signal::signed_in(&login.account, Timestamp::now())) {
+    if let Err(e) = volume.wake(&Signal::signed_in(&login.account, clock::now())) {
         log::line(COMMAND, format_args!("the rotator was not woken, and will look at its next tick: {e}"));
     }
     if let Err(e) = home.wipe() {
@@ -80,7 +81,7 @@ fn sign_in(args: &Args) -> Result<(), Ended> {
 }
 
 fn abort(args: &Args) -> Result<(), Ended> {
-    say(&abort::abort(&args.volume.open()?, args.slot)?);
+    say(&abort::abort(&Volume::at(args.volume.directories())?, args.slot)?);
     Ok(())
 }
 
@@ -117,5 +118,5 @@ fn describe(login: &Login) -> String {
     let who = login.email.as_deref().unwrap_or(&login.account.account_id);
     let plan = login.plan.as_deref().unwrap_or("unknown");
     let (account, until) = (&login.account.account_id, login.expires());
-    auth_volume::text::line(&format!("signed in as {who} (account {account}, plan {plan}, {until})"))
+    records::text::line(&format!("signed in as {who} (account {account}, plan {plan}, {until})"))
 }

@@ -6,11 +6,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use auth_volume::LoginLock;
 use auth_volume::leftovers::{self, PRIVATE_HOME, wipe};
 use auth_volume::masters::Reserved;
-use auth_volume::private_file::{NotRead, PrivateFile};
-use auth_volume::{Timestamp, Volume};
+use auth_volume::{LoginLock, Volume, clock};
+use durable_file::private_file::{NotRead, PrivateFile};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
 use crate::keeper::Keeper;
@@ -37,7 +36,7 @@ impl PrivateHome {
     pub(crate) fn new(volume: &Volume, login: &LoginLock) -> anyhow::Result<Self> {
         let base = base()?;
         leftovers::sweep();
-        let now = Timestamp::now().milliseconds();
+        let now = clock::now().milliseconds();
         let path = base.join(format!("{PRIVATE_HOME}{}-{now}", std::process::id()));
         // The keeper first, so that there is no moment at which nobody would remove the directory.
         let keeper = Keeper::start(&path, volume, login)

@@ -1,8 +1,8 @@
 //! What codex's failures mean, and what to do about them.
 
 use anyhow::anyhow;
-use auth_volume::Slot;
-use auth_volume::exit::{Exit, Failure};
+use cli::exit::{Exit, Failure};
+use records::Slot;
 
 use crate::text::plain;
 

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use auth_volume::grants::End;
 use auth_volume::masters::{Master, Reserved};
-use auth_volume::volume::Remembered;
-use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError, log};
+use auth_volume::state_file::StoredState;
+use auth_volume::{Locked, Volume, VolumeError, clock};
+use cli::log;
 use nix::libc::{EDQUOT, ENOSPC};
+use records::grant::End;
+use records::{Login, Slot, Timestamp};
 
 use crate::COMMAND;
 use crate::accept::{Accepted, Refused, accept};
@@ -72,7 +74,7 @@ impl Finished<'_> {
 
     fn store_in(&mut self, volume: &Volume, locked: &Locked<'_>) -> Result<Login, NotStored> {
         let masters = volume.masters().map_err(NotStored::Hindered)?;
-        let now = Timestamp::now();
+        let now = clock::now();
         let accepted = accept(self.written, self.slot, &masters, self.replace, now);
         let Accepted { login, superseded } = accepted.map_err(NotStored::Refused)?;
         self.install(locked).map_err(NotStored::Hindered)?;
@@ -121,7 +123,7 @@ fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp
 /// A new login ends what was held against the account: a cooldown, a dead grant. That it is stored counts more
 /// than that this can be written down.
 fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
-    let forgiven = volume.remembered().and_then(|Remembered { mut state, predecessor, .. }| {
+    let forgiven = volume.remembered().and_then(|StoredState { mut state, predecessor, .. }| {
         let before = state.clone();
         state.forgive(&login.account);
         if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }

@@ -11,7 +11,7 @@ pub(crate) fn plain(text: &str) -> String {
             _ => shown.push(character),
         }
     }
-    auth_volume::text::line(&shown)
+    records::text::line(&shown)
 }
 
 fn skip_escape_sequence(rest: &mut std::str::Chars<'_>) {

@@ -1,15 +1,15 @@
 //! What may end a login before its time: a signal, a request from elsewhere, a person who is gone.
 
-use std::fmt;
-use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
+use std::{fmt, io};
 
-use auth_volume::exit::Failure;
-use auth_volume::{Slot, Volume};
+use auth_volume::Volume;
+use cli::exit::Failure;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use records::Slot;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::Slot;
+use records::Slot;
 
 /// What the names of our own copies of a master have behind its name.
 const OUR_COPIES: [&str; 2] = [".before-", ".removed-"];

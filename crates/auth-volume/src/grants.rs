@@ -11,16 +11,16 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use durable_file::Owner;
+use durable_file::atomic::{self, Access};
+use durable_file::draft::{Draft, IN_USE_AT_MOST, this_node};
+use durable_file::private_file::PrivateFile;
+use records::grant::{End, Grant, GrantStatus, Marker};
+use records::{Login, Slot, Timestamp};
 
-use crate::atomic::{self, Access};
-use crate::draft::{Draft, IN_USE_AT_MOST, this_node};
+use crate::error::{cannot_read, cannot_write};
 use crate::layout::names;
-use crate::owner::Owner;
-use crate::private_file::PrivateFile;
-use crate::state::Grant;
-use crate::volume::{cannot_read, cannot_write};
-use crate::{Layout, Locked, Login, Slot, Timestamp, Volume, VolumeError};
+use crate::{Layout, Locked, Volume, VolumeError};
 
 /// How many ended grants are remembered at the least, and how many for each slot: the oldest go first.
 const REMEMBERED: (usize, usize) = (1024, 8);
@@ -33,38 +33,6 @@ pub struct Grants {
     ended: BTreeSet<String>,
 }
 
-/// What is known of one grant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing: it may be sent.
-    #[default]
-    Good,
-    /// A process waits for the issuer's answer.
-    WithIssuer(Marker),
-    /// It was sent, and the issuer's answer is not known.
-    Unanswered(Marker),
-    /// It works no more.
-    Ended(Marker),
-}
-
-/// The content of a marker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
-    /// The slot whose login it belonged to.
-    pub slot: Slot,
-    /// When it was sent, or when it ended.
-    pub since: Timestamp,
-    /// The issuer's code, if that is what ended it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Which boot of which machine wrote this.
-    #[serde(default)]
-    pub node: String,
-    /// The lock that its writer held, by device and inode: another one's is a lock that does not reach ours.
-    #[serde(default)]
-    pub lock: String,
-}
-
 /// The right to send one grant, while its marker is held.
 #[derive(Debug)]
 pub struct Asked {
@@ -73,23 +41,6 @@ pub struct Asked {
     marker: Marker,
     file: File,
 }
-
-/// What ended a grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The issuer gave another one for it, or a new login took its place.
-    Used,
-    /// The issuer said so, by this code.
-    Refused(String),
-    /// An operator took the login away.
-    Removed,
-}
-
-/// The code of a grant that was used up.
-pub const USED: &str = "refresh_token_used";
-
-/// The code of a grant that an operator took away.
-pub const REMOVED: &str = "removed";
 
 impl Volume {
     /// What is known of the grants.
@@ -119,26 +70,26 @@ impl Grants {
 
     /// What is known of a grant now.
     #[must_use]
-    pub fn standing(&self, grant: &Grant, now: Timestamp) -> Standing {
+    pub fn status(&self, grant: &Grant, now: Timestamp) -> GrantStatus {
         let path = |kind| self.directory.join(name(grant.fingerprint(), kind));
         if self.ended.contains(grant.fingerprint()) {
-            return Standing::Ended(Marker::read(&path("ended"), now));
+            return GrantStatus::Ended(read_marker(&path("ended"), now));
         }
         if !self.asked.contains(grant.fingerprint()) {
-            return Standing::Good;
+            return GrantStatus::Good;
         }
-        match Marker::held(&path("asked"), now) {
+        match held_marker(&path("asked"), now) {
             // It was removed since: the issuer said that the grant is good.
-            None => Standing::Good,
-            Some((marker, true)) => Standing::WithIssuer(marker),
-            Some((marker, false)) => Standing::Unanswered(marker),
+            None => GrantStatus::Good,
+            Some((marker, true)) => GrantStatus::WithIssuer(marker),
+            Some((marker, false)) => GrantStatus::Unanswered(marker),
         }
     }
 
     /// The markers of requests that are under way now, by whoever made them.
     #[must_use]
     pub fn with_issuer(&self, now: Timestamp) -> Vec<Marker> {
-        let held = |print: &String| Marker::held(&self.directory.join(name(print, "asked")), now);
+        let held = |print: &String| held_marker(&self.directory.join(name(print, "asked")), now);
         self.asked.iter().filter_map(held).filter(|(_, held)| *held).map(|(marker, _)| marker).collect()
     }
 
@@ -154,36 +105,6 @@ impl Grants {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty() && self.ended.is_empty()
-    }
-}
-
-impl Marker {
-    /// Stands for what a state told that was written before grants had markers.
-    #[must_use]
-    pub fn of_old_state(now: Timestamp) -> Self {
-        Self { slot: Slot::FIRST, since: now, code: None, node: String::new(), lock: String::new() }
-    }
-
-    /// A marker that cannot be read still says that there is one.
-    fn read(path: &Path, now: Timestamp) -> Self {
-        let marker = PrivateFile::read(path).ok().and_then(|file| serde_json::from_slice(&file.content).ok());
-        marker.unwrap_or_else(|| Self::of_old_state(now))
-    }
-
-    /// A marker, and whether its maker still waits; `None` if it is gone.
-    fn held(path: &Path, now: Timestamp) -> Option<(Self, bool)> {
-        let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
-            opened => opened.ok(),
-        };
-        let marker = Self::read(path, now);
-        let is_young = now.since(marker.since) < IN_USE_AT_MOST && marker.since <= now;
-        let held = match file.map(|file| file.try_lock_shared()) {
-            Some(Err(TryLockError::WouldBlock)) => true,
-            Some(Ok(())) if marker.node == this_node() => false,
-            _ => is_young,
-        };
-        Some((marker, held))
     }
 }
 
@@ -264,7 +185,7 @@ impl Locked<'_> {
     pub fn conclude(&self, grants: &Grants, logins: &BTreeMap<Slot, &Login>, now: Timestamp) {
         for print in &grants.asked {
             let path = grants.directory.join(name(print, "asked"));
-            let Some((marker, false)) = Marker::held(&path, now) else { continue };
+            let Some((marker, false)) = held_marker(&path, now) else { continue };
             let is_newer = |login: &&Login| {
                 login.grant().fingerprint() != print
                     && login.last_refresh.is_some_and(|refreshed| refreshed >= marker.since)
@@ -339,24 +260,26 @@ impl Asked {
     }
 }
 
-impl Marker {
-    /// Padded, so that a longer one can be written over it.
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).expect("a marker has string keys only");
-        bytes.resize(bytes.len().max(255), b' ');
-        bytes.push(b'\n');
-        bytes
-    }
+/// A marker that cannot be read still says that there is one.
+fn read_marker(path: &Path, now: Timestamp) -> Marker {
+    let marker = PrivateFile::read(path).ok().and_then(|file| serde_json::from_slice(&file.content).ok());
+    marker.unwrap_or_else(|| Marker::unreadable(now))
 }
 
-impl End {
-    fn code(&self) -> &str {
-        match self {
-            Self::Used => USED,
-            Self::Refused(code) => code,
-            Self::Removed => REMOVED,
-        }
-    }
+/// A marker, and whether its maker still waits; `None` if it is gone.
+fn held_marker(path: &Path, now: Timestamp) -> Option<(Marker, bool)> {
+    let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+        opened => opened.ok(),
+    };
+    let marker = read_marker(path, now);
+    let is_young = now.since(marker.since) < IN_USE_AT_MOST && marker.since <= now;
+    let held = match file.map(|file| file.try_lock_shared()) {
+        Some(Err(TryLockError::WouldBlock)) => true,
+        Some(Ok(())) if marker.node == this_node() => false,
+        _ => is_young,
+    };
+    Some((marker, held))
 }
 
 /// Takes away the marker of a request whose answer is not known; false if another process did. Moved aside first: of two
@@ -368,7 +291,7 @@ fn take_over(path: &Path, before: &Marker, now: Timestamp) -> io::Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(before.node.is_empty()),
         moved => moved?,
     }
-    let is_the_same = Marker::read(&aside, now).since == before.since;
+    let is_the_same = read_marker(&aside, now).since == before.since;
     if !is_the_same {
         let _ = std::fs::hard_link(&aside, path);
     }
@@ -388,30 +311,32 @@ pub(crate) fn identity(file: &File) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use records::Secret;
+
     use super::*;
-    use crate::Secret;
+    use crate::clock;
     use crate::fixture::volume;
 
     fn grant(token: &str) -> Grant {
         Grant::of(&Secret::new(token))
     }
 
-    fn standing(volume: &Volume, token: &str) -> Standing {
-        volume.grants().unwrap().standing(&grant(token), Timestamp::now())
+    fn status_of(volume: &Volume, token: &str) -> GrantStatus {
+        volume.grants().unwrap().status(&grant(token), clock::now())
     }
 
     #[test]
     fn a_grant_that_is_with_the_issuer_is_sent_by_nobody_else() {
         let (_dir, volume) = volume();
-        let now = Timestamp::now();
+        let now = clock::now();
         let locked = volume.lock().unwrap();
         let asked = locked.ask(&grant("rt"), Slot::FIRST, None, now).unwrap().unwrap();
-        assert!(matches!(standing(&volume, "rt"), Standing::WithIssuer(_)));
+        assert!(matches!(status_of(&volume, "rt"), GrantStatus::WithIssuer(_)));
         assert_eq!(volume.grants().unwrap().with_issuer(now).len(), 1);
         assert!(locked.ask(&grant("rt"), Slot::FIRST, None, now).unwrap().is_none());
-        assert_eq!(standing(&volume, "another"), Standing::Good);
+        assert_eq!(status_of(&volume, "another"), GrantStatus::Good);
         asked.withdraw(&locked).unwrap();
-        assert_eq!(standing(&volume, "rt"), Standing::Good);
+        assert_eq!(status_of(&volume, "rt"), GrantStatus::Good);
     }
 
     #[test]
@@ -419,44 +344,47 @@ mod tests {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
         drop(locked.ask(&grant("rt"), Slot::FIRST, None, Timestamp::from_seconds(5)).unwrap());
-        let Standing::Unanswered(marker) = standing(&volume, "rt") else { panic!("not unanswered") };
+        let GrantStatus::Unanswered(marker) = status_of(&volume, "rt") else { panic!("not unanswered") };
         assert_eq!((marker.slot, marker.since), (Slot::FIRST, Timestamp::from_seconds(5)));
-        let again = |marker| locked.ask(&grant("rt"), Slot::FIRST, Some(marker), Timestamp::now()).unwrap();
+        let again = |marker| locked.ask(&grant("rt"), Slot::FIRST, Some(marker), clock::now()).unwrap();
         let taken = again(&marker).unwrap();
         assert!(again(&marker).is_none(), "another process was quicker");
-        assert!(matches!(standing(&volume, "rt"), Standing::WithIssuer(_)));
+        assert!(matches!(status_of(&volume, "rt"), GrantStatus::WithIssuer(_)));
         drop(taken);
     }
 
     #[test]
     fn one_of_another_node_is_with_the_issuer_as_long_as_a_request_can_last() {
         let (dir, volume) = volume();
-        let now = Timestamp::now();
+        let now = clock::now();
         let marker = format!(r#"{{"slot": 2, "since": "{now}", "node": "elsewhere", "lock": "1:2"}}"#);
         let path = dir.path().join(name(grant("rt").fingerprint(), "asked"));
         std::fs::write(&path, marker).unwrap();
-        let standing = |now| volume.grants().unwrap().standing(&grant("rt"), now);
-        assert!(matches!(standing(now), Standing::WithIssuer(_)));
-        assert!(matches!(standing(now.plus(IN_USE_AT_MOST)), Standing::Unanswered(_)));
+        let status = |now| volume.grants().unwrap().status(&grant("rt"), now);
+        assert!(matches!(status(now), GrantStatus::WithIssuer(_)));
+        assert!(matches!(status(now.plus(IN_USE_AT_MOST)), GrantStatus::Unanswered(_)));
     }
 
     #[test]
     fn an_ended_grant_stays_known_with_its_reason() {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
-        let now = Timestamp::now();
+        let now = clock::now();
         let asked = locked.ask(&grant("rt-1"), Slot::FIRST, None, now).unwrap().unwrap();
         assert!(!asked.was_ended());
         asked.end(&locked, &End::Refused("refresh_token_reused".to_owned())).unwrap();
         locked.end_grant(&grant("rt-2"), Slot::FIRST, &End::Removed, now).unwrap();
-        let code = |token| match standing(&volume, token) {
-            Standing::Ended(marker) => marker.code.unwrap(),
+        let code = |token| match status_of(&volume, token) {
+            GrantStatus::Ended(marker) => marker.code.unwrap(),
             other => panic!("{other:?}"),
         };
-        assert_eq!((code("rt-1").as_str(), code("rt-2").as_str()), ("refresh_token_reused", REMOVED));
+        assert_eq!(
+            (code("rt-1").as_str(), code("rt-2").as_str()),
+            ("refresh_token_reused", records::grant::REMOVED)
+        );
         for token in ["rt-1", "rt-2"] {
             assert!(locked.ask(&grant(token), Slot::FIRST, None, now).unwrap().is_none());
-            assert!(matches!(standing(&volume, token), Standing::Ended(_)));
+            assert!(matches!(status_of(&volume, token), GrantStatus::Ended(_)));
         }
         assert!(!volume.grants().unwrap().asked.iter().any(|print| print == grant("rt-1").fingerprint()));
     }
@@ -465,11 +393,11 @@ mod tests {
     fn one_that_others_ended_meanwhile_is_known() {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
-        let asked = locked.ask(&grant("rt"), Slot::FIRST, None, Timestamp::now()).unwrap().unwrap();
-        locked.end_grant(&grant("rt"), Slot::FIRST, &End::Removed, Timestamp::now()).unwrap();
+        let asked = locked.ask(&grant("rt"), Slot::FIRST, None, clock::now()).unwrap().unwrap();
+        locked.end_grant(&grant("rt"), Slot::FIRST, &End::Removed, clock::now()).unwrap();
         assert!(asked.was_ended());
         asked.end(&locked, &End::Used).unwrap();
-        assert!(matches!(standing(&volume, "rt"), Standing::Ended(_)));
+        assert!(matches!(status_of(&volume, "rt"), GrantStatus::Ended(_)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Slot;
+use records::Slot;
 
 /// The two directories, and the name of every file in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,15 +84,15 @@ impl Layout {
         self.auth.join(".last-pass")
     }
 
-    /// What receivers were told of the accounts.
+    /// What receivers were notified of.
     #[must_use]
-    pub fn told(&self) -> PathBuf {
+    pub fn notified(&self) -> PathBuf {
         self.auth.join("events.json")
     }
 
-    /// The lock of those who tell.
+    /// The lock of those who notify.
     #[must_use]
-    pub fn telling_lock(&self) -> PathBuf {
+    pub fn notify_lock(&self) -> PathBuf {
         self.auth.join(".events.lock")
     }
 

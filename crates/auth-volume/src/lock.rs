@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::atomic::open_private;
-use crate::volume::cannot_write;
-use crate::{Slot, Volume, VolumeError, grants};
+use durable_file::atomic::open_private;
+use records::Slot;
+
+use crate::error::cannot_write;
+use crate::{Volume, VolumeError, grants};
 
 /// How long a command waits for another writer. The lock is never held while somebody waits for a network, so this is
 /// far longer than any writer should take.
@@ -53,7 +55,7 @@ impl Volume {
         let path = self.layout().lock();
         let give_up = Instant::now() + patience;
         let lock = loop {
-            match locked(&path)? {
+            match exclusive(&path)? {
                 Some(lock) => break lock,
                 None if Instant::now() >= give_up => {
                     return Err(VolumeError::Locked(path, patience.as_secs()));
@@ -73,7 +75,7 @@ impl Volume {
     /// Another process has it, or the volume cannot be written.
     pub fn lock_login(&self, slot: Slot) -> Result<LoginLock, VolumeError> {
         let path = self.layout().login_lock(slot);
-        let lock = locked(&path)?.ok_or(VolumeError::LoginUnderWay(slot))?;
+        let lock = exclusive(&path)?.ok_or(VolumeError::LoginUnderWay(slot))?;
         Ok(LoginLock { path, _lock: lock })
     }
 }
@@ -114,7 +116,10 @@ impl Drop for LoginLock {
 
 /// The lock at a path; `None` if another process holds it. A file that was removed or replaced while we took the lock
 /// on it is no lock: others would take the one that has its name now.
-pub(crate) fn locked(path: &Path) -> Result<Option<File>, VolumeError> {
+///
+/// # Errors
+/// The file cannot be made or locked.
+pub fn exclusive(path: &Path) -> Result<Option<File>, VolumeError> {
     loop {
         let lock = open_private(path).map_err(cannot_write(path))?;
         match lock.try_lock() {

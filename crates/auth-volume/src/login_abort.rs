@@ -7,9 +7,10 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::fcntl::OFlag;
+use records::Slot;
 
-use crate::volume::cannot_write;
-use crate::{Slot, Volume, VolumeError};
+use crate::error::cannot_write;
+use crate::{Volume, VolumeError};
 
 impl Volume {
     /// Asks the login under way into a slot to end.

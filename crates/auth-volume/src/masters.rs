@@ -3,17 +3,18 @@
 use std::io;
 use std::path::Path;
 
+use durable_file::atomic::{self, Access, Room};
+use durable_file::draft::Draft;
+use durable_file::private_file::{NotRead, PrivateFile};
+use records::login::NotALogin;
+use records::{Login, Slot, Timestamp};
 use thiserror::Error;
 
-use crate::atomic::{self, Access, Room};
-use crate::draft::Draft;
+use crate::error::{cannot_read, cannot_write};
 use crate::grants::Grants;
 use crate::layout::names;
 use crate::lock::Locked;
-use crate::login::NotALogin;
-use crate::private_file::{NotRead, PrivateFile};
-use crate::volume::{cannot_read, cannot_write};
-use crate::{Login, Slot, Timestamp, Volume, VolumeError};
+use crate::{Volume, VolumeError};
 
 /// What the proof of a writable volume writes, and what room a new login gets at the least: more than any login is.
 static PROOF: [u8; 32 << 10] = [0; 32 << 10];

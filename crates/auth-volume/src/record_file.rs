@@ -4,13 +4,16 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{self, Access};
+use durable_file::atomic::{self, Access};
+use durable_file::private_file::{NotRead, PrivateFile};
+use records::Timestamp;
+use records::published::Found;
+
+use crate::error::cannot_write;
+use crate::heartbeats::written_at;
 use crate::layout::names;
 use crate::lock::Locked;
-use crate::private_file::{NotRead, PrivateFile};
-use crate::published::Found;
-use crate::volume::{cannot_write, written_at};
-use crate::{Timestamp, Volume, VolumeError};
+use crate::{Volume, VolumeError, clock};
 
 /// How many copies of foreign records are kept.
 const KEPT: usize = 3;
@@ -121,7 +124,7 @@ const FOUND: &str = "auth.json.found-";
 
 /// Moves a directory out of the way; one that is not empty is not ours to empty.
 fn displace(directory: &Path) -> io::Result<()> {
-    let aside = format!("auth.json.displaced-{}", Timestamp::now().milliseconds());
+    let aside = format!("auth.json.displaced-{}", clock::now().milliseconds());
     std::fs::remove_dir(directory).or_else(|_| std::fs::rename(directory, directory.with_file_name(aside)))
 }
 

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use crate::atomic::{remove_if_there, rename_and_sync};
-use crate::draft::Draft;
+use durable_file::atomic::{remove_if_there, rename_and_sync};
+use durable_file::draft::Draft;
+use durable_file::private_file::{NotRead, PrivateFile};
+use records::{Login, Slot, Timestamp};
+
+use crate::clock;
 use crate::layout::names;
 use crate::lock::Locked;
 use crate::masters::Master;
-use crate::private_file::{NotRead, PrivateFile};
-use crate::{Login, Slot, Timestamp};
 
 impl Locked<'_> {
     /// Puts whole drafts of masters in their places, and removes those that hold nothing. Gives a line for the log about
@@ -16,7 +18,7 @@ impl Locked<'_> {
     pub(crate) fn settle(&self) -> Vec<String> {
         let layout = self.volume().layout();
         let Ok(names) = names(layout.auth()) else { return Vec::new() };
-        let now = Timestamp::now();
+        let now = clock::now();
         let mut notes = Vec::new();
         for name in names.filter(|name| name.starts_with('.')) {
             let path = layout.auth().join(&name);

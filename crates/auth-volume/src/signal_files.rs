@@ -5,12 +5,14 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{self, Access};
+use durable_file::atomic::{self, Access};
+use durable_file::private_file::{NotRead, PrivateFile};
+use records::Timestamp;
+use records::signal::Signal;
+
+use crate::error::{cannot_read, cannot_write};
 use crate::lock::Locked;
-use crate::private_file::{NotRead, PrivateFile};
-use crate::signal::Signal;
-use crate::volume::{cannot_read, cannot_write};
-use crate::{Timestamp, Volume, VolumeError};
+use crate::{Volume, VolumeError, clock};
 
 /// How the name of a signal begins that a pass has taken and not yet ended.
 const TAKEN: &str = ".rotate-now.taken-";
@@ -131,7 +133,7 @@ fn read(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Taken> {
         }
         Err(NotRead::Missing) => None,
         Err(_) => {
-            let left_at = Timestamp::now();
+            let left_at = clock::now();
             Some((0, Taken { path, signal: Signal::Unreadable { at: left_at }, left_at }))
         }
     };
@@ -171,11 +173,11 @@ mod tests {
         let (_dir, volume) = volume();
         volume.wake(b"").unwrap();
         let locked = volume.lock().unwrap();
-        let taken = locked.take_signals(Timestamp::now()).unwrap();
+        let taken = locked.take_signals(clock::now()).unwrap();
         assert_eq!(taken.len(), 1);
         volume.wake(b"{half").unwrap();
         locked.end_signals(taken).unwrap();
-        let taken = locked.take_signals(Timestamp::now()).unwrap();
+        let taken = locked.take_signals(clock::now()).unwrap();
         assert!(matches!(taken[0].signal, Signal::Unreadable { .. }));
         locked.end_signals(taken).unwrap();
         assert_eq!(names(&volume), [".lock", "rotate-now.unreadable"]);
@@ -204,7 +206,7 @@ mod tests {
         let socket = || drop(std::os::unix::net::UnixListener::bind(&signal).unwrap());
         for leave in [&fifo as &dyn Fn(), &link, &directory, &socket] {
             leave();
-            let taken = locked.take_signals(Timestamp::now()).unwrap();
+            let taken = locked.take_signals(clock::now()).unwrap();
             assert!(matches!(taken[0].signal, Signal::Unreadable { .. }));
             locked.end_signals(taken).unwrap();
             assert_eq!(names(&volume), [".lock"]);
@@ -218,7 +220,7 @@ mod tests {
             std::fs::write(dir.path().join(format!("{TAKEN}{number:05}")), "").unwrap();
         }
         let locked = volume.lock().unwrap();
-        assert_eq!(locked.take_signals(Timestamp::now()).unwrap().len(), MOST.0);
+        assert_eq!(locked.take_signals(clock::now()).unwrap().len(), MOST.0);
         for number in 0..=MOST.0 {
             let large = vec![b' '; usize::try_from(LARGEST).unwrap()];
             std::fs::write(dir.path().join(format!("{TAKEN}{number:05}")), large).unwrap();
@@ -226,6 +228,6 @@ mod tests {
                 break;
             }
         }
-        assert!(locked.take_signals(Timestamp::now()).unwrap().len() <= 16);
+        assert!(locked.take_signals(clock::now()).unwrap().len() <= 16);
     }
 }

@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use durable_file::atomic::{remove_if_there, sync_directory};
+use durable_file::draft::Draft;
 use nix::sys::statvfs::statvfs;
 use thiserror::Error;
 
-use crate::atomic::{remove_if_there, sync_directory};
-use crate::draft::Draft;
+use crate::Locked;
 
 /// What the file that is tried with is a draft of.
 const NAME: &str = ".trial";
@@ -44,7 +45,7 @@ pub struct Trial {
 }
 
 /// Tries a directory out, and leaves nothing in it.
-pub(crate) fn of(directory: &Path) -> Trial {
+fn of(directory: &Path) -> Trial {
     let mut faults = Vec::new();
     // Names of their own: nothing that lies there can be in the way.
     let names = [(); 2].map(|()| Draft::of(&directory.join(NAME)));
@@ -85,6 +86,15 @@ fn room(directory: &Path) -> Option<(u64, Option<u64>)> {
     let told = statvfs(directory).ok()?;
     let files = (told.files() > 0).then(|| told.files_available());
     Some((told.blocks_available() * told.fragment_size(), files))
+}
+
+impl Locked<'_> {
+    /// Tries out whether the volume's directories can do what writers rely on, and leaves nothing behind.
+    #[must_use]
+    pub fn try_out(&self) -> Vec<(PathBuf, Trial)> {
+        let directories = self.volume().layout().directories();
+        directories.map(|directory| (directory.to_owned(), of(directory))).collect()
+    }
 }
 
 #[cfg(test)]

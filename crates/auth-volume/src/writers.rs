@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
+use durable_file::private_file::PrivateFile;
+use records::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::private_file::PrivateFile;
-use crate::{Timestamp, Volume};
+use crate::{Volume, clock};
 
 /// How many are remembered.
 const MOST: usize = 8;
@@ -55,7 +56,7 @@ pub fn rivals(writers: &[Writer], now: Timestamp) -> Option<(&Writer, &Writer)> 
 
 /// Writes this process down among them.
 pub(crate) fn write_down(mark: &File, lock: &str) -> io::Result<()> {
-    let now = Timestamp::now();
+    let now = clock::now();
     let mut content = vec![0; 1 << 14];
     let read = mark.read_at(&mut content, 0)?;
     let mut writers: Vec<Writer> = serde_json::from_slice(&content[..read]).unwrap_or_default();

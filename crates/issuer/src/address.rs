@@ -1,7 +1,7 @@
 //! Where a request goes.
 
 use anyhow::bail;
-use auth_volume::Secret;
+use records::Secret;
 use ureq::http::Uri;
 
 /// An address that can be asked, by http or https. Its path may let in anyone who knows it, so it is a secret but for

@@ -1,7 +1,7 @@
 //! What an answer to a refresh means. A refresh token works once, so a doubt counts for the worst: only the issuer's
 //! own words say that a token that was sent is as good as before.
 
-use auth_volume::Secret;
+use records::Secret;
 use serde_json::Value;
 use ureq::http::HeaderMap;
 
@@ -28,7 +28,7 @@ pub struct Tokens {
 #[derive(Debug)]
 pub enum Answer {
     /// Here they are, an access token or a refresh token at least, and the refresh token that was sent is used up.
-    Renewed(Tokens),
+    Refreshed(Tokens),
     /// The grant is dead, by this code; see [`codes`].
     Dead(String),
     /// The issuer itself said no, for now; the refresh token is as good as before.
@@ -58,7 +58,7 @@ pub(crate) fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
     let said = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
     match status {
         200..300 => match tokens(&document) {
-            Some(tokens) => Answer::Renewed(tokens),
+            Some(tokens) => Answer::Refreshed(tokens),
             None => unanswered(" without a token"),
         },
         // Also said by what stands between, of a request that it has passed on.
@@ -134,7 +134,7 @@ mod tests {
         let headers =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         match judge(status, &headers, body.as_bytes()) {
-            Answer::Renewed(Tokens { access_token, refresh_token, id_token }) => {
+            Answer::Refreshed(Tokens { access_token, refresh_token, id_token }) => {
                 let shown =
                     |token: Option<Secret>| token.map_or("-".to_owned(), |token| token.expose().to_owned());
                 format!("renewed {} {} {}", shown(access_token), shown(refresh_token), shown(id_token))

@@ -1,4 +1,4 @@
-//! One way to the world: the proxy, the trust and the time-outs that every request has.
+//! One way to the pool: the proxy, the trust and the time-outs that every request has.
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
 use std::time::{Duration, Instant};

@@ -18,7 +18,7 @@ pub mod webhook;
 mod tests;
 
 use anyhow::Context as _;
-use auth_volume::Secret;
+use records::Secret;
 use serde_json::json;
 
 use crate::address::Address;

@@ -2,9 +2,9 @@
 //! up, and what it answers is never a reason to rotate.
 
 use anyhow::Context as _;
-use auth_volume::state::ToldPlan;
-use auth_volume::usage::{Minutes, Percent, Usage, Window};
-use auth_volume::{Login, Secret, Timestamp};
+use records::state::ReportedPlan;
+use records::usage::{Minutes, Percent, Usage, Window};
+use records::{Login, Secret, Timestamp};
 use serde_json::Value;
 
 use crate::address::Address;
@@ -23,9 +23,9 @@ pub struct Provider {
 
 /// What became of a question about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ProbeResult {
     /// It is taken; how much of the account's usage is used, and its subscription.
-    Taken(Option<Usage>, Option<ToldPlan>),
+    Taken(Option<Usage>, Option<ReportedPlan>),
     /// It is not, by this code.
     Refused(String),
     /// Nobody can say.
@@ -46,16 +46,16 @@ impl Provider {
 
     /// Asks about a login's access token.
     #[must_use]
-    pub fn standing(&self, login: &Login, now: Timestamp) -> Standing {
+    pub fn standing(&self, login: &Login, now: Timestamp) -> ProbeResult {
         let bearer = format!("Bearer {}", login.access_token.expose());
         let headers = [("Authorization", &*bearer), ("ChatGPT-Account-Id", &login.account.account_id)];
         let mut reply = match self.client.get(headers) {
             Ok(reply) => reply,
-            Err(failure) => return Standing::Unknown(failure.said),
+            Err(failure) => return ProbeResult::Unknown(failure.said),
         };
         match reply.body() {
             Ok(body) => judge(reply.status(), &body, now),
-            Err(why) => Standing::Unknown(format!("HTTP {}, then {why}", reply.status())),
+            Err(why) => ProbeResult::Unknown(format!("HTTP {}, then {why}", reply.status())),
         }
     }
 }
@@ -65,17 +65,17 @@ fn usage_url(base: &str) -> String {
     format!("{}/wham/usage", base.strip_suffix("/codex").unwrap_or(base))
 }
 
-fn judge(status: u16, body: &[u8], now: Timestamp) -> Standing {
+fn judge(status: u16, body: &[u8], now: Timestamp) -> ProbeResult {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     match status {
         200..300 => {
             let windows = ["primary_window", "secondary_window"];
             let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
-            let plan = answer["plan_type"].as_str().and_then(|plan| ToldPlan::new(plan, now));
-            Standing::Taken(Usage::told(now, windows), plan)
+            let plan = answer["plan_type"].as_str().and_then(|plan| ReportedPlan::new(plan, now));
+            ProbeResult::Taken(Usage::told(now, windows), plan)
         }
-        401 => Standing::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
-        status => Standing::Unknown(format!("HTTP {status}")),
+        401 => ProbeResult::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
+        status => ProbeResult::Unknown(format!("HTTP {status}")),
     }
 }
 
@@ -107,13 +107,13 @@ mod tests {
     fn tells_a_refused_token_from_a_provider_that_does_not_answer() {
         let judge = |status, body: &str| judge(status, body.as_bytes(), Timestamp::from_seconds(1));
         let refused = r#"{"error": {"code": "token_invalidated"}}"#;
-        assert_eq!(judge(401, refused), Standing::Refused("token_invalidated".to_owned()));
-        assert_eq!(judge(401, "<html>"), Standing::Refused("HTTP 401".to_owned()));
-        assert_eq!(judge(503, ""), Standing::Unknown("HTTP 503".to_owned()));
-        assert_eq!(judge(200, "{}"), Standing::Taken(None, None));
+        assert_eq!(judge(401, refused), ProbeResult::Refused("token_invalidated".to_owned()));
+        assert_eq!(judge(401, "<html>"), ProbeResult::Refused("HTTP 401".to_owned()));
+        assert_eq!(judge(503, ""), ProbeResult::Unknown("HTTP 503".to_owned()));
+        assert_eq!(judge(200, "{}"), ProbeResult::Taken(None, None));
         let used = r#"{"plan_type": "pro", "rate_limit": {"primary_window": {"used_percent": 12.5, "limit_window_seconds": 18000,
             "reset_at": 1795439575}, "secondary_window": null}}"#;
-        let Standing::Taken(Some(usage), Some(plan)) = judge(200, used) else { panic!("not taken") };
+        let ProbeResult::Taken(Some(usage), Some(plan)) = judge(200, used) else { panic!("not taken") };
         assert_eq!(plan.name(), "pro");
         assert_eq!((usage.windows.len(), usage.windows[0].minutes), (1, Minutes::FIVE_HOURS));
     }

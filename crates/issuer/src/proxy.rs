@@ -105,7 +105,7 @@ fn is_in(address: IpAddr, network: IpAddr, bits: u32) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use auth_volume::Secret;
+    use records::Secret;
 
     use super::*;
 

@@ -202,7 +202,7 @@ fn refresh(url: &str, variables: &[(&str, String)]) -> String {
 /// The answer as a line, without the ports, which are others each time.
 fn said(answer: Answer) -> String {
     let line = match answer {
-        Answer::Renewed(_) => "renewed".to_owned(),
+        Answer::Refreshed(_) => "renewed".to_owned(),
         Answer::Dead(code) => format!("dead: {code}"),
         Answer::NotNow { said, .. } => format!("not now: {said}"),
         Answer::NotSent(why) => format!("not sent: {why}"),

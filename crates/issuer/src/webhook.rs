@@ -1,6 +1,6 @@
 //! A receiver of events that takes JSON by POST.
 
-use auth_volume::Secret;
+use records::Secret;
 use serde_json::Value;
 
 use crate::address::Address;

@@ -1,11 +1,11 @@
 //! The overview for scripts: version 1 of the schema that the README documents. Fields are added, never changed.
 
-use auth_volume::state::{Cooldown, Parked};
-use auth_volume::{Naming, text};
+use records::state::{Cooldown, Parked};
+use records::{Naming, text};
 use serde_json::{Value, json};
 
 use crate::trouble::Trouble;
-use crate::{Condition, Overview, Row, Serving, Who};
+use crate::{Overview, Row, Serving, SlotState, Who};
 
 /// The overview as one document, each text in it printable.
 #[must_use]
@@ -26,25 +26,25 @@ pub fn document(overview: &Overview) -> Value {
 }
 
 fn account(row: &Row, naming: Naming) -> Value {
-    let Row { slot, who, condition, is_active, is_pinned, is_due, troubles } = row;
+    let Row { slot, who, state: condition, is_active, is_pinned, is_due, troubles } = row;
     let (cooldown, parked, why) = match condition {
-        Condition::Capped(Cooldown { until, kind, source }) => {
+        SlotState::Capped(Cooldown { until, kind, source }) => {
             (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
         }
-        Condition::Parked(Parked { until, reason }) => {
+        SlotState::Parked(Parked { until, reason }) => {
             (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
         }
-        Condition::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
-        Condition::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
-        Condition::CameFrom(from) => (
+        SlotState::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
+        SlotState::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
+        SlotState::CameFrom(from) => (
             Value::Null,
             Value::Null,
             json!(format!("its last refresh answered for another account than {from}")),
         ),
-        Condition::Duplicate(other) => {
+        SlotState::Duplicate(other) => {
             (Value::Null, Value::Null, json!(format!("the same account as {other}")))
         }
-        Condition::Ready | Condition::RefreshDue => (Value::Null, Value::Null, Value::Null),
+        SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
     };
     let who_field = |get: fn(&Who) -> Value| who.as_ref().map_or(Value::Null, get);
     let mut account = json!({
@@ -91,15 +91,15 @@ fn trouble(trouble: &Trouble) -> (&'static str, Value) {
 /// One word for each slot; `active` is a ready account that serves.
 #[must_use]
 pub fn state(row: &Row) -> &'static str {
-    match row.condition {
-        Condition::Ready if row.is_active => "active",
-        Condition::Ready => "ready",
-        Condition::Capped(_) => "capped",
-        Condition::Parked(_) => "parked",
-        Condition::RefreshDue => "refresh_due",
-        Condition::NeedsLogin(_) => "needs_login",
-        Condition::CameFrom(_) => "other_account",
-        Condition::Duplicate(_) => "duplicate",
-        Condition::Unusable(_) => "unusable",
+    match row.state {
+        SlotState::Ready if row.is_active => "active",
+        SlotState::Ready => "ready",
+        SlotState::Capped(_) => "capped",
+        SlotState::Parked(_) => "parked",
+        SlotState::RefreshDue => "refresh_due",
+        SlotState::NeedsLogin(_) => "needs_login",
+        SlotState::CameFrom(_) => "other_account",
+        SlotState::Duplicate(_) => "duplicate",
+        SlotState::Unusable(_) => "unusable",
     }
 }

@@ -1,4 +1,4 @@
-//! What there is to see of the accounts, for a terminal, a script, a scrape and a page. Pure: the rotator's world comes
+//! What there is to see of the accounts, for a terminal, a script, a scrape and a page. Pure: the rotator's pool comes
 //! in, and the same judgement decides.
 
 pub mod json;
@@ -7,13 +7,14 @@ pub mod words;
 
 use std::time::Duration;
 
-use auth_volume::published::Found;
-use auth_volume::state::{Cooldown, Kind, Parked, Source};
-use auth_volume::text::printable;
-use auth_volume::usage::Usage;
-use auth_volume::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
-use rotation::decide::{Broken, Candidate, Reason, Use, World};
-use rotation::due;
+use judgement::due;
+use judgement::plan::Reason;
+use judgement::pool::{Broken, Candidate, Pool, Use};
+use records::published::Found;
+use records::state::{Cooldown, Kind, Parked, Source};
+use records::text::printable;
+use records::usage::Usage;
+use records::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
 
 use crate::trouble::{Trouble, troubles};
 
@@ -55,7 +56,7 @@ pub struct Row {
     /// Whose it is, if its file says so.
     pub who: Option<Who>,
     /// What it can be used for.
-    pub condition: Condition,
+    pub state: SlotState,
     /// It is the one that LiteLLM is served.
     pub is_active: bool,
     /// The operator prefers it.
@@ -85,7 +86,7 @@ pub struct Who {
 
 /// What an account can be used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub enum SlotState {
     /// Serving.
     Ready,
     /// Nothing, until its cooldown ends.
@@ -104,13 +105,13 @@ pub enum Condition {
     Unusable(Broken),
 }
 
-/// Looks at a world. `before` is how long before its end the rotator renews a login.
+/// Looks at a pool. `before` is how long before its end the rotator renews a login.
 #[must_use]
-pub fn overview(world: &World, before: Duration, naming: Naming, now: Timestamp) -> Overview {
-    let serving = serving(world);
+pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -> Overview {
+    let serving = serving(pool);
     let rows =
-        world.slots.iter().map(|candidate| row(world, candidate, serving, before, naming, now)).collect();
-    let pin_is_lost = world.state.pin.as_ref().is_some_and(|pin| world.holder(pin).is_none());
+        pool.slots.iter().map(|candidate| row(pool, candidate, serving, before, naming, now)).collect();
+    let pin_is_lost = pool.state.pin.as_ref().is_some_and(|pin| pool.holder(pin).is_none());
     Overview { at: now, naming, rows, serving, pin_is_lost }
 }
 
@@ -118,14 +119,14 @@ impl Overview {
     /// How many accounts can serve now, without a cooldown that runs.
     #[must_use]
     pub fn usable(&self) -> usize {
-        self.rows.iter().filter(|row| row.condition == Condition::Ready).count()
+        self.rows.iter().filter(|row| row.state == SlotState::Ready).count()
     }
 }
 
-fn serving(world: &World) -> Serving {
-    match &world.published {
+fn serving(pool: &Pool) -> Serving {
+    match &pool.published {
         Found::Record { account } => {
-            world.holder(account).map_or(Serving::Stranger, |holder| Serving::Account(holder.slot))
+            pool.holder(account).map_or(Serving::Stranger, |holder| Serving::Account(holder.slot))
         }
         Found::Placeholder => Serving::Placeholder,
         Found::Nothing => Serving::Nothing,
@@ -134,7 +135,7 @@ fn serving(world: &World) -> Serving {
 }
 
 fn row(
-    world: &World,
+    pool: &Pool,
     candidate: &Candidate,
     serving: Serving,
     before: Duration,
@@ -142,58 +143,58 @@ fn row(
     now: Timestamp,
 ) -> Row {
     let login = candidate.login.as_ref().ok();
-    let is_holder = |login: &Login| world.holder(&login.account).is_some_and(|h| h.slot == candidate.slot);
-    let pin = world.state.pin.as_ref();
-    let condition = condition(world, candidate, now);
+    let is_holder = |login: &Login| pool.holder(&login.account).is_some_and(|h| h.slot == candidate.slot);
+    let pin = pool.state.pin.as_ref();
+    let state = state(pool, candidate, now);
     Row {
         slot: candidate.slot,
         is_active: serving == Serving::Account(candidate.slot),
         is_pinned: login.is_some_and(|login| pin == Some(&login.account) && is_holder(login)),
         troubles: login
             .filter(|login| is_holder(login))
-            .map(|login| troubles(world, candidate, login, now))
+            .map(|login| troubles(pool, candidate, login, now))
             .unwrap_or_default(),
-        is_due: condition == Condition::RefreshDue || due::is_due(world, candidate, before, now),
-        condition,
+        is_due: state == SlotState::RefreshDue || due::is_due(pool, candidate, before, now),
+        state,
         who: login.map(|login| Who {
             name: naming.of(login),
             account: login.account.clone(),
-            plan: plan(world, login),
+            plan: plan(pool, login),
             expiry: login.expiry,
             last_refresh: login.last_refresh,
-            usage: world.state.standing(&login.account).usage.and_then(|usage| usage.still(now)),
+            usage: pool.state.of(&login.account).usage.and_then(|usage| usage.still(now)),
         }),
     }
 }
 
 /// The subscription: what the provider told after the token was made, else what the token says.
-fn plan(world: &World, login: &Login) -> Option<String> {
-    let told = world.state.standing(&login.account).plan.filter(|told| told.is_newer_than(login));
+fn plan(pool: &Pool, login: &Login) -> Option<String> {
+    let told = pool.state.of(&login.account).plan.filter(|told| told.is_newer_than(login));
     told.map(|told| told.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
 }
 
-fn condition(world: &World, candidate: &Candidate, now: Timestamp) -> Condition {
-    let standing = candidate.login.as_ref().map(|login| world.state.standing(&login.account));
+fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
+    let standing = candidate.login.as_ref().map(|login| pool.state.of(&login.account));
     let standing = standing.unwrap_or_default();
-    match world.judge(candidate, now) {
-        Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => Condition::Ready,
+    match pool.judge(candidate, now) {
+        Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
         Ok((_, Use::Cooling(until))) => {
             let refused = Cooldown { until, kind: Kind::Refused, source: Source::Floor };
-            Condition::Capped(standing.cooldown.filter(|it| it.until == until).unwrap_or(refused))
+            SlotState::Capped(standing.cooldown.filter(|it| it.until == until).unwrap_or(refused))
         }
-        Err(Reason::Cooling(cooldown)) => Condition::Capped(cooldown),
-        Err(Reason::Parked(parked)) => Condition::Parked(parked),
+        Err(Reason::Cooling(cooldown)) => SlotState::Capped(cooldown),
+        Err(Reason::Parked(parked)) => SlotState::Parked(parked),
         // Nobody renews what the operator put aside for good.
         Err(Reason::Expired(..)) if standing.parked.as_ref().is_some_and(|parked| parked.until.is_none()) => {
-            Condition::Parked(standing.parked.unwrap_or_default())
+            SlotState::Parked(standing.parked.unwrap_or_default())
         }
         Err(Reason::Expired(_, expiry)) => match &candidate.login {
-            Ok(login) if login.refresh_token.is_some() => Condition::RefreshDue,
-            _ => Condition::NeedsLogin(format!("its access token expired {expiry}")),
+            Ok(login) if login.refresh_token.is_some() => SlotState::RefreshDue,
+            _ => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
         },
-        Err(Reason::NeedsLogin(_, code)) => Condition::NeedsLogin(code),
-        Err(Reason::CameFrom(_, from)) => Condition::CameFrom(from),
-        Err(Reason::SameAccountAs(other)) => Condition::Duplicate(other),
-        Err(Reason::Unusable(why)) => Condition::Unusable(why),
+        Err(Reason::NeedsLogin(_, code)) => SlotState::NeedsLogin(code),
+        Err(Reason::CameFrom(_, from)) => SlotState::CameFrom(from),
+        Err(Reason::SameAccountAs(other)) => SlotState::Duplicate(other),
+        Err(Reason::Unusable(why)) => SlotState::Unusable(why),
     }
 }

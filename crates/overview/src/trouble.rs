@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use auth_volume::state::RefreshRefused;
-use auth_volume::{Expiry, Login, Slot, Timestamp, grants};
-use rotation::decide::{Candidate, Reason, World};
+use judgement::plan::Reason;
+use judgement::pool::{Candidate, Pool};
+use records::grant::GrantStatus;
+use records::state::RefreshRefused;
+use records::{Expiry, Login, Slot, Timestamp};
 
 use crate::words::Note;
 
@@ -40,14 +42,14 @@ pub enum Trouble {
 }
 
 /// What keeps a candidate's login from being refreshed.
-pub(crate) fn troubles(world: &World, candidate: &Candidate, login: &Login, now: Timestamp) -> Vec<Trouble> {
-    let standing = world.state.standing(&login.account);
+pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> Vec<Trouble> {
+    let standing = pool.state.of(&login.account);
     let until = login.expiry;
-    let is_all = matches!(world.judge(candidate, now), Err(Reason::NeedsLogin(..)));
-    let ended = world.ended_by(candidate).filter(|_| !is_all);
-    let is_over = world.ended_by(candidate).is_some();
+    let is_all = matches!(pool.judge(candidate, now), Err(Reason::NeedsLogin(..)));
+    let ended = pool.ended_by(candidate).filter(|_| !is_all);
+    let is_over = pool.ended_by(candidate).is_some();
     let unanswered = match &candidate.grant {
-        grants::Standing::Unanswered(marker) if !is_over => {
+        GrantStatus::Unanswered(marker) if !is_over => {
             Some(Trouble::Unanswered { since: marker.since, until })
         }
         _ => None,

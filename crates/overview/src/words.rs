@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use auth_volume::state::{Cooldown, Kind, Parked, Source};
-use auth_volume::{Slot, Timestamp};
-use rotation::decide::Broken;
+use judgement::pool::Broken;
+use records::state::{Cooldown, Kind, Parked, Source};
+use records::{Slot, Timestamp};
 
-use crate::{Condition, Overview, Row, Serving};
+use crate::{Overview, Row, Serving, SlotState};
 
 /// The words that say how an account stands.
 #[must_use]
 pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
-    let condition = match &row.condition {
-        Condition::Ready if row.is_active => None,
-        Condition::Ready => Some("ready".to_owned()),
-        Condition::Capped(cooldown) => Some(capped(cooldown, now)),
-        Condition::Parked(Parked { until: None, .. }) => Some("parked".to_owned()),
-        Condition::Parked(Parked { until: Some(until), .. }) => {
+    let state = match &row.state {
+        SlotState::Ready if row.is_active => None,
+        SlotState::Ready => Some("ready".to_owned()),
+        SlotState::Capped(cooldown) => Some(capped(cooldown, now)),
+        SlotState::Parked(Parked { until: None, .. }) => Some("parked".to_owned()),
+        SlotState::Parked(Parked { until: Some(until), .. }) => {
             Some(format!("parked until {}", clock(*until, now)))
         }
-        Condition::RefreshDue => None,
-        Condition::NeedsLogin(_) => Some("needs login".to_owned()),
-        Condition::CameFrom(_) => Some("another account".to_owned()),
-        Condition::Duplicate(other) => Some(format!("same account as {}", other.number())),
-        Condition::Unusable(_) => Some("broken".to_owned()),
+        SlotState::RefreshDue => None,
+        SlotState::NeedsLogin(_) => Some("needs login".to_owned()),
+        SlotState::CameFrom(_) => Some("another account".to_owned()),
+        SlotState::Duplicate(other) => Some(format!("same account as {}", other.number())),
+        SlotState::Unusable(_) => Some("broken".to_owned()),
     };
     let word = |is: bool, word: &str| is.then(|| word.to_owned());
     let words = [
         word(row.is_active, "active"),
-        condition,
+        state,
         word(row.is_pinned, "pinned"),
         word(row.is_due, "refresh due"),
     ];
@@ -124,28 +124,28 @@ pub fn of_row(row: &Row) -> Vec<Note> {
     of_slot(row).into_iter().chain(row.troubles.iter().map(|trouble| trouble.note(row.slot))).collect()
 }
 
-fn of_slot(Row { slot, condition, .. }: &Row) -> Option<Note> {
+fn of_slot(Row { slot, state, .. }: &Row) -> Option<Note> {
     let number = slot.number();
     let login = format!("auth-login {number}");
-    Some(match condition {
-        Condition::NeedsLogin(why) => Note::with(format!("{slot} needs login"), login).because(why),
-        Condition::Unusable(broken) => {
+    Some(match state {
+        SlotState::NeedsLogin(why) => Note::with(format!("{slot} needs login"), login).because(why),
+        SlotState::Unusable(broken) => {
             Note::with(format!("{slot} is broken: {broken}"), remedy_for(*slot, broken))
         }
         // By now the slot has another owner, who would be protected.
-        Condition::CameFrom(from) => Note::with(
+        SlotState::CameFrom(from) => Note::with(
             format!("{slot} belonged to {from}, and its last refresh answered for another account"),
             format!("auth-login --replace {number}"),
         )
         .because(&format!("accounts unpark {number} lets it serve")),
-        Condition::Duplicate(other) => Note::with(
+        SlotState::Duplicate(other) => Note::with(
             format!("{slot} is the same account as {other}, whose login is newer"),
             format!("accounts remove {number}"),
         ),
-        Condition::Parked(Parked { reason: Some(reason), .. }) => {
+        SlotState::Parked(Parked { reason: Some(reason), .. }) => {
             Note { what: format!("{slot} parked: {reason}"), command: None, why: None }
         }
-        Condition::Ready | Condition::Capped(_) | Condition::Parked(_) | Condition::RefreshDue => {
+        SlotState::Ready | SlotState::Capped(_) | SlotState::Parked(_) | SlotState::RefreshDue => {
             return None;
         }
     })

@@ -1,11 +1,10 @@
 //! The command line.
 
-use auth_volume::args::VolumeArgs;
-use auth_volume::atomic::Access;
-use auth_volume::{Secret, Slot};
 use clap::Parser;
-use rotation::args::PolicyArgs;
-use rotation::pass::Wish;
+use cli::{PolicyArgs, VolumeArgs};
+use durable_file::Access;
+use judgement::policy::PassOptions;
+use records::{Secret, Slot};
 
 /// Chooses the account in use and publishes its record for LiteLLM, then ends
 #[derive(Debug, Parser)]
@@ -62,9 +61,12 @@ Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last recor
 73 the volume cannot be read or written, 75 another process holds the lock, 78 no such directory or a newer state";
 
 impl Args {
-    pub(crate) fn wish(&self) -> Wish {
-        let access = Access { mode: self.published_mode, group: self.published_group };
-        Wish { offline: self.init, ..self.policy.wish(self.to, access) }
+    pub(crate) fn access(&self) -> Access {
+        Access { mode: self.published_mode, group: self.published_group }
+    }
+
+    pub(crate) fn options(&self) -> PassOptions {
+        PassOptions { offline: self.init, ..self.policy.options(self.to) }
     }
 }
 

@@ -1,15 +1,15 @@
 //! An event, in words and as the document that receivers get: version 1, to which fields are added and in which none
 //! is changed. Pure, and without a token, a whole address or the operator's own words.
 
-use auth_volume::text::printable;
-use auth_volume::{Slot, Timestamp};
 use overview::trouble::Trouble;
 use overview::words::{self, Note};
-use overview::{Condition, Overview, Row, json};
+use overview::{Overview, Row, SlotState, json};
+use records::text::printable;
+use records::{Slot, Timestamp};
 use serde_json::{Value, json};
 
+use crate::condition::{About, failing, first_back, needs_login as needs_login_now};
 use crate::ledger::{Entry, Say};
-use crate::matter::{About, failing, first_back, needs_login as needs_login_now};
 
 /// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
 const LONGEST: usize = 120;
@@ -29,31 +29,31 @@ impl Event {
     /// What is to be said of an entry, by what there is to see now.
     pub(crate) fn new(say: Say, entry: &Entry, overview: &Overview) -> Self {
         let row = row(entry, overview);
-        let matter = match entry.about {
+        let condition = match entry.about {
             About::Pool => "pool-exhausted",
             About::Account(_) | About::File(_) => "needs-login",
             About::Refresh(_) => "refresh-failing",
         };
         let slot = row.map(|row| row.slot).or(entry.slot);
         let told = match (say, &entry.about) {
-            (Say::Matter, About::Pool) => pool_exhausted(overview),
-            (Say::Matter, About::Refresh(_)) => refresh_failing(slot, name(entry).as_deref(), row),
-            (Say::Matter, _) => needs_login(slot, name(entry).as_deref(), row),
+            (Say::Condition, About::Pool) => pool_exhausted(overview),
+            (Say::Condition, About::Refresh(_)) => refresh_failing(slot, name(entry).as_deref(), row),
+            (Say::Condition, _) => needs_login(slot, name(entry).as_deref(), row),
             (Say::Recovered, About::Pool) => pool_recovered(overview),
             (Say::Recovered, About::Refresh(_)) => refreshed(slot, name(entry).as_deref(), row),
             (Say::Recovered, _) => recovered(slot, name(entry).as_deref(), row),
         };
         let kind = match say {
-            Say::Matter => matter,
+            Say::Condition => condition,
             Say::Recovered => "recovered",
         };
         let place = entry.slot.map_or_else(String::new, |slot| format!("-{}", slot.number()));
         let document = json!({
             "version": 1,
             "event": kind,
-            "recovered_from": (say == Say::Recovered).then_some(matter),
+            "recovered_from": (say == Say::Recovered).then_some(condition),
             // The same at each try, and when it is over.
-            "id": format!("{matter}{place}-{}", entry.since.seconds()),
+            "id": format!("{condition}{place}-{}", entry.since.seconds()),
             "at": overview.at,
             "since": entry.since,
             "text": told.text,
@@ -87,7 +87,7 @@ fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
         About::File(slot) => rows.find(|row| row.slot == *slot),
         About::Account(account) | About::Refresh(account) => rows.find(|row| {
             row.who.as_ref().is_some_and(|who| who.account == *account)
-                && !matches!(row.condition, Condition::Duplicate(_))
+                && !matches!(row.state, SlotState::Duplicate(_))
         }),
     }
 }
@@ -102,9 +102,9 @@ fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Tol
     let note = note.unwrap_or_else(|| {
         Note::with(format!("{slot} needs login"), format!("auth-login {}", slot.number()))
     });
-    let why = row.and_then(|row| match (&row.condition, row.troubles.first()) {
-        (Condition::NeedsLogin(why), _) => Some(harmless(why)),
-        (Condition::Unusable(broken), _) => Some(harmless(&broken.why)),
+    let why = row.and_then(|row| match (&row.state, row.troubles.first()) {
+        (SlotState::NeedsLogin(why), _) => Some(harmless(why)),
+        (SlotState::Unusable(broken), _) => Some(harmless(&broken.why)),
         (_, Some(Trouble::NeedsLogin { code, .. })) => Some(harmless(code)),
         _ => None,
     });

@@ -8,7 +8,6 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use auth_volume::{Secret, env_fed};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,15 +16,16 @@ use nix::sys::signal::{SigSet, Signal, killpg, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
+use records::{Secret, env_fed};
 
 use crate::args::{COMMAND_VARIABLE, WEBHOOK_VARIABLE};
+use crate::deadline::Deadline;
 use crate::event::Event;
-use crate::patience::Patience;
 
 /// The variable that tells a command which kind of event it gets.
 const EVENT_VARIABLE: &str = "CODEX_EVENT";
 
-/// How often it is looked whether patience has ended.
+/// How often it is looked whether deadline has ended.
 const LOOK_AGAIN: u16 = 50;
 
 /// How long a killed command may take to be gone: one that the kernel cannot end is left to it.
@@ -64,11 +64,11 @@ impl Hook {
     ///
     /// # Errors
     /// Why the event may not have been told.
-    pub(crate) fn run(&self, event: &Event, patience: &Patience) -> Result<(), String> {
+    pub(crate) fn run(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
         let stop = StopSignals::hold().map_err(|e| format!("cannot wait for signals: {e}"))?;
         let (pid, output) = self.start(event).map_err(|e| format!("cannot be run: {e}"))?;
         let mut output = Output { from: output, last: Vec::new(), is_open: true };
-        let ended = wait(pid, &mut output, &stop, patience);
+        let ended = wait(pid, &mut output, &stop, deadline);
         end(pid);
         let why = match ended {
             Ended::Exited(0) => return Ok(()),
@@ -139,7 +139,7 @@ enum Ended {
     Stopped(Signal),
 }
 
-fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, patience: &Patience) -> Ended {
+fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, deadline: &Deadline) -> Ended {
     loop {
         // It stays a zombie, so that its number is still that of its group.
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -155,7 +155,7 @@ fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, patience: &Patience) 
         if let Some(signal) = stop.arrived() {
             return Ended::Stopped(signal);
         }
-        if let Some(why) = patience.ended() {
+        if let Some(why) = deadline.ended() {
             return Ended::OutOfTime(why);
         }
         let signals = PollFd::new(stop.signals.as_fd(), PollFlags::POLLIN);

@@ -1,14 +1,14 @@
 //! What one receiver was told, and what it is yet to be told. Pure.
 //!
-//! By state and not by queue: something is the matter or is not, and was told or was not. What could not be told is
+//! By state and not by queue: something is the condition or is not, and was told or was not. What could not be told is
 //! told by the next pass, if it is still true then.
 
 use std::time::Duration;
 
-use auth_volume::{Slot, Timestamp};
+use records::{Slot, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::matter::{About, Matter, Matters};
+use crate::condition::{About, Condition, Conditions};
 
 /// How long the same thing is not told again, however often it ends and begins meanwhile.
 const QUIET: Duration = Duration::from_mins(30);
@@ -65,8 +65,8 @@ enum Stage {
 /// What is to be said of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Say {
-    /// That it is the matter.
-    Matter,
+    /// That it is the condition.
+    Condition,
     /// That what was told is over.
     Recovered,
 }
@@ -77,34 +77,36 @@ impl Ledger {
         Self { receiver, ..Self::default() }
     }
 
-    /// Takes in what is the matter now, and forgets what is settled.
-    pub(crate) fn notice(&mut self, matters: &Matters, now: Timestamp) {
+    /// Takes in what is the condition now, and forgets what is settled.
+    pub(crate) fn notice(&mut self, conditions: &Conditions, now: Timestamp) {
         self.believe(now);
         self.entries.retain(|entry| match entry.stage {
-            Stage::Noticed => matters.about(&entry.about).is_some(),
+            Stage::Noticed => conditions.about(&entry.about).is_some(),
             Stage::Told | Stage::ToldGrave => true,
             Stage::Over => !entry.is_quiet(now),
         });
-        for matter in &matters.all {
-            if !self.entries.iter().any(|entry| entry.about == matter.about) {
-                self.entries.push(Entry::noticed(matter, now));
+        for condition in &conditions.all {
+            if !self.entries.iter().any(|entry| entry.about == condition.about) {
+                self.entries.push(Entry::noticed(condition, now));
             }
         }
     }
 
     /// What is to be told, once [`Ledger::notice`] has taken in the same: the worst first, and last what is over.
-    pub(crate) fn due(&self, matters: &Matters, now: Timestamp) -> Vec<(Say, Entry)> {
-        let say = |entry: &Entry| match (entry.stage, matters.about(&entry.about)) {
-            (Stage::Noticed, Some(_)) => Some(Say::Matter),
-            (Stage::Told, Some(matter)) if matter.is_grave && entry.is_quiet(now) => Some(Say::Matter),
+    pub(crate) fn due(&self, conditions: &Conditions, now: Timestamp) -> Vec<(Say, Entry)> {
+        let say = |entry: &Entry| match (entry.stage, conditions.about(&entry.about)) {
+            (Stage::Noticed, Some(_)) => Some(Say::Condition),
+            (Stage::Told, Some(condition)) if condition.is_grave && entry.is_quiet(now) => {
+                Some(Say::Condition)
+            }
             // Nobody can serve where nobody is.
-            (_, None) if matters.is_empty && entry.about == About::Pool => None,
+            (_, None) if conditions.is_empty && entry.about == About::Pool => None,
             (Stage::Told | Stage::ToldGrave, None) => Some(Say::Recovered),
             _ => None,
         };
         let of = |about: &About| self.entries.iter().find(|entry| entry.about == *about);
-        let holds = matters.all.iter().filter_map(|matter| of(&matter.about));
-        let is_over = |entry: &&Entry| matters.about(&entry.about).is_none();
+        let holds = conditions.all.iter().filter_map(|condition| of(&condition.about));
+        let is_over = |entry: &&Entry| conditions.about(&entry.about).is_none();
         let in_order = holds.chain(self.entries.iter().filter(is_over));
         in_order.filter_map(|entry| Some((say(entry)?, entry.clone()))).collect()
     }
@@ -122,12 +124,12 @@ impl Ledger {
     }
 
     /// The receiver has it.
-    pub(crate) fn told(&mut self, say: Say, about: &About, matters: &Matters, now: Timestamp) {
+    pub(crate) fn told(&mut self, say: Say, about: &About, conditions: &Conditions, now: Timestamp) {
         (self.failures, self.not_before) = (0, None);
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.about == *about) else { return };
         match say {
-            Say::Matter => {
-                let is_grave = matters.about(about).is_some_and(|matter| matter.is_grave);
+            Say::Condition => {
+                let is_grave = conditions.about(about).is_some_and(|condition| condition.is_grave);
                 entry.stage = if is_grave { Stage::ToldGrave } else { Stage::Told };
                 entry.told_at = Some(now);
             }
@@ -147,8 +149,8 @@ impl Ledger {
 }
 
 impl Entry {
-    fn noticed(matter: &Matter, now: Timestamp) -> Self {
-        let Matter { about, slot, identity, since, .. } = matter.clone();
+    fn noticed(condition: &Condition, now: Timestamp) -> Self {
+        let Condition { about, slot, identity, since, .. } = condition.clone();
         let since = since.map_or(now, |since| since.min(now));
         Self { about, slot, identity, since, stage: Stage::Noticed, told_at: None }
     }

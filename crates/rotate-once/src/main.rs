@@ -4,24 +4,28 @@
 //! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
 
 mod args;
+mod condition;
+mod deadline;
 mod event;
 mod hook;
 mod ledger;
-mod matter;
-mod patience;
+mod notified_file;
+mod notify;
 mod receiver;
-mod tell;
 
 use std::cell::Cell;
 use std::process::ExitCode;
 
-use auth_volume::exit::{Exit, Failure, finish};
-use auth_volume::output::say;
-use auth_volume::{Locked, Timestamp, Volume, leftovers, log, secret, text};
+use auth_volume::{Locked, Volume, clock, leftovers};
 use clap::Parser as _;
-use rotation::decide::Plan;
-use rotation::pass::{self, Pass, Wish};
-use rotation::report;
+use cli::exit::{Exit, Failure, finish};
+use cli::output::say;
+use cli::{core_dumps, log};
+use judgement::plan::Plan;
+use judgement::policy::PassOptions;
+use judgement::report;
+use records::text;
+use rotation::pass::{self, Pass};
 
 use crate::args::Args;
 use crate::receiver::Receiver;
@@ -30,7 +34,7 @@ use crate::receiver::Receiver;
 const COMMAND: &str = "rotate-once";
 
 fn main() -> ExitCode {
-    secret::keep_out_of_core_dumps();
+    core_dumps::keep_out();
     let args = Args::parse();
     leftovers::sweep();
     let exit = finish(COMMAND, run(&args));
@@ -46,39 +50,40 @@ fn tell_of_events(args: &Args) {
     let receivers = Receiver::all(args);
     // A volume that is not there, the pass has named.
     if !receivers.is_empty()
-        && let Ok(volume) = args.volume.open()
+        && let Ok(volume) = Volume::at(args.volume.directories())
     {
-        tell::tell(&receivers, &volume, args.wish().renew_before);
+        notify::tell(&receivers, &volume, args.options().refresh_before);
     }
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let volume = args.volume.open()?;
-    let wish = args.wish();
-    let plan = if args.dry_run { look(args, &volume, wish)? } else { pass(args, &volume, wish)? };
+    let volume = Volume::at(args.volume.directories())?;
+    let options = args.options();
+    let plan = if args.dry_run { look(args, &volume, options)? } else { pass(args, &volume, options)? };
     match plan.chosen {
-        None if !args.init => {
-            Err(Failure::new(Exit::NoUsableAccount, report::nothing_chosen(&plan, args.to, &volume)))
-        }
+        None if !args.init => Err(Failure::new(
+            Exit::NoUsableAccount,
+            report::nothing_chosen(&plan, args.to, volume.layout().auth()),
+        )),
         _ => Ok(()),
     }
 }
 
-fn look(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
-    let (world, outlook, plan) = pass::look(volume, wish, Timestamp::now())?;
-    let events = tell::foresee(&Receiver::all(args), volume, &world, wish.renew_before);
+fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
+    let (pool, assessment, plan) = pass::look(volume, options, clock::now())?;
+    let events = notify::foresee(&Receiver::all(args), volume, &pool, options.refresh_before);
     if args.json {
         let mut document = report::json(&plan, true);
         document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
         say(&format!("{document}\n"))?;
     } else {
         let events: String = events.iter().map(|(line, _)| text::line(line) + "\n").collect();
-        say(&(report::text(&plan, &outlook) + &events))?;
+        say(&(report::text(&plan, &assessment) + &events))?;
     }
     Ok(plan)
 }
 
-fn pass(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
+fn pass(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
     let log = |line| log::line(COMMAND, line);
     // A pass serves several times, and says once what is wrong with its mark.
     let is_said = Cell::new(false);
@@ -91,7 +96,7 @@ fn pass(args: &Args, volume: &Volume, wish: Wish) -> Result<Plan, Failure> {
             log(e.to_string());
         }
     };
-    let plan = Pass { volume, wish, log: &log, served: &served }.run()?;
+    let plan = Pass { volume, options, access: args.access(), log: &log, served: &served }.run()?;
     if args.json {
         say(&format!("{}\n", report::json(&plan, false)))?;
     }

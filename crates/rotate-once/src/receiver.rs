@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use auth_volume::{Secret, log};
+use cli::log;
 use issuer::webhook::Webhook;
+use records::Secret;
 
 use crate::COMMAND;
 use crate::args::Args;
+use crate::deadline::Deadline;
 use crate::event::Event;
 use crate::hook::Hook;
-use crate::patience::Patience;
 
 /// How long after a failure it is tried once more.
 const ONCE_MORE: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether patience has ended.
+/// How often it is looked whether deadline has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Somebody who is told.
@@ -62,27 +63,27 @@ impl Receiver {
     ///
     /// # Errors
     /// Why it may not have it.
-    pub(crate) fn take(&self, event: &Event, patience: &Patience) -> Result<(), String> {
-        self.try_to_take(event, patience).or_else(|why| {
-            sleep(ONCE_MORE.min(patience.left()));
-            if patience.ended().is_some() { Err(why) } else { self.try_to_take(event, patience) }
+    pub(crate) fn take(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
+        self.try_to_take(event, deadline).or_else(|why| {
+            sleep(ONCE_MORE.min(deadline.left()));
+            if deadline.ended().is_some() { Err(why) } else { self.try_to_take(event, deadline) }
         })
     }
 
-    fn try_to_take(&self, event: &Event, patience: &Patience) -> Result<(), String> {
+    fn try_to_take(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
         match self {
-            Self::Command(hook) => hook.run(event, patience),
-            Self::Webhook { at, .. } => post(at, event, patience),
+            Self::Command(hook) => hook.run(event, deadline),
+            Self::Webhook { at, .. } => post(at, event, deadline),
         }
     }
 }
 
-/// On a thread of its own, which is left behind when patience ends: nobody can tell a resolver when to give up.
-fn post(webhook: &Arc<Webhook>, event: &Event, patience: &Patience) -> Result<(), String> {
+/// On a thread of its own, which is left behind when deadline ends: nobody can tell a resolver when to give up.
+fn post(webhook: &Arc<Webhook>, event: &Event, deadline: &Deadline) -> Result<(), String> {
     let (webhook, document) = (Arc::clone(webhook), event.document.clone());
     let posting = thread::Builder::new().spawn(move || webhook.post(document)).map_err(|e| e.to_string())?;
     while !posting.is_finished() {
-        if let Some(why) = patience.ended() {
+        if let Some(why) = deadline.ended() {
             return Err(format!("given up, because {why}"));
         }
         sleep(LOOK_AGAIN);

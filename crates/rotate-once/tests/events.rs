@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
-use auth_volume::Login;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use predicates::prelude::*;
 use predicates::str::contains;
+use records::Login;
 use serde_json::{Value, json};
 use stand_in::{OauthFault, StandIn};
 

@@ -235,7 +235,7 @@ fn a_401_refreshes_once_and_then_rests_the_account_without_a_walk_through_the_po
     let refusal = || {
         let at = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         let login = volume.json("auth-1.json");
-        let token = auth_volume::Secret::new(login["tokens"]["access_token"].as_str().unwrap()).fingerprint();
+        let token = records::Secret::new(login["tokens"]["access_token"].as_str().unwrap()).fingerprint();
         json!({"at": at, "status": 401, "account_id": "acct-ann", "user_id": "user-ann", "token": token})
     };
     let old = volume.json("auth.json")["access_token"].clone();
@@ -253,7 +253,7 @@ fn a_401_refreshes_once_and_then_rests_the_account_without_a_walk_through_the_po
     volume.write("rotate-now", &refusal().to_string());
     let said = volume.pass(&[], 0);
     assert!(
-        said.contains("account-1 parked until TIME (refused, floor): its access token was refused"),
+        said.contains("account-1 capped until TIME (refused, floor): its access token was refused"),
         "{said}"
     );
     assert_eq!(volume.served(), "acct-ben");

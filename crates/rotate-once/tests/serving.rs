@@ -13,9 +13,10 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use assert_cmd::cargo::cargo_bin;
-use auth_volume::{Layout, Secret};
+use auth_volume::Layout;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use records::Secret;
 use serde_json::{Value, json};
 use stand_in::{AccountRequest, OauthFault, StandIn};
 
@@ -154,7 +155,7 @@ fn a_signal_is_acted_on_while_the_issuer_is_waited_for() {
     pool.write("rotate-now", "");
     until("the signal is taken", || !pool.file("rotate-now").exists());
     let said = said(pass);
-    assert!(said.contains("account-1 parked until ") && said.contains("account-1 refreshed ("), "{said}");
+    assert!(said.contains("account-1 capped until ") && said.contains("account-1 refreshed ("), "{said}");
     assert!(pool.is_good(1));
     assert_eq!(pool.refreshes(), 1);
 }
@@ -169,7 +170,7 @@ fn no_lock_is_held_while_the_issuer_is_waited_for_and_what_was_changed_meanwhile
     let locked = volume.lock_within(Duration::from_millis(200)).unwrap();
     let mut state = volume.remembered().unwrap().state;
     let account = volume.master("1".parse().unwrap()).login.unwrap().account;
-    state.accounts.entry(account).or_default().parked = Some(auth_volume::state::Parked::default());
+    state.accounts.entry(account).or_default().parked = Some(records::state::Parked::default());
     locked.remember(&state).unwrap();
     drop(locked);
     let said = said(pass);

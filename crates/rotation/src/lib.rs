@@ -1,18 +1,13 @@
-//! The judgement of the rotator, which `rotate-once` carries out and `accounts` shows: what signals mean, until when
-//! an account is left alone, what is renewed, who serves.
+//! The rotator's hands: reads what a pass judges by, and carries out what the crate `judgement` decides.
 //!
-//! Judging is pure: [`decide`](decide::decide) takes a world, a policy and the time, and gives a plan. Reading the
-//! world and carrying a plan out are beside it, at the edges: [`world`] and [`pass`].
+//! A [`Pass`](pass::Pass) serves first, then refreshes what is due. Who serves, what is due and until when an account is left
+//! alone is never decided here.
 
-pub mod absorb;
-pub mod args;
-pub mod cooldown;
-mod counting;
-pub mod decide;
-pub mod due;
-mod harvest;
+pub mod error;
 pub mod pass;
+mod queue;
+pub mod reading;
+mod recover;
 pub mod refresh;
-pub mod report;
+pub mod serving;
 pub mod stop;
-pub mod world;

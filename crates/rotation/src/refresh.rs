@@ -7,18 +7,19 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use auth_volume::counters::{Occasion, Refreshed};
-use auth_volume::grants::{self, Asked, End};
+use auth_volume::grants::Asked;
 use auth_volume::masters::Reserved;
-use auth_volume::state::{Cooldown, Kind, NeedsLogin, RefreshRefused, Source, Standing, State};
-use auth_volume::volume::Remembered;
-use auth_volume::{Locked, Login, Slot, Timestamp, Volume, VolumeError};
+use auth_volume::{Locked, Volume, VolumeError, clock};
 use issuer::{Answer, Issuer, Tokens};
+use judgement::cooldown::REST;
+use judgement::due::{Due, is_near_its_end};
+use judgement::phrases::needs_login;
+use records::counters::{RefreshReason, RefreshResult};
+use records::grant::{End, GrantStatus};
+use records::state::{AccountState, Cooldown, Kind, NeedsLogin, RefreshRefused, Source, State};
+use records::{Login, Slot, Timestamp};
 
-use crate::absorb::{REST, needs_login};
-use crate::decide::Candidate;
-use crate::due::{Due, is_near_its_end};
-use crate::world;
+use crate::reading;
 
 /// How long an answer that cannot be stored is kept in memory and tried again: with the request itself less than the
 /// grace of a pod that is told to stop.
@@ -29,9 +30,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Report {
+pub struct RefreshReport {
     /// What was counted of it; none if nothing was sent.
-    pub result: Option<Refreshed>,
+    pub result: Option<RefreshResult>,
     /// A line for the log about each thing that happened.
     pub said: Vec<String>,
     /// Whether the next login may be refreshed, too. Else the network or the issuer is in trouble, and others would wait
@@ -62,7 +63,7 @@ struct Begun {
 impl Refresh<'_> {
     /// Refreshes one login, unless it is no longer the one that is meant. `sending` is called just before it is sent.
     #[must_use]
-    pub fn one(&self, due: &Due, sending: impl FnOnce()) -> Report {
+    pub fn one(&self, due: &Due, sending: impl FnOnce()) -> RefreshReport {
         match self.begin(due) {
             Ok(Some(begun)) => {
                 sending();
@@ -70,7 +71,7 @@ impl Refresh<'_> {
                 let answer = self.issuer.refresh(&token);
                 self.conclude(due, begun, answer)
             }
-            Ok(None) => Report { result: None, said: Vec::new(), goes_on: true },
+            Ok(None) => RefreshReport { result: None, said: Vec::new(), goes_on: true },
             Err(e) => self.not_begun(due, &e),
         }
     }
@@ -81,18 +82,16 @@ impl Refresh<'_> {
     /// place since this one was read, and the proof would put the old one back.
     fn begin(&self, due: &Due) -> Result<Option<Begun>, VolumeError> {
         let locked = self.volume.lock()?;
-        let now = Timestamp::now();
-        let world = world::read(self.volume, now)?.world;
-        let meant = |candidate: &&Candidate| {
-            let login = candidate.login.as_ref().ok().filter(|login| login.refresh_token.is_some());
-            candidate.slot == due.slot && login.is_some_and(|login| login.grant() == due.grant)
-        };
-        let Some(candidate) = world.slots.iter().find(meant) else { return Ok(None) };
+        let now = clock::now();
+        let Some(candidate) = reading::read_slot(self.volume, due.slot, now)? else { return Ok(None) };
         let Ok(login) = &candidate.login else { return Ok(None) };
-        let on_purpose = due.occasion == Occasion::Asked;
+        if login.refresh_token.is_none() || login.grant() != due.grant {
+            return Ok(None);
+        }
+        let on_purpose = due.reason == RefreshReason::Asked;
         let again = match &candidate.grant {
-            grants::Standing::Good => None,
-            grants::Standing::Unanswered(marker) if on_purpose || !login.is_live(now) => Some(marker),
+            GrantStatus::Good => None,
+            GrantStatus::Unanswered(marker) if on_purpose || !login.is_live(now) => Some(marker),
             _ => return Ok(None),
         };
         let Some(asked) = locked.ask(&due.grant, due.slot, again, now)? else { return Ok(None) };
@@ -129,51 +128,51 @@ impl Refresh<'_> {
     }
 
     /// One slot in trouble stops nobody else's refresh, and is remembered for those who look.
-    fn not_begun(&self, due: &Due, e: &VolumeError) -> Report {
+    fn not_begun(&self, due: &Due, e: &VolumeError) -> RefreshReport {
         let slot = due.slot;
         let mut said = vec![format!("{slot} not refreshed: {e}; its refresh token was not sent")];
         if matches!(e, VolumeError::CannotReplace { .. }) {
             let remembered = self.update(slot, |standing| {
-                standing.refresh_failed = Some(Timestamp::now());
+                standing.refresh_failed = Some(clock::now());
                 standing.not_storable = Some(e.to_string());
             });
             said.extend(remembered.err().map(|e| e.to_string()));
         }
-        Report { result: None, said, goes_on: !matches!(e, VolumeError::Locked(..)) }
+        RefreshReport { result: None, said, goes_on: !matches!(e, VolumeError::Locked(..)) }
     }
 
-    fn update(&self, slot: Slot, change: impl FnOnce(&mut Standing)) -> Result<(), VolumeError> {
+    fn update(&self, slot: Slot, change: impl FnOnce(&mut AccountState)) -> Result<(), VolumeError> {
         let locked = self.volume.lock()?;
         let Ok(login) = self.volume.master(slot).login else { return Ok(()) };
-        let Remembered { mut state, .. } = self.volume.remembered()?;
-        change(state.accounts.entry(login.account).or_default());
-        locked.remember(&state)
+        locked.update_state(|state| change(state.accounts.entry(login.account).or_default()))
     }
 
-    fn conclude(&self, due: &Due, begun: Begun, answer: Answer) -> Report {
+    fn conclude(&self, due: &Due, begun: Begun, answer: Answer) -> RefreshReport {
         match answer {
-            Answer::Renewed(tokens) => self.store(due, begun, tokens),
-            Answer::Dead(code) => self.note(due, begun, Refreshed::Dead, true, |standing, begun| {
+            Answer::Refreshed(tokens) => self.store(due, begun, tokens),
+            Answer::Dead(code) => self.note(due, begun, RefreshResult::Dead, true, |standing, begun| {
                 let grant = begun.login.grant();
                 // Of a token that the provider refused, too, nothing is left.
-                let refused = due.occasion == Occasion::Refused;
-                let dead = NeedsLogin { grant, since: Timestamp::now(), code: code.clone(), refused };
+                let refused = due.reason == RefreshReason::Refused;
+                let dead = NeedsLogin { grant, since: clock::now(), code: code.clone(), refused };
                 standing.needs_login = Some(dead);
-                standing.refreshed_for_401 = None;
+                standing.refreshing_after_401 = None;
                 (Some(End::Refused(code.clone())), needs_login(due.slot, &code))
             }),
-            Answer::NotNow { said, code } => self.note(due, begun, Refreshed::NotNow, true, |standing, _| {
-                let now = Timestamp::now();
-                // Without a code the status stands for it.
-                let code = code.unwrap_or_else(|| said.clone());
-                let before = standing.refresh_refused.take().filter(|before| before.code == code);
-                standing.refresh_refused = Some(before.unwrap_or(RefreshRefused { code, since: now }));
-                rest(standing, due.occasion, now);
-                let slot = due.slot;
-                (None, format!("{slot} not refreshed: {said}; its refresh token is as good as before"))
-            }),
-            Answer::NotSent(why) => self.note(due, begun, Refreshed::NotNow, false, |standing, _| {
-                rest(standing, due.occasion, Timestamp::now());
+            Answer::NotNow { said, code } => {
+                self.note(due, begun, RefreshResult::NotNow, true, |standing, _| {
+                    let now = clock::now();
+                    // Without a code the status stands for it.
+                    let code = code.unwrap_or_else(|| said.clone());
+                    let before = standing.refresh_refused.take().filter(|before| before.code == code);
+                    standing.refresh_refused = Some(before.unwrap_or(RefreshRefused { code, since: now }));
+                    rest(standing, due.reason, now);
+                    let slot = due.slot;
+                    (None, format!("{slot} not refreshed: {said}; its refresh token is as good as before"))
+                })
+            }
+            Answer::NotSent(why) => self.note(due, begun, RefreshResult::NotNow, false, |standing, _| {
+                rest(standing, due.reason, clock::now());
                 let slot = due.slot;
                 (None, format!("{slot} not refreshed: {why}; its refresh token is as good as before"))
             }),
@@ -186,18 +185,19 @@ impl Refresh<'_> {
         &self,
         due: &Due,
         begun: Begun,
-        result: Refreshed,
+        result: RefreshResult,
         goes_on: bool,
-        change: impl FnOnce(&mut Standing, &Begun) -> (Option<End>, String),
-    ) -> Report {
+        change: impl FnOnce(&mut AccountState, &Begun) -> (Option<End>, String),
+    ) -> RefreshReport {
         let noted = (|| {
             let locked = self.lock_patiently()?;
-            let Remembered { mut state, .. } = self.volume.remembered()?;
-            state.counters.refreshed(result, due.occasion);
+            let mut state = self.volume.remembered()?.state;
+            state.counters.refreshed(result, due.reason);
             let account = begun.login.account.clone();
             let (end, said) = change(state.accounts.entry(account).or_default(), &begun);
             let Begun { asked, room, .. } = begun;
             room.discard();
+            // The marker first: it outlives the state.
             match end {
                 Some(end) => asked.end(&locked, &end)?,
                 None => asked.withdraw(&locked)?,
@@ -207,11 +207,11 @@ impl Refresh<'_> {
         })();
         let said =
             noted.unwrap_or_else(|e| format!("{}: what the issuer said cannot be noted: {e}", due.slot));
-        Report { result: Some(result), said: vec![said], goes_on }
+        RefreshReport { result: Some(result), said: vec![said], goes_on }
     }
 
     /// The marker stays: it says that the grant may be used up.
-    fn unanswered(&self, due: &Due, begun: Begun, why: &str) -> Report {
+    fn unanswered(&self, due: &Due, begun: Begun, why: &str) -> RefreshReport {
         let Begun { login, room, asked, .. } = begun;
         let slot = due.slot;
         let until = login.expiry.map_or_else(String::new, |expiry| format!(", until {expiry}"));
@@ -224,29 +224,29 @@ impl Refresh<'_> {
             let locked = self.lock_patiently()?;
             room.discard();
             drop(asked);
-            let Remembered { mut state, .. } = self.volume.remembered()?;
-            state.counters.refreshed(Refreshed::Unanswered, due.occasion);
-            rest(state.accounts.entry(login.account).or_default(), due.occasion, Timestamp::now());
-            locked.remember(&state)
+            locked.update_state(|state| {
+                state.counters.refreshed(RefreshResult::Unanswered, due.reason);
+                rest(state.accounts.entry(login.account).or_default(), due.reason, clock::now());
+            })
         })();
         said.extend(noted.err().map(|e| e.to_string()));
-        Report { result: Some(Refreshed::Unanswered), said, goes_on: false }
+        RefreshReport { result: Some(RefreshResult::Unanswered), said, goes_on: false }
     }
 
     /// Stores new tokens. They are durable in their room before the lock is waited for, and kept in memory and tried
     /// again should even that fail.
-    fn store(&self, due: &Due, mut begun: Begun, tokens: Tokens) -> Report {
+    fn store(&self, due: &Due, mut begun: Begun, tokens: Tokens) -> RefreshReport {
         let slot = due.slot;
-        let now = Timestamp::now();
-        let renewed = with(&begun.login, tokens, now);
-        let bytes = renewed.renewed(&begun.master, now);
+        let now = clock::now();
+        let refreshed = with(&begun.login, tokens, now);
+        let bytes = refreshed.refreshed(&begun.master, now);
         let give_up = Instant::now() + GRACE;
         let mut said = Vec::new();
         let mut written = begun.room.write(&bytes);
         let (locked, is_placed) = loop {
             let placed = written.and_then(|()| {
                 let locked = self.lock_patiently()?;
-                let is_placed = self.place(&locked, slot, &mut begun, &renewed, &bytes, &mut said)?;
+                let is_placed = self.place(&locked, slot, &mut begun, &refreshed, &bytes, &mut said)?;
                 Ok((locked, is_placed))
             });
             match placed {
@@ -256,7 +256,7 @@ impl Refresh<'_> {
                         "{slot} was refreshed, and its new tokens cannot be stored: {e}; if they are in no file beside \
                          its master, it needs a login when its access token ends"
                     ));
-                    return Report { result: Some(Refreshed::Renewed), said, goes_on: false };
+                    return RefreshReport { result: Some(RefreshResult::Refreshed), said, goes_on: false };
                 }
                 Err(e) => {
                     let line =
@@ -271,22 +271,22 @@ impl Refresh<'_> {
             written = Ok(());
         };
         if is_placed {
-            said.push(format!("{slot} refreshed ({})", renewed.expires()));
+            said.push(format!("{slot} refreshed ({})", refreshed.expires()));
         }
         let Begun { login, room, asked, .. } = begun;
         if !is_placed {
             room.discard();
         }
         let noted = asked.end(&locked, &End::Used).and_then(|()| {
-            let Remembered { mut state, .. } = self.volume.remembered()?;
-            state.counters.refreshed(Refreshed::Renewed, due.occasion);
-            if is_placed {
-                said.extend(self.follow(&mut state, due, &login, &renewed, now));
-            }
-            locked.remember(&state)
+            locked.update_state(|state| {
+                state.counters.refreshed(RefreshResult::Refreshed, due.reason);
+                if is_placed {
+                    said.extend(self.follow(state, due, &login, &refreshed, now));
+                }
+            })
         });
         said.extend(noted.err().map(|e| e.to_string()));
-        Report { result: Some(Refreshed::Renewed), said, goes_on: true }
+        RefreshReport { result: Some(RefreshResult::Refreshed), said, goes_on: true }
     }
 
     /// Puts new tokens in their place, unless the slot has another login by now. False if it has.
@@ -295,7 +295,7 @@ impl Refresh<'_> {
         locked: &Locked<'_>,
         slot: Slot,
         begun: &mut Begun,
-        renewed: &Login,
+        refreshed: &Login,
         bytes: &[u8],
         said: &mut Vec<String>,
     ) -> Result<bool, VolumeError> {
@@ -307,10 +307,10 @@ impl Refresh<'_> {
         }
         let is_newer = |there: &Login| {
             there.grant() != begun.login.grant()
-                && (there.account != renewed.account || there.generation() > renewed.generation())
+                && (there.account != refreshed.account || there.generation() > refreshed.generation())
         };
         if self.volume.master(slot).login.as_ref().is_ok_and(is_newer) {
-            let kept = locked.keep_beside(slot, bytes, Timestamp::now())?;
+            let kept = locked.keep_beside(slot, bytes, clock::now())?;
             said.push(format!(
                 "{slot} was refreshed, but has a newer login by now: the refreshed one is kept in {kept}"
             ));
@@ -347,12 +347,12 @@ impl Refresh<'_> {
         let standing = state.accounts.entry(new.clone()).or_default();
         standing.cooldown.take_if(|cooldown| cooldown.kind == Kind::Refused);
         standing.needs_login = None;
-        standing.refreshed_for_401 = None;
+        standing.refreshing_after_401 = None;
         standing.refresh_failed = None;
         standing.refresh_refused = None;
         standing.not_storable = None;
         let grant = after.grant();
-        standing.renewed_for_401 = (due.occasion == Occasion::Refused).then(|| grant.clone());
+        standing.refreshed_after_401 = (due.reason == RefreshReason::Refused).then(|| grant.clone());
         standing.not_prolonged = is_near_its_end(after, self.before, now).then_some(grant);
         line
     }
@@ -364,10 +364,10 @@ impl Refresh<'_> {
 }
 
 /// An account whose access token was refused, and that could not be refreshed, lets the others serve.
-fn rest(standing: &mut Standing, occasion: Occasion, now: Timestamp) {
+fn rest(standing: &mut AccountState, reason: RefreshReason, now: Timestamp) {
     standing.refresh_failed = Some(now);
-    standing.refreshed_for_401 = None;
-    if occasion == Occasion::Refused {
+    standing.refreshing_after_401 = None;
+    if reason == RefreshReason::Refused {
         let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
         standing.cooldown.get_or_insert(rest);
     }
@@ -391,7 +391,7 @@ fn with(login: &Login, tokens: Tokens, now: Timestamp) -> Login {
     let refresh_token = refresh_token.or_else(|| login.refresh_token.clone());
     let id_token = id_token.or_else(|| login.id_token.clone());
     let account_id = Some(login.account.account_id.as_str());
-    let renewed = Login::of_tokens(access_token, refresh_token, id_token, account_id);
-    let renewed = renewed.expect("an account id was given");
-    Login { last_refresh: Some(now), ..renewed }
+    let refreshed = Login::of_tokens(access_token, refresh_token, id_token, account_id);
+    let refreshed = refreshed.expect("an account id was given");
+    Login { last_refresh: Some(now), ..refreshed }
 }

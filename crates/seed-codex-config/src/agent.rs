@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use auth_volume::log::line;
+use cli::log::line;
 
 use crate::NAME;
 use crate::args::Args;

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use auth_volume::exit::{Exit, Failure};
 use clap::Parser;
+use cli::exit::{Exit, Failure};
 
 #[expect(clippy::doc_markdown, reason = "the help text, in which backticks are noise")]
 /// Write codex's config.toml for a LiteLLM proxy, then run a command in place of this one

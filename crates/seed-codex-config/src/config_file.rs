@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use auth_volume::atomic::{self, Access};
-use auth_volume::exit::{Exit, Failure};
-use auth_volume::log::line;
-use auth_volume::private_file::{LARGEST, NotRead, PrivateFile};
+use cli::exit::{Exit, Failure};
+use cli::log::line;
+use durable_file::atomic::{self, Access};
+use durable_file::private_file::{LARGEST, NotRead, PrivateFile};
 
 use crate::NAME;
 use crate::refusal::Refusal;

@@ -14,9 +14,9 @@ mod wanted;
 
 use std::process::ExitCode;
 
-use auth_volume::exit::{Failure, finish};
-use auth_volume::log::line;
 use clap::Parser as _;
+use cli::exit::{Failure, finish};
+use cli::log::line;
 
 use crate::args::Args;
 use crate::config_file::ConfigFile;

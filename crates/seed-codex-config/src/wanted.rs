@@ -1,8 +1,8 @@
 //! What the command line asks for, checked.
 
 use anyhow::{anyhow, bail};
-use auth_volume::exit::{Exit, Failure, OrExit as _};
-use auth_volume::log::line;
+use cli::exit::{Exit, Failure, OrExit as _};
+use cli::log::line;
 
 use crate::NAME;
 use crate::args::Args;

@@ -1,22 +1,23 @@
-//! Gathering: everything that the doctor knows of the world, and nothing that it thinks of it.
+//! Gathering: everything that the doctor knows of the pool, and nothing that it thinks of it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use auth_volume::callback::SignOfLife;
-use auth_volume::grants::Marker;
 use auth_volume::masters::Master;
 use auth_volume::trial::Trial;
 use auth_volume::writers::Writer;
-use auth_volume::{Slot, Timestamp, Volume, VolumeError, almost};
-use issuer::provider::{Provider, Standing};
-use rotation::decide::World;
-use rotation::world;
+use auth_volume::{Volume, VolumeError, almost};
+use issuer::provider::{ProbeResult, Provider};
+use judgement::pool::Pool;
+use overview::{Overview, SlotState, overview};
+use records::grant::Marker;
+use records::heartbeat::Heartbeat;
+use records::{Slot, Timestamp};
+use rotation::reading;
 
 use crate::args::DoctorArgs;
-use crate::desk::Desk;
-use overview::{Condition, Overview, overview};
+use crate::operator::Operator;
 
 /// How long the doctor waits for another writer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -46,11 +47,11 @@ pub(crate) struct Facts {
     pub(crate) writers: Vec<Writer>,
     /// Refreshes under way whose makers hold another lock than ours.
     pub(crate) out_of_reach: Vec<Marker>,
-    pub(crate) callback: Option<SignOfLife>,
+    pub(crate) callback: Option<Heartbeat>,
     /// Where codex is, or the name that was looked for.
     pub(crate) codex: Result<PathBuf, String>,
     /// What the provider says of each account; empty unless it was asked.
-    pub(crate) probed: Vec<(Slot, Standing)>,
+    pub(crate) probed: Vec<(Slot, ProbeResult)>,
 }
 
 #[derive(Debug)]
@@ -73,19 +74,19 @@ pub(crate) struct SlotFile {
     pub(crate) plan: Option<String>,
 }
 
-pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
-    let Desk { volume, now, .. } = *desk;
+pub(crate) fn gather(operator: &Operator<'_>, args: &DoctorArgs) -> Facts {
+    let Operator { volume, now, .. } = *operator;
     let Tried { mut directories, hindrance: not_tried, out_of_reach } = tried(volume, now);
     if directories.is_empty() {
         let untried =
             |path: &Path| Directory { path: path.to_owned(), is_projected: is_projected(path), trial: None };
         directories = volume.layout().directories().map(untried).collect();
     }
-    let reading = world::read(volume, now);
+    let reading = reading::read(volume, now);
     let state_note = reading.as_ref().ok().and_then(|_| volume.remembered().ok()?.note);
-    let view = |world: &World| overview(world, desk.wish.renew_before, desk.naming, now);
+    let view = |pool: &Pool| overview(pool, operator.options.refresh_before, operator.naming, now);
     let probed = match &reading {
-        Ok(reading) if args.probe => probed(&reading.world, &view(&reading.world), now),
+        Ok(reading) if args.probe => probed(&reading.pool, &view(&reading.pool), now),
         _ => Vec::new(),
     };
     let signals = volume.signals().unwrap_or_default();
@@ -93,7 +94,7 @@ pub(crate) fn gather(desk: &Desk<'_>, args: &DoctorArgs) -> Facts {
         now,
         directories,
         not_tried,
-        overview: reading.map(|reading| view(&reading.world)),
+        overview: reading.map(|reading| view(&reading.pool)),
         state_note,
         slots: slot_files(volume),
         almost_slots: almost::almost_slots(volume.layout().auth()).unwrap_or_default(),
@@ -169,17 +170,17 @@ fn from_the_future(volume: &Volume, now: Timestamp) -> Vec<(PathBuf, Timestamp)>
 }
 
 /// Asks about each access token that can still be good, once.
-fn probed(world: &World, overview: &Overview, now: Timestamp) -> Vec<(Slot, Standing)> {
+fn probed(pool: &Pool, overview: &Overview, now: Timestamp) -> Vec<(Slot, ProbeResult)> {
     let is_asked = |slot: Slot| {
         let mut rows = overview.rows.iter().filter(|row| row.slot == slot);
-        rows.any(|row| !matches!(row.condition, Condition::Duplicate(_) | Condition::Unusable(_)))
+        rows.any(|row| !matches!(row.state, SlotState::Duplicate(_) | SlotState::Unusable(_)))
     };
-    let live = world.slots.iter().filter_map(|candidate| {
+    let live = pool.slots.iter().filter_map(|candidate| {
         let login = candidate.login.as_ref().ok().filter(|login| login.is_live(now))?;
         is_asked(candidate.slot).then_some((candidate.slot, login))
     });
     match Provider::from_environment() {
         Ok(provider) => live.map(|(slot, login)| (slot, provider.standing(login, now))).collect(),
-        Err(e) => live.map(|(slot, _)| (slot, Standing::Unknown(format!("{e:#}")))).collect(),
+        Err(e) => live.map(|(slot, _)| (slot, ProbeResult::Unknown(format!("{e:#}")))).collect(),
     }
 }

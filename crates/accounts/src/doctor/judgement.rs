@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use auth_volume::callback::SignOfLife;
-use auth_volume::text::printable;
+use auth_volume::VolumeError;
 use auth_volume::trial::Fault;
 use auth_volume::writers::rivals;
-use auth_volume::{Slot, Timestamp, VolumeError};
-use issuer::provider::Standing;
+use issuer::provider::ProbeResult;
+use overview::{Overview, Row, Serving, SlotState, words};
+use records::heartbeat::Heartbeat;
+use records::text::printable;
+use records::{Slot, Timestamp};
 
 use crate::doctor::facts::{Directory, Facts};
 use crate::doctor::{About, Check};
-use overview::words;
-use overview::{Condition, Overview, Row, Serving};
 
 /// Less room than this, and a login may not be renewed.
 const LITTLE_ROOM: u64 = 1 << 20;
@@ -157,7 +157,7 @@ fn almost(names: &[String]) -> Option<Check> {
 }
 
 fn is_usable(row: &Row) -> bool {
-    row.condition == Condition::Ready
+    row.state == SlotState::Ready
 }
 
 /// What needs a hand in a slot, in the words of the table and the page.
@@ -247,8 +247,8 @@ fn record(overview: &Overview) -> Vec<Check> {
     let (said, remedy) = match overview.serving {
         Serving::Account(slot) => {
             let served = overview.rows.iter().find(|row| row.slot == slot);
-            match served.map(|row| &row.condition) {
-                Some(Condition::NeedsLogin(_) | Condition::Parked(_)) if has_choice => {
+            match served.map(|row| &row.state) {
+                Some(SlotState::NeedsLogin(_) | SlotState::Parked(_)) if has_choice => {
                     (format!("auth.json is of {slot}, which is not to serve"), "rotate-once")
                 }
                 _ => return vec![fine(About::Record, format!("auth.json is whole, and of {slot}"))],
@@ -276,18 +276,18 @@ fn callback(facts: &Facts) -> Check {
         None => {
             finding(About::Callback, "no LiteLLM has loaded the callback: refusals are not heard of", how)
         }
-        Some(SignOfLife { at, litellm, .. }) if facts.now.since(*at) > SIGN_OF_LIFE => {
+        Some(Heartbeat { at, litellm, .. }) if facts.now.since(*at) > SIGN_OF_LIFE => {
             let said = format!(
                 "LiteLLM {litellm} last gave a sign of life {at}: it is gone, or runs without the callback"
             );
             finding(About::Callback, said, format!("kubectl logs deploy/litellm; {how}"))
         }
-        Some(SignOfLife { held: false, litellm, .. }) => finding(
+        Some(Heartbeat { held: false, litellm, .. }) => finding(
             About::Callback,
             format!("LiteLLM {litellm} has imported the callback, and does not call it"),
             how,
         ),
-        Some(SignOfLife { litellm, .. }) => {
+        Some(Heartbeat { litellm, .. }) => {
             fine(About::Callback, format!("LiteLLM {litellm} holds the callback"))
         }
     }
@@ -312,9 +312,9 @@ fn plan_of(facts: &Facts, slot: Slot, told: &str) -> String {
     }
 }
 
-fn provider(facts: &Facts, slot: Slot, standing: &Standing) -> Check {
+fn provider(facts: &Facts, slot: Slot, standing: &ProbeResult) -> Check {
     match standing {
-        Standing::Taken(usage, plan) => {
+        ProbeResult::Taken(usage, plan) => {
             let windows = usage.iter().flat_map(|usage| &usage.windows);
             let used: Vec<_> =
                 windows.map(|window| format!("{} {}", window.minutes, window.used_percent)).collect();
@@ -324,11 +324,11 @@ fn provider(facts: &Facts, slot: Slot, standing: &Standing) -> Check {
             let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
             fine(About::Provider, format!("{slot} is taken{told}"))
         }
-        Standing::Refused(code) => {
+        ProbeResult::Refused(code) => {
             let said = format!("{slot} is refused ({code})");
             finding(About::Provider, said, format!("auth-login {}", slot.number()))
         }
-        Standing::Unknown(why) => {
+        ProbeResult::Unknown(why) => {
             let said = format!("nobody can say whether {slot} is taken ({why})");
             finding(
                 About::Provider,

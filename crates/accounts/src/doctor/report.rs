@@ -1,6 +1,6 @@
 //! What the doctor says, to a person and to a script.
 
-use auth_volume::text as shown;
+use records::text as shown;
 use serde_json::{Value, json};
 
 use crate::doctor::{About, Check};

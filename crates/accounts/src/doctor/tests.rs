@@ -1,24 +1,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use auth_volume::audit::By;
-use auth_volume::callback::SignOfLife;
-use auth_volume::grants::Marker;
-use auth_volume::state::{NotAState, ToldPlan};
 use auth_volume::trial::{Fault, Trial};
 use auth_volume::writers::Writer;
-use auth_volume::{Layout, Naming, Timestamp, Volume, VolumeError};
+use auth_volume::{Layout, Volume, VolumeError};
 use clap::Parser as _;
-use issuer::provider::Standing;
+use issuer::provider::ProbeResult;
+use overview::Serving;
+use records::audit::By;
+use records::grant::Marker;
+use records::heartbeat::Heartbeat;
+use records::state::{NotAState, ReportedPlan};
+use records::{Naming, Timestamp};
 
 use super::facts::{Directory, Facts, gather};
 use super::judgement::judge;
 use super::report::text;
 use crate::args::{Args, DoctorArgs};
-use crate::desk::Desk;
 use crate::doctor::About;
 use crate::fixture::{every_state, volume_at};
-use overview::Serving;
+use crate::operator::Operator;
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
@@ -31,22 +32,23 @@ fn at(seconds: i64) -> Timestamp {
 fn facts() -> Facts {
     let directory = volume_at(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
-    let desk = Desk {
+    let operator = Operator {
         volume: &volume,
-        wish: Args::parse_from(["accounts"]).policy.wish(None, volume.published_access()),
+        options: Args::parse_from(["accounts"]).policy.options(None),
+        access: volume.published_access(),
         naming: Naming::Masked,
-        by: By::this_process("accounts", None),
+        by: By::new("accounts", 0, None),
         now: at(0),
     };
     let args = DoctorArgs { probe: false, codex_bin: "codex".into(), interval: None };
-    let facts = gather(&desk, &args);
+    let facts = gather(&operator, &args);
     assert!(facts.not_tried.is_none() && facts.directories[0].trial.is_some());
     let trial = Some(Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) });
     Facts {
         directories: vec![Directory { path: "/chatgpt-auth".into(), is_projected: false, trial }],
         from_the_future: Vec::new(),
         last_pass: Some(at(-600)),
-        callback: Some(SignOfLife { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
+        callback: Some(Heartbeat { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
         codex: Ok("/usr/local/bin/codex".into()),
         ..facts
     }
@@ -86,7 +88,7 @@ fn two_writers_on_one_volume_are_told_by_their_passes_and_by_their_locks() {
         "{said}"
     );
     assert!(remedy.contains("second release"), "{remedy}");
-    let (said, _) = only_finding(|facts| facts.out_of_reach = vec![Marker::of_old_state(at(-3))]);
+    let (said, _) = only_finding(|facts| facts.out_of_reach = vec![Marker::unreadable(at(-3))]);
     assert!(said.contains("their locks do not reach each other"), "{said}");
 }
 
@@ -173,7 +175,7 @@ fn what_litellm_is_served_is_judged() {
 #[test]
 fn a_callback_that_is_not_called_is_told_from_one_that_is_gone() {
     let callback =
-        |change: fn(&mut SignOfLife)| only_finding(move |facts| change(facts.callback.as_mut().unwrap())).0;
+        |change: fn(&mut Heartbeat)| only_finding(move |facts| change(facts.callback.as_mut().unwrap())).0;
     assert_eq!(
         callback(|sign| sign.held = false),
         "LiteLLM 1.106.2 has imported the callback, and does not call it"
@@ -193,7 +195,7 @@ fn the_rest_is_named_too() {
     assert_eq!(said, "the pinned account is in no slot");
     assert!(remedy.starts_with("accounts unpin"));
     let (_, remedy) = only_finding(|facts| {
-        facts.probed = vec![("2".parse().unwrap(), Standing::Refused("token_invalidated".to_owned()))];
+        facts.probed = vec![("2".parse().unwrap(), ProbeResult::Refused("token_invalidated".to_owned()))];
     });
     assert_eq!(remedy, "auth-login 2");
     let (said, remedy) = only_finding(|facts| facts.slots[0].too_open = true);
@@ -241,8 +243,9 @@ fn a_state_that_cannot_be_used_is_named_with_what_to_do() {
 #[test]
 fn a_plan_that_the_provider_tells_is_said_and_that_the_token_says_another() {
     let said = |plan: &str| {
-        let plan = ToldPlan::new(plan, at(0));
-        let facts = Facts { probed: vec![("2".parse().unwrap(), Standing::Taken(None, plan))], ..healthy() };
+        let plan = ReportedPlan::new(plan, at(0));
+        let facts =
+            Facts { probed: vec![("2".parse().unwrap(), ProbeResult::Taken(None, plan))], ..healthy() };
         judge(&facts).pop().unwrap().said
     };
     assert_eq!(said("pro"), "account-2 is taken (plan pro)");

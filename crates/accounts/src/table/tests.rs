@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use auth_volume::atomic::Access;
-use auth_volume::state::Source;
-use auth_volume::{Layout, Naming, Volume};
+use auth_volume::{Layout, Volume};
 use clap::Parser as _;
-use rotation::world;
+use overview::overview;
+use records::Naming;
+use records::state::Source;
+use rotation::reading;
 
 use super::*;
 use crate::fixture::{every_state, volume_at};
-use overview::overview;
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
@@ -17,8 +17,8 @@ fn overview_at(now: i64) -> Overview {
     let directory = volume_at(now);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let now = Timestamp::from_seconds(now);
-    let world = world::read(&volume, now).unwrap().world;
-    overview(&world, Duration::from_hours(24), Naming::Masked, now)
+    let pool = reading::read(&volume, now).unwrap().pool;
+    overview(&pool, Duration::from_hours(24), Naming::Masked, now)
 }
 
 #[test]
@@ -54,11 +54,11 @@ fn the_table_fits_100_columns_whatever_a_row_has() {
             who.name = format!("a…@{}.example.test", "long".repeat(30));
             who.plan = Some("a plan nobody has heard of".to_owned());
         }
-        if let Condition::Capped(cooldown) = &mut row.condition {
+        if let SlotState::Capped(cooldown) = &mut row.state {
             cooldown.source = Source::Predecessor;
             cooldown.until = Timestamp::from_seconds(NOW + 60 * 86_400);
         }
-        if let Condition::Parked(parked) = &mut row.condition {
+        if let SlotState::Parked(parked) = &mut row.state {
             parked.reason = Some("x".repeat(200));
         }
     }
@@ -90,8 +90,8 @@ fn an_age_has_one_unit_and_is_rounded_down() {
 fn why_is_the_rotators_own_words() {
     let directory = volume_at(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
-    let wish = crate::args::Args::parse_from(["accounts"]).policy.wish(None, Access::PRIVATE);
-    let (_, outlook, plan) = rotation::pass::look(&volume, wish, Timestamp::from_seconds(NOW)).unwrap();
-    let text = rotation::report::text(&plan, &outlook);
+    let options = crate::args::Args::parse_from(["accounts"]).policy.options(None);
+    let (_, assessment, plan) = rotation::pass::look(&volume, options, Timestamp::from_seconds(NOW)).unwrap();
+    let text = judgement::report::text(&plan, &assessment);
     assert_eq!(text, std::fs::read_to_string(every_state("why")).unwrap());
 }

@@ -20,7 +20,7 @@ fn signed_in() -> (tempfile::TempDir, StandIn) {
 fn leave_unanswered(volume: &tempfile::TempDir) {
     let token =
         json(&volume.path().join("auth-1.json"))["tokens"]["refresh_token"].as_str().unwrap().to_owned();
-    let name = format!(".grant-{}.asked", auth_volume::Secret::new(&token).fingerprint());
+    let name = format!(".grant-{}.asked", records::Secret::new(&token).fingerprint());
     fs::write(volume.path().join(name), r#"{"slot": 1, "since": "2026-01-01T00:00:00Z"}"#).unwrap();
 }
 

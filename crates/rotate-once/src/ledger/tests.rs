@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use auth_volume::AccountId;
 use proptest::prelude::*;
+use records::AccountId;
 
 use super::*;
 
@@ -13,20 +13,20 @@ fn ann() -> About {
     About::Account(AccountId { account_id: "acct-ann".into(), user_id: None })
 }
 
-fn matter(about: &About, is_grave: bool) -> Matter {
-    Matter { about: about.clone(), slot: None, identity: None, since: None, is_grave }
+fn condition(about: &About, is_grave: bool) -> Condition {
+    Condition { about: about.clone(), slot: None, identity: None, since: None, is_grave }
 }
 
-fn matters(all: &[&About]) -> Matters {
-    Matters { all: all.iter().map(|about| matter(about, false)).collect(), is_empty: false }
+fn conditions(all: &[&About]) -> Conditions {
+    Conditions { all: all.iter().map(|about| condition(about, false)).collect(), is_empty: false }
 }
 
 /// What a receiver that is well is told by a pass.
-fn pass(ledger: &mut Ledger, matters: &Matters, now: Timestamp) -> Vec<(Say, About)> {
-    ledger.notice(matters, now);
-    let due = ledger.due(matters, now);
+fn pass(ledger: &mut Ledger, conditions: &Conditions, now: Timestamp) -> Vec<(Say, About)> {
+    ledger.notice(conditions, now);
+    let due = ledger.due(conditions, now);
     for (say, entry) in &due {
-        ledger.told(*say, &entry.about, matters, now);
+        ledger.told(*say, &entry.about, conditions, now);
     }
     due.into_iter().map(|(say, entry)| (say, entry.about)).collect()
 }
@@ -34,8 +34,8 @@ fn pass(ledger: &mut Ledger, matters: &Matters, now: Timestamp) -> Vec<(Say, Abo
 #[test]
 fn what_is_the_matter_is_told_once_and_its_end_once() {
     let mut ledger = Ledger::default();
-    let (broken, well) = (matters(&[&ann()]), matters(&[]));
-    assert_eq!(pass(&mut ledger, &broken, at(0)), [(Say::Matter, ann())]);
+    let (broken, well) = (conditions(&[&ann()]), conditions(&[]));
+    assert_eq!(pass(&mut ledger, &broken, at(0)), [(Say::Condition, ann())]);
     assert_eq!(pass(&mut ledger, &broken, at(1)), []);
     assert_eq!(pass(&mut ledger, &broken, at(86_400)), []);
     assert_eq!(pass(&mut ledger, &well, at(86_401)), [(Say::Recovered, ann())]);
@@ -46,19 +46,21 @@ fn what_is_the_matter_is_told_once_and_its_end_once() {
 #[test]
 fn what_ended_before_it_was_told_is_not_told() {
     let mut ledger = Ledger::default();
-    ledger.notice(&matters(&[&ann()]), at(0));
-    assert_eq!(pass(&mut ledger, &matters(&[]), at(1)), []);
+    ledger.notice(&conditions(&[&ann()]), at(0));
+    assert_eq!(pass(&mut ledger, &conditions(&[]), at(1)), []);
     assert_eq!(ledger, Ledger::default());
 }
 
 #[test]
 fn a_capped_pool_of_which_everybody_dies_is_told_once_more() {
     let mut ledger = Ledger::default();
-    let (capped, dead) =
-        (matters(&[&About::Pool]), Matters { all: vec![matter(&About::Pool, true)], is_empty: false });
-    assert_eq!(pass(&mut ledger, &capped, at(0)), [(Say::Matter, About::Pool)]);
+    let (capped, dead) = (
+        conditions(&[&About::Pool]),
+        Conditions { all: vec![condition(&About::Pool, true)], is_empty: false },
+    );
+    assert_eq!(pass(&mut ledger, &capped, at(0)), [(Say::Condition, About::Pool)]);
     assert_eq!(pass(&mut ledger, &dead, at(60)), [], "within the half hour the dead tell for themselves");
-    assert_eq!(pass(&mut ledger, &dead, at(1800)), [(Say::Matter, About::Pool)]);
+    assert_eq!(pass(&mut ledger, &dead, at(1800)), [(Say::Condition, About::Pool)]);
     for (n, pool) in [&capped, &dead, &capped].into_iter().enumerate() {
         assert_eq!(pass(&mut ledger, pool, at(7200 * (2 + i64::try_from(n).unwrap()))), []);
     }
@@ -67,14 +69,14 @@ fn a_capped_pool_of_which_everybody_dies_is_told_once_more() {
 #[test]
 fn a_volume_that_was_emptied_has_not_recovered() {
     let mut ledger = Ledger::default();
-    pass(&mut ledger, &matters(&[&About::Pool, &ann()]), at(0));
-    let empty = Matters { all: Vec::new(), is_empty: true };
+    pass(&mut ledger, &conditions(&[&About::Pool, &ann()]), at(0));
+    let empty = Conditions { all: Vec::new(), is_empty: true };
     assert_eq!(
         pass(&mut ledger, &empty, at(1)),
         [(Say::Recovered, ann())],
         "she is gone, and the pool as it was"
     );
-    assert_eq!(pass(&mut ledger, &matters(&[]), at(2)), [(Say::Recovered, About::Pool)]);
+    assert_eq!(pass(&mut ledger, &conditions(&[]), at(2)), [(Say::Recovered, About::Pool)]);
     assert_eq!(pass(&mut Ledger::default(), &empty, at(0)), [], "before the first sign-in nobody is told");
 }
 
@@ -89,23 +91,23 @@ fn a_receiver_that_is_down_is_tried_less_and_less_and_at_once_when_it_was_well()
     assert_eq!(pauses[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
     assert!(pauses[8..].iter().all(|pause| *pause == 60), "{pauses:?}");
     assert!(!ledger.may_try(at(3599)) && ledger.may_try(at(3600)));
-    ledger.notice(&matters(&[&ann()]), at(0));
-    ledger.told(Say::Matter, &ann(), &matters(&[&ann()]), at(0));
+    ledger.notice(&conditions(&[&ann()]), at(0));
+    ledger.told(Say::Condition, &ann(), &conditions(&[&ann()]), at(0));
     assert!(ledger.may_try(at(0)));
 }
 
 #[test]
 fn a_clock_that_jumped_back_silences_nobody_for_longer_than_a_pause() {
     let mut ledger = Ledger::default();
-    pass(&mut ledger, &matters(&[&ann()]), at(1_000_000));
-    pass(&mut ledger, &matters(&[]), at(1_000_000));
+    pass(&mut ledger, &conditions(&[&ann()]), at(1_000_000));
+    pass(&mut ledger, &conditions(&[]), at(1_000_000));
     ledger.trying(at(1_000_000));
-    ledger.notice(&matters(&[&ann()]), at(0));
+    ledger.notice(&conditions(&[&ann()]), at(0));
     assert!(ledger.may_try(at(3600)));
-    assert_eq!(pass(&mut ledger, &matters(&[&ann()]), at(1800)), [(Say::Matter, ann())]);
+    assert_eq!(pass(&mut ledger, &conditions(&[&ann()]), at(1800)), [(Say::Condition, ann())]);
 }
 
-/// A pass of a random life: how long after the one before, what is the matter, and whether the receiver answers.
+/// A pass of a random life: how long after the one before, what is the condition, and whether the receiver answers.
 #[derive(Clone, Debug)]
 struct Moment {
     after: i64,
@@ -138,14 +140,14 @@ fn account(number: usize) -> About {
 }
 
 impl Moment {
-    fn matters(&self) -> Matters {
+    fn conditions(&self) -> Conditions {
         if self.is_empty {
-            return Matters { all: Vec::new(), is_empty: true };
+            return Conditions { all: Vec::new(), is_empty: true };
         }
-        let pool = self.pool.map(|is_grave| matter(&About::Pool, is_grave));
+        let pool = self.pool.map(|is_grave| condition(&About::Pool, is_grave));
         let dead = self.accounts.iter().enumerate().filter(|(_, dead)| **dead);
-        let accounts = dead.map(|(number, _)| matter(&account(number), false));
-        Matters { all: pool.into_iter().chain(accounts).collect(), is_empty: false }
+        let accounts = dead.map(|(number, _)| condition(&account(number), false));
+        Conditions { all: pool.into_iter().chain(accounts).collect(), is_empty: false }
     }
 }
 
@@ -153,17 +155,17 @@ proptest! {
     #[test]
     fn no_life_of_a_pool_makes_a_storm_or_is_left_untold(moments in moments()) {
         let (mut ledger, mut now) = (Ledger::default(), at(0));
-        // Of each thing: when it was last told, and whether the receiver believes that it is the matter.
+        // Of each thing: when it was last told, and whether the receiver believes that it is the condition.
         let mut told: BTreeMap<About, Timestamp> = BTreeMap::new();
         let mut believed: BTreeMap<About, bool> = BTreeMap::new();
         for moment in &moments {
             now = now.plus_seconds(moment.after);
-            let matters = moment.matters();
+            let conditions = moment.conditions();
             // It is kept as bytes between two passes.
             ledger = serde_json::from_str(&serde_json::to_string(&ledger).unwrap()).unwrap();
-            ledger.notice(&matters, now);
+            ledger.notice(&conditions, now);
             prop_assert!(ledger.entries.len() <= 4, "bounded by the accounts");
-            let due = ledger.due(&matters, now);
+            let due = ledger.due(&conditions, now);
             if due.is_empty() || !ledger.may_try(now) {
                 continue;
             }
@@ -174,28 +176,28 @@ proptest! {
             for (say, entry) in due {
                 let believes = believed.get(&entry.about) == Some(&true);
                 match say {
-                    Say::Matter => {
-                        prop_assert!(matters.about(&entry.about).is_some(), "it is true");
+                    Say::Condition => {
+                        prop_assert!(conditions.about(&entry.about).is_some(), "it is true");
                         let before = told.insert(entry.about.clone(), now);
                         prop_assert!(before.is_none_or(|at| now.since(at) >= QUIET), "no storm");
                     }
                     Say::Recovered => {
-                        prop_assert!(matters.about(&entry.about).is_none(), "it is true");
+                        prop_assert!(conditions.about(&entry.about).is_none(), "it is true");
                         prop_assert!(believes, "only what was told ends");
                     }
                 }
-                believed.insert(entry.about.clone(), say == Say::Matter);
-                ledger.told(say, &entry.about, &matters, now);
+                believed.insert(entry.about.clone(), say == Say::Condition);
+                ledger.told(say, &entry.about, &conditions, now);
             }
         }
         // Whatever came before: once things stay as they are and the receiver answers, it believes what is true.
-        let last = moments.last().unwrap().matters();
+        let last = moments.last().unwrap().conditions();
         for _ in 0..3 {
             now = now.plus(QUIET + LONGEST_PAUSE);
             ledger.notice(&last, now);
             prop_assert!(ledger.may_try(now));
             for (say, entry) in ledger.due(&last, now) {
-                believed.insert(entry.about.clone(), say == Say::Matter);
+                believed.insert(entry.about.clone(), say == Say::Condition);
                 ledger.told(say, &entry.about, &last, now);
             }
         }
@@ -203,8 +205,8 @@ proptest! {
             let kept = last.is_empty && *about == About::Pool;
             prop_assert!(kept || *believes == last.about(about).is_some(), "{about:?}");
         }
-        for matter in &last.all {
-            prop_assert_eq!(believed.get(&matter.about), Some(&true));
+        for condition in &last.all {
+            prop_assert_eq!(believed.get(&condition.about), Some(&true));
         }
         prop_assert!(ledger.due(&last, now).is_empty(), "and is told no more");
     }

@@ -1,0 +1,78 @@
+//! Signs that the rotator and LiteLLM's callback are there: when a pass last ended, and the callback's heartbeat.
+
+use std::path::Path;
+
+use durable_file::atomic;
+use durable_file::private_file::PrivateFile;
+use nix::sys::stat::futimens;
+use nix::sys::time::TimeSpec;
+use records::Timestamp;
+use records::heartbeat::Heartbeat;
+
+use crate::error::cannot_write;
+use crate::{Locked, Volume, VolumeError, writers};
+
+impl Volume {
+    /// When the rotator last ended a pass, whether there was anything to publish or not. Before the first one, since
+    /// when there is a record: a rotator that never comes must be missed, too.
+    #[must_use]
+    pub fn last_pass(&self) -> Option<Timestamp> {
+        written_at(&self.layout().last_pass()).or_else(|| self.published_at())
+    }
+
+    /// What LiteLLM's callback last said of itself; `None` if it never did.
+    #[must_use]
+    pub fn callback(&self) -> Option<Heartbeat> {
+        Heartbeat::parse(&PrivateFile::read(&self.layout().callback()).ok()?.content)
+    }
+}
+
+impl Locked<'_> {
+    /// Marks that a pass has ended, and whose. Nothing is decided by it, so nobody waits for the disk.
+    ///
+    /// # Errors
+    /// The file system said no.
+    pub fn end_pass(&self) -> Result<(), VolumeError> {
+        let path = self.volume().layout().last_pass();
+        let touched = atomic::open_private(&path).and_then(|mark| {
+            writers::write_down(&mark, self.identity())?;
+            // The file system's own time, as that of every other file: whoever may write may set this one.
+            Ok(futimens(&mark, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?)
+        });
+        touched.map_err(cannot_write(&path))
+    }
+}
+
+/// When a file was last written; `None` if there is none.
+pub(crate) fn written_at(path: &Path) -> Option<Timestamp> {
+    Some(Timestamp::from_system_time(std::fs::symlink_metadata(path).ok()?.modified().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::Duration;
+
+    use durable_file::atomic::Access;
+
+    use super::*;
+    use crate::clock;
+    use crate::fixture::volume;
+
+    #[test]
+    fn a_pass_that_ended_is_known_by_its_mark_and_before_the_first_by_the_record() {
+        let (dir, volume) = volume();
+        assert_eq!(volume.last_pass(), None);
+        let locked = volume.lock().unwrap();
+        locked.publish(b"{}", Access::PRIVATE).unwrap();
+        assert_eq!(volume.last_pass(), volume.published_at());
+        let an_hour_ago = std::time::SystemTime::now() - Duration::from_hours(1);
+        let set = |name: &str| File::open(dir.path().join(name)).unwrap().set_modified(an_hour_ago).unwrap();
+        set("auth.json");
+        locked.end_pass().unwrap();
+        set(".last-pass");
+        assert_eq!(volume.last_pass(), Some(Timestamp::from_system_time(an_hour_ago)));
+        locked.end_pass().unwrap();
+        assert!(clock::now().since(volume.last_pass().unwrap()) < Duration::from_mins(1));
+    }
+}

@@ -1,0 +1,68 @@
+//! Durations as people and charts write them.
+
+use std::time::Duration;
+
+/// A duration, or the default where a variable is set to nothing, as charts do.
+pub type Span = Option<Duration>;
+
+/// Longer is a slip of the keyboard, and no clock could add it up. `idle` has the same bound.
+const LONGEST: Duration = Duration::from_hours(10 * 8766);
+
+/// Plain seconds, as the predecessor's variables hold, or with units; at most ten years.
+///
+/// # Errors
+/// It is neither, or longer.
+pub fn duration(text: &str) -> Result<Span, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let seconds = text.parse().map(Duration::from_secs).ok();
+    let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
+    match duration {
+        Some(duration) if duration <= LONGEST => Ok(Some(duration)),
+        Some(_) => Err("want at most 10 years, as 30m, 1h30m, 90s or plain seconds".to_owned()),
+        None => Err("want 30m, 1h30m, 90s or plain seconds".to_owned()),
+    }
+}
+
+/// As [`duration`], where nothing is no answer.
+///
+/// # Errors
+/// It is no duration, longer than ten years, or nothing at all.
+pub fn lapse(text: &str) -> Result<Duration, String> {
+    let lapse = duration(text)?.filter(|lapse| !lapse.is_zero());
+    lapse.ok_or_else(|| "want more than nothing, as 30m, 1h30m, 90s or plain seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_plain_seconds_or_has_units_and_nothing_is_the_default() {
+        assert_eq!(duration("1800"), duration("30m"));
+        assert_eq!(duration("\n"), Ok(None));
+        for text in ["soon", "-1", "1.5", "1e400", "18446744073709551616"] {
+            assert_eq!(duration(text), Err("want 30m, 1h30m, 90s or plain seconds".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_at_most_ten_years() {
+        assert_eq!(duration("10y"), Ok(Some(LONGEST)));
+        for text in ["315576001", "11y", "99999999999999999 s", "18446744073709551615"] {
+            let told = duration(text).unwrap_err();
+            assert_eq!(told, "want at most 10 years, as 30m, 1h30m, 90s or plain seconds", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lapse_is_more_than_nothing() {
+        assert_eq!(lapse("500ms"), Ok(Duration::from_millis(500)));
+        for text in ["", " ", "0", "0s"] {
+            assert!(lapse(text).unwrap_err().starts_with("want more than nothing"), "{text}");
+        }
+        assert!(lapse("11y").unwrap_err().starts_with("want at most 10 years"));
+    }
+}

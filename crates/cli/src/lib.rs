@@ -1,0 +1,14 @@
+//! What the command lines of the utilities share: exit codes, the log line, standard output, durations, and the flags that
+//! say where the volume is and how the rotator judges.
+
+pub mod core_dumps;
+pub mod duration;
+pub mod exit;
+pub mod log;
+pub mod output;
+mod policy_args;
+mod volume_args;
+
+pub use duration::{Span, duration, lapse};
+pub use policy_args::PolicyArgs;
+pub use volume_args::VolumeArgs;

@@ -1,0 +1,110 @@
+//! Until when a refused account is left alone. Pure.
+
+use std::time::Duration;
+
+use records::Timestamp;
+use records::signal::Refusal;
+use records::state::{Cooldown, Kind, Source};
+
+use crate::policy::Floors;
+
+/// The longest that is believed: a weekly window, and a day for clocks that differ.
+pub const LONGEST: Duration = Duration::from_hours(8 * 24);
+
+/// How long an account whose access token was refused is left alone, at first and while it is refreshed.
+pub const REST: Duration = Duration::from_mins(5);
+
+/// The shortest: a window that resets this moment is asked again a little later.
+const SHORTEST: Duration = Duration::from_secs(30);
+
+/// How old a signal may be whose reset has passed, and still mean that the clocks differ.
+const FRESH: Duration = Duration::from_mins(5);
+
+/// The cooldown that a refusal means; none, if what it was about is over.
+pub(crate) fn cooldown(refusal: &Refusal, at: Timestamp, floors: Floors, now: Timestamp) -> Option<Cooldown> {
+    let said = refusal.resets_at.map(|until| (until, Source::ResetsAt));
+    let said = said.or_else(|| refusal.window_resets_at.map(|until| (until, Source::Headers)));
+    let kind = if refusal.usage_limit || said.is_some() { Kind::UsageCap } else { Kind::Transient };
+    let floor = |kind| {
+        let floor = if kind == Kind::UsageCap { floors.cap } else { floors.transient };
+        Cooldown { until: now.plus(floor), kind, source: Source::Floor }
+    };
+    match said {
+        None => Some(floor(kind)),
+        Some((until, _)) if until <= now && now.since(at) > FRESH => None,
+        Some((until, _)) if until <= now => Some(floor(Kind::Transient)),
+        Some((until, source)) => {
+            let until = until.clamp(now.plus(SHORTEST), now.plus(LONGEST));
+            Some(Cooldown { until, kind, source })
+        }
+    }
+}
+
+/// The longer-lived of an account's cooldown and another refusal's. A floor is a guess: it never prolongs a
+/// cooldown that still runs, or refusals would put an account further and further away.
+pub(crate) fn merged(old: Option<&Cooldown>, new: Cooldown, now: Timestamp) -> Cooldown {
+    match old.filter(|old| old.until > now) {
+        Some(old) if new.source == Source::Floor => old.clone(),
+        _ => new,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_000_000_000;
+    const FLOORS: Floors = Floors { cap: Duration::from_hours(3), transient: Duration::from_mins(5) };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(NOW + seconds)
+    }
+
+    fn until(refusal: &Refusal, said_at: i64) -> Option<(i64, Kind, Source)> {
+        let cooldown = cooldown(refusal, at(said_at), FLOORS, at(0))?;
+        Some((cooldown.until.seconds() - NOW, cooldown.kind, cooldown.source))
+    }
+
+    #[test]
+    fn lasts_until_the_provider_says() {
+        let refusal = Refusal {
+            usage_limit: true,
+            resets_at: Some(at(600)),
+            window_resets_at: Some(at(700)),
+            ..Refusal::default()
+        };
+        assert_eq!(until(&refusal, 0), Some((600, Kind::UsageCap, Source::ResetsAt)));
+        let refusal = Refusal { resets_at: None, ..refusal };
+        assert_eq!(until(&refusal, 0), Some((700, Kind::UsageCap, Source::Headers)));
+    }
+
+    #[test]
+    fn has_a_floor_when_nobody_says() {
+        let cap = Refusal { usage_limit: true, ..Refusal::default() };
+        assert_eq!(until(&cap, 0), Some((3 * 3600, Kind::UsageCap, Source::Floor)));
+        assert_eq!(until(&Refusal::default(), 0), Some((300, Kind::Transient, Source::Floor)));
+    }
+
+    #[test]
+    fn believes_nothing_beyond_eight_days_and_nothing_under_half_a_minute() {
+        let resets = |seconds| Refusal { resets_at: Some(at(seconds)), ..Refusal::default() };
+        assert_eq!(until(&resets(500_000_000), 0).unwrap().0, 8 * 24 * 3600);
+        assert_eq!(until(&resets(1), 0).unwrap().0, 30);
+    }
+
+    #[test]
+    fn a_reset_that_has_passed_is_over_unless_the_clocks_differ() {
+        let refusal = Refusal { resets_at: Some(at(-60)), ..Refusal::default() };
+        assert_eq!(until(&refusal, -7200), None);
+        assert_eq!(until(&refusal, -1), Some((300, Kind::Transient, Source::Floor)));
+    }
+
+    #[test]
+    fn a_guess_does_not_prolong_what_still_runs() {
+        let cooldown = |seconds, source| Cooldown { until: at(seconds), kind: Kind::UsageCap, source };
+        let old = cooldown(600, Source::ResetsAt);
+        assert_eq!(merged(Some(&old), cooldown(10_800, Source::Floor), at(0)), old);
+        assert_eq!(merged(Some(&old), cooldown(900, Source::ResetsAt), at(0)).until, at(900));
+        assert_eq!(merged(Some(&old), cooldown(10_800, Source::Floor), at(700)).until, at(10_800));
+    }
+}

@@ -1,0 +1,107 @@
+//! The judgement: which account is next. Pure: the pool, the policy and the time come in, a plan comes out.
+
+use records::state::{Cooldown, Kind, Source};
+use records::{AccountId, Login, Slot, Timestamp};
+
+use crate::plan::{Chosen, Plan, Reason, Why};
+use crate::policy::{Order, Policy, Purpose};
+use crate::pool::{InUse, Pool, Use};
+
+/// A slot that can be used, its login, and how far.
+type Usable<'a> = (Slot, &'a Login, Use);
+
+/// Chooses the account to use from `now` on.
+#[must_use]
+pub fn decide(pool: &Pool, policy: Policy, now: Timestamp) -> Plan {
+    let judged: Vec<_> = pool.slots.iter().map(|slot| (slot.slot, pool.judge(slot, now))).collect();
+    let usable: Vec<Usable<'_>> = judged
+        .iter()
+        .filter_map(|(slot, judged)| judged.as_ref().ok().map(|(login, how)| (*slot, *login, *how)))
+        .collect();
+    let active = pool.active();
+    let picked = pick(pool, &usable, active, policy);
+    let passed_over = judged.iter().filter_map(|(slot, judged)| match judged {
+        Err(reason) => Some((*slot, reason.clone())),
+        Ok(_) if picked.is_some_and(|(picked, ..)| picked == *slot) => None,
+        Ok((_, Use::Ready)) => Some((*slot, Reason::NotItsTurn)),
+        Ok((login, Use::Cooling(until))) => {
+            let refused = Cooldown { until: *until, kind: Kind::Refused, source: Source::Floor };
+            let cooldown = pool.state.of(&login.account).cooldown.filter(|it| it.until == *until);
+            Some((*slot, Reason::Cooling(cooldown.unwrap_or(refused))))
+        }
+    });
+    Plan {
+        passed_over: passed_over.collect(),
+        placeholder: picked.is_none() && !pool.published.is_well_formed(),
+        chosen: picked.map(|(slot, login, why)| Chosen {
+            slot,
+            login: login.clone(),
+            since: active
+                .filter(|active| *active.account == login.account)
+                .and_then(|a| a.since)
+                .unwrap_or(now),
+            why,
+        }),
+    }
+}
+
+fn pick<'a>(
+    pool: &Pool,
+    usable: &[Usable<'a>],
+    active: Option<InUse<'_>>,
+    policy: Policy,
+) -> Option<(Slot, &'a Login, Why)> {
+    let found = |why: Why| move |(slot, login, _): &Usable<'a>| (*slot, *login, why);
+    if let Purpose::To(asked) = policy.purpose {
+        return usable.iter().find(|(slot, ..)| *slot == asked).map(found(Why::Asked));
+    }
+    let ready: Vec<Usable<'a>> = usable.iter().filter(|(.., how)| *how == Use::Ready).copied().collect();
+    let of = |account: &AccountId| ready.iter().find(|(_, login, _)| login.account == *account);
+    if let Some(pinned) = pool.state.pin.as_ref().and_then(of) {
+        return Some(found(Why::Pinned)(pinned));
+    }
+    let moves = match policy.purpose {
+        Purpose::Tick => policy.order == Order::RoundRobin,
+        Purpose::MoveOn => true,
+        Purpose::Look | Purpose::To(_) => false,
+    };
+    if let Some(active) = active.filter(|_| !moves).and_then(|active| of(active.account)) {
+        return Some(found(Why::StaysActive)(active));
+    }
+    next(pool, &ready, active, policy.order).or_else(|| {
+        let back = |(.., how): &Usable<'a>| match how {
+            Use::Ready => None,
+            Use::Cooling(until) => Some(*until),
+        };
+        let first = usable.iter().min_by_key(|usable| (back(usable), usable.0))?;
+        Some(found(Why::BackFirst(back(first)?))(first))
+    })
+}
+
+fn next<'a>(
+    pool: &Pool,
+    ready: &[Usable<'a>],
+    active: Option<InUse<'_>>,
+    order: Order,
+) -> Option<(Slot, &'a Login, Why)> {
+    let first = ready.first()?;
+    let others =
+        ready.iter().filter(|(_, login, _)| active.is_none_or(|active| *active.account != login.account));
+    let ((slot, login, _), why) = match active {
+        _ if ready.len() == 1 => (first, Why::OnlyUsable),
+        _ if order == Order::EarliestReset => {
+            // An account of which nothing is known comes last: what is about to reset is about to be lost.
+            let reset = |login: &Login| pool.state.of(&login.account).next_reset;
+            let soonest = others.min_by_key(|(slot, login, _)| (reset(login).is_none(), reset(login), *slot));
+            (soonest.unwrap_or(first), Why::EarliestReset)
+        }
+        None => (first, Why::First),
+        Some(InUse { slot: from, .. }) => {
+            (ready.iter().find(|(slot, ..)| *slot > from).unwrap_or(first), Why::NextAfter(from))
+        }
+    };
+    Some((*slot, *login, why))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,421 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use records::grant::GrantStatus;
+use records::published::Found;
+use records::signal::{Refusal, Signal};
+use records::state::{Active, Kind, NeedsLogin, Parked, Refused, Source, State};
+use records::{Expiry, Secret};
+
+use super::*;
+use crate::assess::{Turn, assess};
+use crate::interpret::interpret;
+use crate::policy::{Floors, PassOptions};
+use crate::pool::{Broken, Candidate};
+
+const FLOORS: Floors = Floors { cap: Duration::from_hours(3), transient: Duration::from_mins(5) };
+
+const NOW: i64 = 1_000_000;
+
+fn slot(number: u32) -> Slot {
+    number.to_string().parse().unwrap()
+}
+
+fn account(name: &str) -> AccountId {
+    AccountId { account_id: name.to_owned(), user_id: None }
+}
+
+fn login(name: &str, expires_in: i64) -> Login {
+    let mut login = Login::of_tokens(Secret::new("at"), None, None, Some(name)).unwrap();
+    login.expiry = Some(Expiry(Timestamp::from_seconds(NOW + expires_in)));
+    login
+}
+
+fn good(number: u32, name: &str) -> Candidate {
+    Candidate { slot: slot(number), login: Ok(login(name, 100)), grant: GrantStatus::Good, is_stored: true }
+}
+
+fn bad(number: u32) -> Candidate {
+    Candidate {
+        slot: slot(number),
+        login: Err("empty".to_owned().into()),
+        grant: GrantStatus::Good,
+        is_stored: true,
+    }
+}
+
+fn pool(slots: Vec<Candidate>, active: Option<(&str, u32)>) -> Pool {
+    let since = Timestamp::from_seconds(NOW - 60);
+    let active = active.map(|(name, number)| Active { account: account(name), slot: slot(number), since });
+    let mut state = State::default();
+    state.active = active;
+    Pool::new(slots, state, Found::Nothing)
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(NOW)
+}
+
+fn run(pool: &Pool, purpose: Purpose, order: Order) -> Plan {
+    decide(pool, Policy { order, purpose }, now())
+}
+
+fn tick(pool: &Pool) -> Option<u32> {
+    run(pool, Purpose::Tick, Order::RoundRobin).chosen.map(|chosen| chosen.slot.number())
+}
+
+/// What a pass makes of signals: the pool after it, and who is in use then.
+fn hear(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>) {
+    let refresh_before = Duration::from_hours(24);
+    let options = PassOptions { order, to: None, offline: false, only: None, floors: FLOORS, refresh_before };
+    let policy = assess(&mut pool, signals, options, Turn::First, now()).policy;
+    let chosen = decide(&pool, policy, now()).chosen;
+    let slot = chosen.as_ref().map(|chosen| chosen.slot.number());
+    pool.state.active =
+        chosen.map(|Chosen { slot, login, since, .. }| Active { account: login.account, slot, since });
+    (pool, slot)
+}
+
+fn capped(name: &str) -> Signal {
+    let refusal = Refusal {
+        status: 429,
+        usage_limit: true,
+        resets_at: Some(now().plus_seconds(600)),
+        ..Refusal::default()
+    };
+    Signal::Refused { at: now(), account: account(name), refusal }
+}
+
+fn cooling(pool: &mut Pool, name: &str, seconds: i64) {
+    let until = now().plus_seconds(seconds);
+    let cooldown = Cooldown { until, kind: Kind::UsageCap, source: Source::ResetsAt };
+    pool.state.accounts.entry(account(name)).or_default().cooldown = Some(cooldown);
+}
+
+#[test]
+fn a_tick_moves_on_to_the_next_usable_account_and_round_again() {
+    let slots = || vec![good(1, "a"), bad(2), good(4, "b")];
+    assert_eq!(tick(&pool(slots(), None)), Some(1));
+    assert_eq!(tick(&pool(slots(), Some(("a", 1)))), Some(4));
+    assert_eq!(tick(&pool(slots(), Some(("b", 4)))), Some(1));
+}
+
+#[test]
+fn an_account_is_followed_to_the_slot_it_moved_to() {
+    assert_eq!(tick(&pool(vec![good(1, "c"), good(2, "a"), good(3, "b")], Some(("a", 1)))), Some(3));
+}
+
+#[test]
+fn a_slot_that_vanished_still_marks_the_place_to_go_on_from() {
+    assert_eq!(tick(&pool(vec![good(1, "a"), good(3, "c")], Some(("b", 2)))), Some(3));
+}
+
+#[test]
+fn the_published_record_knows_better_than_the_state_who_is_active() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    pool.published = Found::Record { account: account("b") };
+    assert_eq!(tick(&pool), Some(3));
+}
+
+#[test]
+fn sticky_stays_until_the_account_in_use_is_refused() {
+    let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    assert_eq!(run(&pool, Purpose::Tick, Order::Sticky).chosen.unwrap().slot, slot(1));
+    assert_eq!(hear(pool, &[capped("a")], Order::Sticky).1, Some(2));
+}
+
+#[test]
+fn a_late_signal_and_a_login_move_nothing() {
+    let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (pool, slot) = hear(pool, &[capped("b"), Signal::LookAgain], Order::RoundRobin);
+    assert_eq!(slot, Some(1));
+    assert!(pool.state.of(&account("b")).cooldown.is_some(), "but it is remembered of b");
+    assert_eq!(pool.state.active.unwrap().since, Timestamp::from_seconds(NOW - 60), "in use all along");
+}
+
+#[test]
+fn many_signals_about_one_event_move_on_once() {
+    let slots = vec![good(1, "a"), good(2, "b"), good(3, "c")];
+    let (pool, slot) = hear(pool(slots, Some(("a", 1))), &vec![capped("a"); 200], Order::RoundRobin);
+    assert_eq!(slot, Some(2));
+    assert_eq!(hear(pool, &vec![capped("a"); 200], Order::RoundRobin).1, Some(2));
+}
+
+#[test]
+fn a_touch_from_before_the_account_was_in_use_moves_nothing() {
+    let touched = |seconds| Signal::RotateNow { at: now().plus_seconds(seconds), refusal: None };
+    let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    assert_eq!(hear(pool.clone(), &[touched(-61)], Order::RoundRobin).1, Some(1));
+    assert_eq!(hear(pool, &[touched(-59)], Order::RoundRobin).1, Some(2));
+}
+
+#[test]
+fn when_all_are_cooling_down_the_one_that_comes_back_first_serves() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    for (name, seconds) in [("a", 900), ("b", 300), ("c", 600)] {
+        cooling(&mut pool, name, seconds);
+    }
+    let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
+    assert_eq!(plan.chosen.unwrap().why, Why::BackFirst(now().plus_seconds(300)));
+    let (pool, slot) = hear(pool, &[capped("b")], Order::RoundRobin);
+    assert_eq!(slot, Some(2), "b says 600 s now, as c does, and the lower slot serves");
+    assert_eq!(
+        hear(
+            pool,
+            &[Signal::Refused { at: now(), account: account("b"), refusal: Refusal::default() }],
+            Order::RoundRobin
+        )
+        .1,
+        Some(2)
+    );
+}
+
+#[test]
+fn a_dead_slot_beside_cooled_ones_does_not_leave_nothing() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    cooling(&mut pool, "a", 600);
+    let grant = pool.slots[1].login.as_ref().unwrap().grant();
+    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), refused: true };
+    pool.state.accounts.entry(account("b")).or_default().needs_login = Some(dead);
+    let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
+    assert_eq!(plan.chosen.unwrap().slot, slot(1));
+    assert_eq!(plan.passed_over[0].1.to_string(), "needs login: run auth-login 2 (token_revoked)");
+}
+
+#[test]
+fn what_the_operator_parked_never_serves_and_what_is_pinned_does_whenever_it_can() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    pool.state.accounts.entry(account("b")).or_default().parked = Some(Parked::default());
+    assert_eq!(tick(&pool), Some(3));
+    pool.state.pin = Some(account("a"));
+    assert_eq!(tick(&pool), Some(1));
+    cooling(&mut pool, "a", 600);
+    assert_eq!(tick(&pool), Some(3));
+    let parked = Parked { until: Some(now()), reason: None };
+    pool.state.accounts.entry(account("b")).or_default().parked = Some(parked);
+    assert_eq!(tick(&pool), Some(2), "parked until a time that has come");
+}
+
+#[test]
+fn earliest_reset_takes_what_is_about_to_be_lost() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    pool.state.accounts.entry(account("c")).or_default().next_reset = Some(now().plus_seconds(60));
+    assert_eq!(
+        run(&pool, Purpose::Tick, Order::EarliestReset).chosen.unwrap().slot,
+        slot(1),
+        "stays while it serves"
+    );
+    assert_eq!(run(&pool, Purpose::MoveOn, Order::EarliestReset).chosen.unwrap().slot, slot(3));
+}
+
+#[test]
+fn without_a_user_a_signal_means_the_seat_in_use_or_the_only_one() {
+    let seat = |number, user: &str| {
+        let mut login = login("team", 100);
+        login.account.user_id = Some(user.to_owned());
+        Candidate { slot: slot(number), login: Ok(login), grant: GrantStatus::Good, is_stored: true }
+    };
+    let mut pool = pool(vec![seat(1, "ann"), seat(2, "ben"), good(3, "c")], None);
+    pool.state.active = Some(Active {
+        account: AccountId { user_id: Some("ben".to_owned()), ..account("team") },
+        slot: slot(2),
+        since: Timestamp::from_seconds(0),
+    });
+    let (pool, slot) = hear(pool, &[capped("team")], Order::Sticky);
+    assert_eq!(slot, Some(3), "ben was in use");
+    let interpretation = interpret(&pool, &[capped("team")], FLOORS, now());
+    assert_eq!(
+        interpretation.said,
+        ["a signal about team, which no slot holds: nothing to do"],
+        "either could be meant"
+    );
+}
+
+#[test]
+fn a_401_is_worth_one_refresh_and_then_a_rest_that_grows() {
+    let refused = [Signal::Refused {
+        at: now(),
+        account: account("a"),
+        refusal: Refusal { status: 401, ..Refusal::default() },
+    }];
+    let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    pool.slots[0].login.as_mut().unwrap().refresh_token = Some(Secret::new("rt"));
+    let interpretation = interpret(&pool, &refused, FLOORS, now());
+    assert!(interpretation.refused.contains(&account("a")) && interpretation.said.is_empty());
+    let grant = pool.slots[0].login.as_ref().unwrap().grant();
+    pool.state.accounts.entry(account("a")).or_default().refreshed_after_401 = Some(grant);
+    let interpretation = interpret(&pool, &refused, FLOORS, now());
+    assert_eq!(
+        interpretation.said,
+        ["account-1 capped until 1970-01-12T13:51:40Z (refused, floor): its access token was refused"]
+    );
+    let (mut pool, serves) = hear(pool, &refused, Order::Sticky);
+    assert_eq!(serves, Some(2), "and the next serves, no walk through the pool");
+    let rests = |pool: &Pool| pool.state.of(&account("a")).cooldown.unwrap().until.seconds() - NOW;
+    assert_eq!(rests(&pool), 300);
+    (pool, _) = hear(pool, &refused, Order::Sticky);
+    assert_eq!(rests(&pool), 300, "a second refusal of a resting account is the same one");
+    for (times, rest) in [(2, 600), (3, 1200), (4, 2400), (9, 6 * 3600), (40, 6 * 3600)] {
+        let standing = pool.state.accounts.get_mut(&account("a")).unwrap();
+        standing.cooldown = None;
+        standing.refused = Some(Refused { times: times - 1, at: now() });
+        (pool, _) = hear(pool, &refused, Order::Sticky);
+        assert_eq!(rests(&pool), rest, "the {times}th time in a row");
+    }
+    let (pool, _) = hear(pool, &[Signal::Served { account: account("a") }], Order::Sticky);
+    assert_eq!(pool.state.of(&account("a")).refused, None, "a success ends it");
+}
+
+#[test]
+fn the_newest_login_of_an_account_counts() {
+    let older =
+        Candidate { slot: slot(1), login: Ok(login("a", 50)), grant: GrantStatus::Good, is_stored: true };
+    let plan = run(&pool(vec![older, good(2, "a")], None), Purpose::Tick, Order::RoundRobin);
+    assert_eq!(plan.chosen.unwrap().slot, slot(2));
+    assert_eq!(plan.passed_over, [(slot(1), Reason::SameAccountAs(slot(2)))]);
+}
+
+#[test]
+fn an_expired_token_is_not_published_and_says_what_mends_it() {
+    let expired =
+        Candidate { slot: slot(1), login: Ok(login("a", 0)), grant: GrantStatus::Good, is_stored: true };
+    let plan = run(&pool(vec![expired], None), Purpose::Tick, Order::RoundRobin);
+    assert!(plan.chosen.is_none() && plan.placeholder);
+    assert_eq!(
+        plan.passed_over[0].1.to_string(),
+        "its access token expired 1970-01-12T13:46:40Z: run auth-login 1"
+    );
+}
+
+#[test]
+fn the_operators_choice_is_that_slot_or_none() {
+    let pool = pool(vec![good(1, "a"), good(2, "b"), bad(3)], Some(("a", 1)));
+    let to =
+        |number| run(&pool, Purpose::To(slot(number)), Order::RoundRobin).chosen.map(|c| c.slot.number());
+    assert_eq!([to(2), to(1), to(3), to(9)], [Some(2), Some(1), None, None]);
+}
+
+#[test]
+fn before_litellm_starts_the_account_in_use_is_kept() {
+    let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("b", 2)));
+    assert_eq!(run(&pool, Purpose::Look, Order::RoundRobin).chosen.unwrap().slot, slot(2));
+}
+
+prop_compose! {
+    fn any_candidate()(kind in 0..3, name in 0..4, expires_in in -10_i64..100) -> Result<Login, String> {
+        if kind == 0 { Err("empty".to_owned()) } else { Ok(login(&format!("acct-{name}"), expires_in)) }
+    }
+}
+
+prop_compose! {
+    fn any_signal()(kind in 0..8, limit in any::<bool>(), ago in 0..200_i64, resets in -500..5000_i64) -> Signal {
+        let at = now().plus_seconds(-ago);
+        let resets_at = (resets > 0).then(|| now().plus_seconds(resets - 100));
+        let refusal = Refusal { status: 429, usage_limit: limit, resets_at, ..Refusal::default() };
+        match kind {
+            5 => Signal::RotateNow { at, refusal: None },
+            6 => Signal::LookAgain,
+            7 => Signal::RotateNow { at, refusal: Some(refusal) },
+            name => Signal::Refused { at, account: account(&format!("acct-{name}")), refusal },
+        }
+    }
+}
+
+prop_compose! {
+    fn any_world()(
+        logins in proptest::collection::vec(any_candidate(), 0..6),
+        active in proptest::option::of((0..4, 1..8_u32)),
+    ) -> Pool {
+        let slots = (1..).zip(logins).map(|(number, login)| Candidate { slot: slot(number), login: login.map_err(Broken::from), grant: GrantStatus::Good, is_stored: true });
+        let name = active.map(|(name, number)| (format!("acct-{name}"), number));
+        pool(slots.collect(), name.as_ref().map(|(name, number)| (name.as_str(), *number)))
+    }
+}
+
+prop_compose! {
+    /// A pool in which some passes have been made, with whatever signals came.
+    fn any_later_world()(
+        pool in any_world(),
+        passes in proptest::collection::vec(proptest::collection::vec(any_signal(), 0..4), 0..5),
+    ) -> Pool {
+        passes.iter().fold(pool, |pool, signals| hear(pool, signals, Order::RoundRobin).0)
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_usable_slot_is_chosen_when_there_is_one(pool in any_later_world()) {
+        let live = pool.slots.iter().any(|slot| slot.login.as_ref().is_ok_and(|login| {
+            login.is_live(now()) && pool.holder(&login.account).is_some_and(|holder| holder.slot == slot.slot)
+        }));
+        for purpose in [Purpose::Tick, Purpose::Look, Purpose::MoveOn] {
+            prop_assert_eq!(run(&pool, purpose, Order::RoundRobin).chosen.is_some(), live);
+        }
+    }
+
+    #[test]
+    fn every_slot_is_accounted_for_once(pool in any_later_world()) {
+        let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
+        let mut seen: Vec<_> = plan.passed_over.iter().map(|(slot, _)| *slot).collect();
+        seen.extend(plan.chosen.map(|chosen| chosen.slot));
+        seen.sort_unstable();
+        prop_assert_eq!(seen, pool.slots.iter().map(|slot| slot.slot).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cooled_account_serves_only_when_all_are(pool in any_later_world()) {
+        let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
+        let Some(chosen) = plan.chosen else { return Ok(()) };
+        let cools = pool.state.of(&chosen.login.account).cooldown.is_some_and(|c| c.until > now());
+        let others_ready = plan.passed_over.iter().any(|(_, reason)| *reason == Reason::NotItsTurn);
+        prop_assert!(!(cools && others_ready));
+    }
+
+    #[test]
+    fn a_late_signal_never_moves_the_active_account(pool in any_later_world(), signals in proptest::collection::vec(any_signal(), 1..5)) {
+        let Some(active) = pool.active().map(|active| active.account.clone()) else { return Ok(()) };
+        let Some(before) = run(&pool, Purpose::Look, Order::RoundRobin).chosen else { return Ok(()) };
+        prop_assume!(before.login.account == active && before.why == Why::StaysActive);
+        let late: Vec<_> = signals.into_iter().filter(|signal| match signal {
+            Signal::Refused { account, .. } => *account != active,
+            Signal::LookAgain => true,
+            _ => false,
+        }).collect();
+        prop_assume!(!late.is_empty());
+        let after = hear(pool, &late, Order::RoundRobin).0;
+        prop_assert_eq!(after.state.active.map(|active| active.account), Some(active));
+    }
+
+    #[test]
+    fn no_sequence_of_signals_about_one_event_rotates_more_than_once(
+        pool in any_later_world(),
+        bursts in proptest::collection::vec(1..20_usize, 1..5),
+    ) {
+        let Some(active) = pool.active().map(|active| active.account.clone()) else { return Ok(()) };
+        let event = capped(&active.account_id);
+        let mut rotations = 0;
+        let mut pool = pool;
+        for burst in bursts {
+            let before = pool.state.active.clone().map(|active| active.account);
+            pool = hear(pool, &vec![event.clone(); burst], Order::RoundRobin).0;
+            let after = pool.state.active.clone().map(|active| active.account);
+            rotations += u32::from(before != after && after.is_some());
+        }
+        prop_assert!(rotations <= 1, "{rotations}");
+    }
+
+    #[test]
+    fn as_many_ticks_as_ready_accounts_serve_each_of_them_once(pool in any_later_world()) {
+        let mut pool = pool;
+        let mut served = std::collections::BTreeSet::new();
+        let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
+        let ready = plan.passed_over.iter().filter(|(_, reason)| *reason == Reason::NotItsTurn).count() + 1;
+        for _ in 0..ready {
+            let Some(chosen) = run(&pool, Purpose::Tick, Order::RoundRobin).chosen else { return Ok(()) };
+            let Chosen { slot, login, since, .. } = chosen;
+            served.insert(login.account.clone());
+            pool.state.active = Some(Active { account: login.account, slot, since });
+        }
+        prop_assert_eq!(served.len(), ready);
+    }
+}

@@ -1,0 +1,110 @@
+//! Which logins are to be refreshed now. Pure.
+
+use std::time::Duration;
+
+use records::counters::RefreshReason;
+use records::grant::{Grant, GrantStatus};
+use records::state::AccountState;
+use records::{AccountId, Login, Slot, Timestamp};
+
+use crate::interpret::Interpretation;
+use crate::pool::{Candidate, Pool};
+
+/// As old as codex itself lets tokens grow whose end is not known.
+const OLDEST: Duration = Duration::from_hours(8 * 24);
+
+/// How long a failed refresh is not repeated, however often the rotator is woken.
+pub(crate) const PAUSE: Duration = Duration::from_mins(5);
+
+/// How long a refresh is not repeated that did not prolong the access token, at the most.
+const IN_VAIN: Duration = Duration::from_hours(4);
+
+/// How many a pass refreshes at the most: the others are due at the next one.
+const MOST: usize = 20;
+
+/// A login to refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Where.
+    pub slot: Slot,
+    /// The grant that is to be sent: a login that has another one meanwhile is not meant.
+    pub grant: Grant,
+    /// Why.
+    pub reason: RefreshReason,
+}
+
+/// The logins to refresh now, the account in use first, then by when they end.
+pub(crate) fn due(
+    pool: &Pool,
+    interpretation: &Interpretation,
+    before: Duration,
+    now: Timestamp,
+) -> Vec<Due> {
+    let active = pool.active().map(|active| active.slot);
+    let mut due: Vec<_> = pool
+        .slots
+        .iter()
+        .filter_map(|candidate| {
+            let login = candidate.login.as_ref().ok()?;
+            let refused = interpretation.refused.contains(&login.account);
+            let is_due = if refused {
+                is_worth_it(pool, candidate, login, now)
+            } else {
+                is_due(pool, candidate, before, now)
+            };
+            let rank = (active != Some(candidate.slot), !refused, login.expiry, candidate.slot);
+            let reason = if refused { RefreshReason::Refused } else { RefreshReason::Expiring };
+            is_due.then(|| (rank, Due { slot: candidate.slot, grant: login.grant(), reason }))
+        })
+        .collect();
+    due.sort_unstable_by_key(|(rank, _)| *rank);
+    due.into_iter().map(|(_, due)| due).take(MOST).collect()
+}
+
+/// Whether a login is to be refreshed because its end is near.
+#[must_use]
+pub fn is_due(pool: &Pool, candidate: &Candidate, before: Duration, now: Timestamp) -> bool {
+    let Ok(login) = &candidate.login else { return false };
+    is_near_its_end(login, before, now)
+        && !is_in_vain(pool, login, now)
+        && is_worth_it(pool, candidate, login, now)
+}
+
+fn is_worth_it(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> bool {
+    let AccountState { parked, refresh_failed, .. } = pool.state.of(&login.account);
+    login.refresh_token.is_some()
+        && pool.holder(&login.account).is_some_and(|holder| holder.slot == candidate.slot)
+        && pool.ended_by(candidate).is_none()
+        && parked.is_none_or(|parked| parked.until.is_some())
+        && match candidate.grant {
+            GrantStatus::Good => true,
+            // The answer that is not known may have used the grant up: asking again could end the whole family.
+            GrantStatus::Unanswered(_) => !login.is_live(now),
+            GrantStatus::WithIssuer(_) | GrantStatus::Ended(_) => false,
+        }
+        && refresh_failed.is_none_or(|failed| now.since(failed) >= PAUSE)
+}
+
+/// Whether the last refresh of a login did not move its end out of the time in which it is due, and is so fresh that
+/// another one would not either.
+fn is_in_vain(pool: &Pool, login: &Login, now: Timestamp) -> bool {
+    let AccountState { not_prolonged, .. } = pool.state.of(&login.account);
+    let (Some(expiry), Some(last)) = (login.expiry, login.last_refresh) else { return false };
+    let pause = (expiry.0.since(last) / 2).clamp(PAUSE, IN_VAIN);
+    not_prolonged == Some(login.grant()) && now.since(last) < pause
+}
+
+/// Whether a login's end is so near that it is refreshed.
+#[must_use]
+pub fn is_near_its_end(login: &Login, before: Duration, now: Timestamp) -> bool {
+    // Logins made in one sitting end together; a part of the lead of each account's own spreads them.
+    let spread = before / 4 * spread_of(&login.account) / u32::from(u8::MAX);
+    match login.expiry {
+        Some(expiry) => expiry.0 <= now.plus(before + spread),
+        None => login.last_refresh.is_none_or(|last| now.since(last) >= OLDEST),
+    }
+}
+
+fn spread_of(account: &AccountId) -> u32 {
+    account.to_string().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).into()
+}

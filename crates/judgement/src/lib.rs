@@ -1,0 +1,18 @@
+//! The judgement of the rotator, which `rotate-once` carries out and `accounts` shows: what signals mean, until when an
+//! account is left alone, what is refreshed, who serves.
+//!
+//! Pure: the pool, the options and the time come in, and a plan comes out. No file, socket, process or clock can be reached
+//! from here, for none of this crate's dependencies reaches one.
+
+pub mod assess;
+pub mod cooldown;
+pub mod counting;
+pub mod decide;
+pub mod due;
+pub mod interpret;
+pub mod phrases;
+pub mod plan;
+pub mod policy;
+pub mod pool;
+pub mod recovery;
+pub mod report;

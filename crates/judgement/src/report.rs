@@ -1,0 +1,77 @@
+//! What a plan looks like to a person and to a script.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use records::Slot;
+use records::counters::RefreshReason;
+use records::text::{document, line};
+use serde_json::{Value, json};
+
+use crate::assess::Assessment;
+use crate::due::Due;
+use crate::plan::{Chosen, Plan};
+
+/// The plan as printable lines, for `--dry-run`.
+#[must_use]
+pub fn text(plan: &Plan, assessment: &Assessment) -> String {
+    let mut text: String = assessment.interpretation.said.iter().map(|said| line(said) + "\n").collect();
+    for Due { slot, reason, .. } in &assessment.due {
+        let why = match reason {
+            RefreshReason::Refused => "its access token was refused",
+            RefreshReason::Expiring | RefreshReason::Asked => "its access token ends",
+        };
+        let _ = writeln!(text, "would refresh {slot}: {why}");
+    }
+    let _ = match &plan.chosen {
+        Some(Chosen { slot, login, why, .. }) => {
+            writeln!(text, "would publish {slot} ({}): {why}", login.expires())
+        }
+        None if plan.placeholder => writeln!(text, "would publish a placeholder: no usable account"),
+        None => writeln!(text, "would leave auth.json as it is: no usable account"),
+    };
+    for (slot, reason) in &plan.passed_over {
+        text += &(line(&format!("{slot} passed over: {reason}")) + "\n");
+    }
+    text
+}
+
+/// The plan as JSON, version 1, each text in it printable.
+#[must_use]
+pub fn json(plan: &Plan, dry_run: bool) -> Value {
+    let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
+        json!({
+            "slot": slot,
+            "account_id": login.account.account_id,
+            "user_id": login.account.user_id,
+            "expires_at": login.expiry,
+            "active_since": since,
+            "why": why.to_string(),
+        })
+    });
+    let passed_over: Vec<_> =
+        plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.to_string()})).collect();
+    document(
+        json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over}),
+    )
+}
+
+/// Why nothing could be chosen, slot by slot, in one line.
+#[must_use]
+pub fn nothing_chosen(plan: &Plan, to: Option<Slot>, directory: &Path) -> String {
+    let directory = directory.display();
+    if let Some(asked) = to {
+        let file = asked.file_name();
+        return match plan.passed_over.iter().find(|(slot, _)| *slot == asked) {
+            Some((slot, why)) => format!("{slot} cannot be used: {why}"),
+            None => {
+                format!("{asked} cannot be used: no {file} in {directory}: run auth-login {}", asked.number())
+            }
+        };
+    }
+    if plan.passed_over.is_empty() {
+        return format!("no usable account: no auth-N.json in {directory}: run auth-login 1");
+    }
+    let reasons: Vec<_> = plan.passed_over.iter().map(|(slot, why)| format!("{slot}: {why}")).collect();
+    format!("no usable account: {}", reasons.join("; "))
+}

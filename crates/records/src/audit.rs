@@ -1,0 +1,139 @@
+//! The record of what people did to the accounts: one line of JSON for each change, on the volume, bounded.
+
+use serde::{Serialize, Serializer};
+
+use crate::text::printable;
+use crate::{AccountId, Slot, Timestamp};
+
+/// How many bytes the file may have: some thousand lines. The oldest go first.
+pub const BOUND: usize = 256 << 10;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+    /// The slot that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// The account it is about.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", serialize_with = "shown")]
+    pub account: Option<AccountId>,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The operator's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Who.
+    pub by: By,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Put aside.
+    Parked,
+    /// A park or a cooldown was ended.
+    Unparked,
+    /// Preferred whenever it can be used.
+    Pinned,
+    /// No longer preferred.
+    Unpinned,
+    /// Chosen by hand.
+    Used,
+    /// Refreshed by hand.
+    Refreshed,
+    /// Its grant was ended at the issuer.
+    Revoked,
+    /// Its login was taken off the volume.
+    Removed,
+}
+
+/// Who did it, as far as a process can know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct By {
+    /// The command.
+    pub command: String,
+    /// The user it ran as.
+    pub uid: u32,
+    /// The person, as they called themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl By {
+    /// A command that runs as this user, for a person if one is named.
+    #[must_use]
+    pub fn new(command: &str, uid: u32, name: Option<String>) -> Self {
+        Self { command: command.to_owned(), uid, name: name.map(|name| printable(&name)) }
+    }
+}
+
+/// The record is read by people: an account stands in it as it is shown everywhere.
+#[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+fn shown<S: Serializer>(account: &Option<AccountId>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = account.as_ref().map(|AccountId { account_id, user_id }| AccountId {
+        account_id: printable(account_id),
+        user_id: user_id.as_deref().map(printable),
+    });
+    shown.serialize(serializer)
+}
+
+/// The file's bytes with one more line at the end, and without the oldest where it would grow beyond its bound.
+#[must_use]
+pub fn appended(file: &[u8], entry: &Entry) -> Vec<u8> {
+    let mut line = serde_json::to_vec(entry).expect("an entry has string keys only");
+    line.push(b'\n');
+    let room = BOUND.saturating_sub(line.len());
+    // A line that somebody else left half would swallow ours.
+    let file = if file.is_empty() || file.ends_with(b"\n") { file.to_vec() } else { [file, b"\n"].concat() };
+    let surplus = file.len().saturating_sub(room);
+    let kept = match surplus {
+        0 => file.as_slice(),
+        _ => file[surplus - 1..].splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default(),
+    };
+    [kept, &line].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(why: &str) -> Entry {
+        Entry {
+            at: Timestamp::from_seconds(1_795_439_575),
+            what: What::Parked,
+            slot: Some(Slot::FIRST),
+            account: Some(AccountId { account_id: "acct-ann".into(), user_id: None }),
+            until: None,
+            why: Some(why.to_owned()),
+            by: By { command: "accounts".to_owned(), uid: 65532, name: None },
+        }
+    }
+
+    #[test]
+    fn a_change_is_one_line() {
+        let file = appended(b"{\"half\": ", &entry("for the\nrelease"));
+        assert_eq!(
+            String::from_utf8(file).unwrap(),
+            "{\"half\": \n{\"at\":\"2026-11-23T13:12:55.000Z\",\"what\":\"parked\",\"slot\":1,\"account_id\":\"acct-ann\",\
+             \"why\":\"for the\\nrelease\",\"by\":{\"command\":\"accounts\",\"uid\":65532}}\n"
+        );
+    }
+
+    #[test]
+    fn the_oldest_lines_go_first_and_whole() {
+        let mut file = Vec::new();
+        for number in 0..3000 {
+            file = appended(&file, &entry(&format!("number {number}")));
+        }
+        assert!(file.len() <= BOUND && file.len() > BOUND - 1000, "{} bytes", file.len());
+        let text = String::from_utf8(file).unwrap();
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        assert!(text.ends_with('\n') && text.contains("number 2999\"") && !text.contains("number 0\""));
+    }
+}

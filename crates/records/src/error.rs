@@ -1,0 +1,22 @@
+//! What a caller can do about an error, whichever crate it comes from.
+
+use std::error::Error;
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Nothing but read it.
+    Other,
+    /// Mend the directory or the file that it names: it cannot be read or written.
+    Storage,
+    /// Try again later: a lock is held, or the network failed.
+    Temporary,
+    /// Mend the configuration.
+    Configuration,
+}
+
+/// An error that says what a caller can do about it.
+pub trait Classified: Error + Send + Sync + 'static {
+    /// What that is.
+    fn class(&self) -> ErrorClass;
+}

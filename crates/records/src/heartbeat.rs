@@ -1,0 +1,48 @@
+//! The sign of life that LiteLLM's callback leaves each minute, while a LiteLLM runs that has loaded it.
+
+use serde_json::Value;
+
+use crate::Timestamp;
+use crate::text::printable;
+
+/// What the callback says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// When.
+    pub at: Timestamp,
+    /// Whether LiteLLM holds it among its callbacks; one that was only imported is never called.
+    pub held: bool,
+    /// Which LiteLLM; printable.
+    pub litellm: String,
+}
+
+impl Heartbeat {
+    /// Reads it from a file's bytes.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let document: Value = serde_json::from_slice(bytes).ok()?;
+        Some(Self {
+            at: Timestamp::from_json(&document["at"])?,
+            held: document["held"].as_bool()?,
+            litellm: printable(document["litellm"].as_str().unwrap_or("of an unknown version")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_callback_writes_and_nothing_else() {
+        let sign = br#"{"at": 1795439506.2, "pid": 7, "litellm": "1.106.2", "held": true}"#;
+        let at = Timestamp::from_json(&1_795_439_506.2.into()).unwrap();
+        let litellm = "1.106.2".to_owned();
+        assert_eq!(Heartbeat::parse(sign), Some(Heartbeat { at, held: true, litellm }));
+        let hostile =
+            Heartbeat::parse(br#"{"at": 1, "held": true, "litellm": "1\u001b[2J\u202e\n"}"#).unwrap();
+        assert_eq!(hostile.litellm, "1 [2J ");
+        assert_eq!(Heartbeat::parse(b"{\"at\": 1"), None);
+        assert_eq!(Heartbeat::parse(b"{\"at\": 1}"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! What the files on the volume, the tokens and the signals say: slots, accounts, logins, and what is remembered of them.
+//!
+//! Pure: bytes and points in time come in, values come out. No file, no socket and no clock can be reached from here.
+//! A [`Slot`] is a number from 1 on, an [`AccountId`] is never an index, a [`Secret`] never reaches a log.
+
+pub mod account;
+pub mod audit;
+pub mod claims;
+pub mod clock;
+pub mod counters;
+mod document;
+pub mod env_fed;
+pub mod error;
+pub mod grant;
+pub mod heartbeat;
+pub mod login;
+pub mod published;
+pub mod secret;
+pub mod signal;
+pub mod slot;
+pub mod state;
+pub mod text;
+pub mod usage;
+
+pub use account::{AccountId, Naming};
+pub use clock::{Expiry, Timestamp};
+pub use error::{Classified, ErrorClass};
+pub use login::{Generation, Login};
+pub use secret::Secret;
+pub use slot::Slot;

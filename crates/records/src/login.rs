@@ -1,0 +1,417 @@
+//! The token record of one login, in the shapes it is met in.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::claims::Claims;
+use crate::document::Document;
+use crate::grant::Grant;
+use crate::{AccountId, Expiry, Secret, Timestamp};
+
+/// A login as a master holds it: codex's own `auth.json`, or the flat shape of the predecessor and of LiteLLM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// What a request is made with.
+    pub access_token: Secret,
+    /// What a new access token is asked for with; single use.
+    pub refresh_token: Option<Secret>,
+    /// Who signed in, as a token.
+    pub id_token: Option<Secret>,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The person's address, where a token says it.
+    pub email: Option<String>,
+    /// The subscription, where a token says it.
+    pub plan: Option<String>,
+    /// When the access token ends, where it says so.
+    pub expiry: Option<Expiry>,
+    /// When the access token was made, where it says so.
+    pub issued: Option<Timestamp>,
+    /// When the tokens were last renewed.
+    pub last_refresh: Option<Timestamp>,
+}
+
+/// How new a login is among those of its account: the token's own `exp`, then its `iat`, then the file's
+/// `last_refresh`. The issuer's word comes first, for files are copied, and other tools write their own times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation {
+    expiry: Option<Expiry>,
+    issued: Option<Timestamp>,
+    last_refresh: Option<Timestamp>,
+}
+
+/// Why a file is not a login. Never says anything of the file's content.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotALogin {
+    /// Nothing in it.
+    #[error("empty")]
+    Empty,
+    /// UTF-8 with a mark before it that JSON does not have.
+    #[error("begins with a byte order mark: save it as UTF-8 without one")]
+    ByteOrderMark,
+    /// Two bytes for each character.
+    #[error("UTF-16: save it as UTF-8")]
+    Utf16,
+    /// Room that was never written to.
+    #[error("only NUL bytes, as a crash of the machine leaves them")]
+    OnlyNuls,
+    /// Not JSON, from here on.
+    #[error("not JSON (line {line}, column {column})")]
+    NotJson {
+        /// From 1.
+        line: usize,
+        /// From 1; 0 at the very start.
+        column: usize,
+    },
+    /// codex's file of an API key.
+    #[error("an API key's file, which is no ChatGPT login (no access_token in it)")]
+    ApiKey,
+    /// codex's file of an agent identity.
+    #[error("an agent identity's file, which is no ChatGPT login (no access_token in it)")]
+    AgentIdentity,
+    /// A JSON file without tokens.
+    #[error("no access_token in it")]
+    NoAccessToken,
+    /// Neither a token nor the file says whose it is.
+    #[error("no account id in it or in its tokens")]
+    NoAccount,
+}
+
+impl Login {
+    /// Reads a login from a file's bytes.
+    ///
+    /// # Errors
+    /// See [`NotALogin`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotALogin> {
+        let document: Value = serde_json::from_slice(bytes).map_err(|e| not_json(bytes, &e))?;
+        let tokens = if document["tokens"].is_object() { &document["tokens"] } else { &document };
+        let access_token = secret(&tokens["access_token"]).ok_or_else(|| no_login(&document))?;
+        let mut login = Self::of_tokens(
+            access_token,
+            secret(&tokens["refresh_token"]),
+            secret(&tokens["id_token"]),
+            tokens["account_id"].as_str(),
+        )
+        .ok_or(NotALogin::NoAccount)?;
+        login.expiry = login.expiry.or_else(|| Timestamp::from_json(&tokens["expires_at"]).map(Expiry));
+        login.last_refresh = Timestamp::from_json(&document["last_refresh"]);
+        Ok(login)
+    }
+
+    /// A login of bare tokens; `account_id` counts only where the tokens do not say whose they are.
+    #[must_use]
+    pub fn of_tokens(
+        access_token: Secret,
+        refresh_token: Option<Secret>,
+        id_token: Option<Secret>,
+        account_id: Option<&str>,
+    ) -> Option<Self> {
+        let of_access = Claims::of(&access_token).unwrap_or_default();
+        let (expiry, issued) = (of_access.expiry, of_access.issued);
+        let of_id = id_token.as_ref().and_then(Claims::of).unwrap_or_default();
+        let claims = of_access.or(of_id);
+        let given = account_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
+        let account = AccountId { user_id: claims.user(), account_id: claims.account_id.or(given)? };
+        let (email, plan) = (claims.email, claims.plan);
+        Some(Self {
+            access_token,
+            refresh_token,
+            id_token,
+            account,
+            email,
+            plan,
+            expiry,
+            issued,
+            last_refresh: None,
+        })
+    }
+
+    /// The grant of this login, by which it is told from a later one of the same account.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        Grant::of(self.refresh_token.as_ref().unwrap_or(&self.access_token))
+    }
+
+    /// The later one is the newer login of an account.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        let Self { expiry, issued, last_refresh, .. } = *self;
+        Generation { expiry, issued, last_refresh }
+    }
+
+    /// The bytes of a master with other tokens in it: codex's own file or the flat one, and byte for byte what is in
+    /// it beside them. What is no JSON object is replaced by codex's shape.
+    #[must_use]
+    pub fn refreshed(&self, master: &[u8], now: Timestamp) -> Vec<u8> {
+        let (document, tokens) = match Document::parse(master) {
+            Some(document) => {
+                let tokens = document.object("tokens");
+                (document, tokens)
+            }
+            None => (Document::default().with("auth_mode", "chatgpt"), Some(Document::default())),
+        };
+        let document = match tokens {
+            Some(tokens) => document.with_object("tokens", self.put_into(tokens)),
+            None => match self.expiry {
+                Some(expiry) => self.put_into(document).with("expires_at", expiry.0.seconds()),
+                // The end of the token before is not that of this one.
+                None => self.put_into(document).without("expires_at"),
+            },
+        };
+        document.with("last_refresh", now).to_bytes()
+    }
+
+    fn put_into(&self, document: Document) -> Document {
+        let given = [
+            ("access_token", Some(self.access_token.expose())),
+            ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
+            ("id_token", self.id_token.as_ref().map(Secret::expose)),
+            ("account_id", Some(&self.account.account_id)),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.fold(document, |document, (name, value)| document.with(name, value))
+    }
+
+    /// Whether the access token can be used now; one that does not say when it ends may be tried.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expiry.is_none_or(|expiry| !expiry.has_passed(now))
+    }
+
+    /// `expires 2026-12-03T10:00:00Z`, as log lines say it.
+    #[must_use]
+    pub fn expires(&self) -> String {
+        self.expiry.map_or_else(|| "expiry unknown".to_owned(), |expiry| format!("expires {expiry}"))
+    }
+}
+
+/// What a file is that is no JSON.
+fn not_json(bytes: &[u8], error: &serde_json::Error) -> NotALogin {
+    match bytes.trim_ascii() {
+        [] => NotALogin::Empty,
+        [0xef, 0xbb, 0xbf, ..] => NotALogin::ByteOrderMark,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => NotALogin::Utf16,
+        bytes if bytes.iter().all(|byte| *byte == 0) => NotALogin::OnlyNuls,
+        _ => NotALogin::NotJson { line: error.line(), column: error.column() },
+    }
+}
+
+/// What a document is that has no access token.
+fn no_login(document: &Value) -> NotALogin {
+    let holds = |name: &str| document[name].as_str().is_some_and(|text| !text.is_empty());
+    match document["auth_mode"].as_str() {
+        Some("agentIdentity") => NotALogin::AgentIdentity,
+        Some("apikey") => NotALogin::ApiKey,
+        _ if holds("agent_identity") => NotALogin::AgentIdentity,
+        _ if holds("OPENAI_API_KEY") => NotALogin::ApiKey,
+        _ => NotALogin::NoAccessToken,
+    }
+}
+
+fn secret(value: &Value) -> Option<Secret> {
+    value.as_str().map(Secret::new).filter(|secret| !secret.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn jwt(account: &str, exp: i64) -> String {
+        let claims = json!({"exp": exp, "email": "ann@example.test", "https://api.openai.com/auth":
+            {"chatgpt_account_id": account, "chatgpt_user_id": "user-A", "chatgpt_plan_type": "plus"}});
+        format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+    }
+
+    fn parse(value: &Value) -> Result<Login, NotALogin> {
+        Login::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn reads_what_codex_writes() {
+        let login = parse(&json!({
+            "auth_mode": "chatgpt", "OPENAI_API_KEY": null,
+            "tokens": {"id_token": jwt("acct-A", 1), "access_token": jwt("acct-A", 1_795_439_575),
+                "refresh_token": "rt-1", "account_id": "acct-A"},
+            "last_refresh": "2026-11-23T12:35:27.198020374Z"
+        }))
+        .unwrap();
+        assert_eq!(login.account.to_string(), "acct-A/user-A");
+        assert_eq!(login.email.as_deref(), Some("ann@example.test"));
+        assert_eq!(login.expires(), "expires 2026-11-23T13:12:55Z");
+        assert_eq!(login.refresh_token.unwrap().expose(), "rt-1");
+        assert_eq!(login.last_refresh.unwrap().to_string(), "2026-11-23T12:35:27Z");
+    }
+
+    #[test]
+    fn reads_the_flat_shape_also_with_opaque_tokens() {
+        let login =
+            parse(&json!({"access_token": "opaque", "account_id": "acct-A", "expires_at": 1_795_439_575}));
+        let login = login.unwrap();
+        assert_eq!(login.account.to_string(), "acct-A");
+        assert_eq!(login.expires(), "expires 2026-11-23T13:12:55Z");
+        assert_eq!(login.refresh_token, None);
+    }
+
+    #[test]
+    fn the_newer_login_is_the_one_whose_token_ends_later_whatever_its_file_says() {
+        let login = |exp: i64, iat: i64, last_refresh: Value| {
+            let claims = json!({"exp": exp, "iat": iat});
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            parse(&json!({"access_token": token, "account_id": "a", "last_refresh": last_refresh})).unwrap()
+        };
+        let in_order = [
+            login(0, 0, json!("2026-11-25T00:00:00Z")),
+            login(100, 0, json!(null)),
+            login(100, 50, json!(null)),
+            login(100, 50, json!("2026-11-23T12:00:00Z")),
+            login(100, 50, json!("2026-11-24T12:00:00+08:00")),
+            login(100, 51, json!("2026-11-23T12:00:00Z")),
+            login(101, 1, json!("unreadable")),
+        ];
+        assert!(in_order.is_sorted_by(|a, b| a.generation() < b.generation()));
+    }
+
+    #[test]
+    fn two_people_of_a_workspace_are_two_accounts_also_without_user_ids() {
+        let login = |claims: Value| {
+            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            parse(&json!({"access_token": token, "account_id": "team"})).unwrap().account
+        };
+        let eve = login(json!({"email": "eve@example.test"}));
+        assert_ne!(eve, login(json!({"email": "fay@example.test"})));
+        assert_eq!(eve, login(json!({"email": "Eve@Example.Test"})));
+        assert_ne!(login(json!({"sub": "1"})), login(json!({"sub": "2"})));
+        // What only the id token says counts, too, and a user id before all else.
+        let id_token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(json!({"sub": "1"}).to_string()));
+        let both = json!({"access_token": jwt("team", 1), "id_token": id_token});
+        assert_eq!(parse(&both).unwrap().account.user_id.as_deref(), Some("user-A"));
+    }
+
+    #[test]
+    fn the_token_knows_better_than_the_file_whose_it_is() {
+        let login = parse(&json!({"access_token": jwt("acct-A", 1), "account_id": "acct-B"})).unwrap();
+        assert_eq!(login.account.account_id, "acct-A");
+    }
+
+    #[test]
+    fn says_what_is_wrong_without_saying_what_is_in_it() {
+        let parse = |text: &str| Login::parse(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(parse(" \n"), "empty");
+        assert_eq!(parse("{\"access_token\": \"secret"), "not JSON (line 1, column 24)");
+        assert_eq!(parse("[]"), "no access_token in it");
+        assert_eq!(parse("{\"OPENAI_API_KEY\": null}"), "no access_token in it");
+        let api_key = "an API key's file, which is no ChatGPT login (no access_token in it)";
+        assert_eq!(parse("{\"OPENAI_API_KEY\": \"sk-secret\"}"), api_key);
+        assert_eq!(parse("{\"auth_mode\": \"apikey\", \"tokens\": null}"), api_key);
+        assert_eq!(
+            parse("{\"auth_mode\": \"agentIdentity\", \"agent_identity\": \"eyJ\"}"),
+            "an agent identity's file, which is no ChatGPT login (no access_token in it)"
+        );
+        assert_eq!(
+            parse("\u{feff}{\"access_token\": \"secret\"}"),
+            "begins with a byte order mark: save it as UTF-8 without one"
+        );
+        assert_eq!(parse("\0\0\0"), "only NUL bytes, as a crash of the machine leaves them");
+        for utf16 in [&b"\xff\xfe{\0"[..], b"\xfe\xff\0{", b"{\0\"\0", b"\0{\0\""] {
+            assert_eq!(Login::parse(utf16).unwrap_err(), NotALogin::Utf16, "{utf16:?}");
+        }
+        assert_eq!(parse("{\"access_token\": \"opaque\"}"), "no account id in it or in its tokens");
+    }
+
+    #[test]
+    fn an_id_token_does_not_prolong_an_access_token() {
+        let login =
+            parse(&json!({"access_token": "opaque", "id_token": jwt("acct-A", 1), "account_id": "a"}));
+        assert_eq!(login.unwrap().expiry, None);
+    }
+
+    #[test]
+    fn renewing_keeps_every_field_that_is_not_a_token() {
+        let master = json!({
+            "auth_mode": "chatgpt", "OPENAI_API_KEY": null, "later": [1],
+            "tokens": {"id_token": "it-1", "access_token": jwt("acct-A", 1), "refresh_token": "rt-1",
+                "login_owner_id": "o", "account_id": "acct-A"},
+            "last_refresh": "2026-11-23T12:35:27.198020374Z"
+        });
+        let (access, refresh) = (Secret::new(&jwt("acct-A", 1_795_439_575)), Some(Secret::new("rt-2")));
+        let login = Login::of_tokens(access.clone(), refresh, None, None).unwrap();
+        let renewed: Value = serde_json::from_slice(
+            &login.refreshed(master.to_string().as_bytes(), Timestamp::from_seconds(7)),
+        )
+        .unwrap();
+        let mut expected = master;
+        expected["tokens"]["access_token"] = access.expose().into();
+        expected["tokens"]["refresh_token"] = "rt-2".into();
+        expected["last_refresh"] = "1970-01-01T00:00:07.000Z".into();
+        assert_eq!(renewed, expected, "the id token of before stays when there is no new one");
+    }
+
+    #[test]
+    fn renewing_keeps_what_it_does_not_know_byte_for_byte_and_in_its_place() {
+        let master = r#"{
+  "z": 123456789012345678901234567890, "tokens": {"x-first": 0.10000000000000000000001,
+    "access_token": "old", "refresh_token": "rt-1", "refresh_token": "rt-2", "last": {"b":1, "a" : -0.0e+5}},
+  "a": "\u00e9é\/", "auth_mode": "chatgpt", "last_refresh": null, "auth_mode": "ChatGPT"
+}"#;
+        let login = Login::of_tokens(Secret::new("new"), Some(Secret::new("rt-3")), None, Some("a")).unwrap();
+        let renewed = login.refreshed(master.as_bytes(), Timestamp::from_seconds(7));
+        let expected = r#"{
+  "z": 123456789012345678901234567890,
+  "tokens": {
+    "x-first": 0.10000000000000000000001,
+    "access_token": "new",
+    "refresh_token": "rt-3",
+    "last": {"b":1, "a" : -0.0e+5},
+    "account_id": "a"
+  },
+  "a": "\u00e9é\/",
+  "auth_mode": "ChatGPT",
+  "last_refresh": "1970-01-01T00:00:07.000Z"
+}
+"#;
+        assert_eq!(String::from_utf8(renewed.clone()).unwrap(), expected);
+        assert_eq!(login.refreshed(&renewed, Timestamp::from_seconds(7)), renewed, "renewing moves nothing");
+    }
+
+    #[test]
+    fn renewing_what_is_nested_deeply_or_is_no_object_ends_in_a_login() {
+        let login = Login::of_tokens(Secret::new("at"), Some(Secret::new("rt")), None, Some("a")).unwrap();
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let master = format!(r#"{{"tokens": {{"x": {deep}}}, "y": {deep}}}"#);
+        let renewed =
+            String::from_utf8(login.refreshed(master.as_bytes(), Timestamp::from_seconds(7))).unwrap();
+        assert_eq!(renewed.matches(&deep).count(), 2);
+        for master in ["", "null", "[1]", "\"x\"", "{\"half\": ", "{} {}", &deep] {
+            let renewed = login.refreshed(master.as_bytes(), Timestamp::from_seconds(7));
+            assert_eq!(Login::parse(&renewed).unwrap().refresh_token, login.refresh_token, "{master:.20}");
+            assert!(
+                renewed.starts_with(b"{\n  \"auth_mode\": \"chatgpt\",\n  \"tokens\": {\n"),
+                "{master:.20}"
+            );
+        }
+    }
+
+    #[test]
+    fn renewing_keeps_the_flat_shape_flat() {
+        let login = Login::of_tokens(Secret::new(&jwt("acct-A", 1_795_439_575)), None, None, None).unwrap();
+        let renewed = login.refreshed(
+            br#"{"access_token": "x", "account_id": "a", "expires_at": 1}"#,
+            Timestamp::from_seconds(7),
+        );
+        let again = Login::parse(&renewed).unwrap();
+        assert_eq!(again.access_token, login.access_token);
+        assert!(String::from_utf8(renewed).unwrap().contains("\"expires_at\": 1795439575"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Login::parse(&bytes);
+        }
+    }
+}

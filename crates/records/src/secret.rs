@@ -1,0 +1,64 @@
+//! Tokens, kept out of every log by their type.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// A token. Printing it, also with `{:?}`, shows `…` and the start of its SHA-256, enough to tell two apart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a token in; surrounding white space, such as a file's last newline, is not part of it.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        Self(token.trim().to_owned())
+    }
+
+    /// The token itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first 16 hexadecimal digits of its SHA-256: tells tokens apart where they must not be written.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(&self.0);
+        let start = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        format!("{start:016x}")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "…{}", &self.fingerprint()[..8])
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_a_fingerprint_and_never_the_token() {
+        let secret = Secret::new("rt-very-secret\n");
+        assert_eq!(secret.expose(), "rt-very-secret");
+        assert_eq!(format!("{secret:?}"), format!("{secret}"));
+        assert_eq!(format!("{secret}").chars().count(), 9);
+        assert!(!format!("{secret:?} {secret}").contains("secret"));
+        assert_ne!(format!("{secret}"), format!("{}", Secret::new("another")));
+    }
+}

@@ -1,0 +1,281 @@
+//! The wake-up signal: what LiteLLM's callback, an operator or a login tells the rotator.
+
+use serde_json::{Value, json};
+
+use crate::state::ReportedPlan;
+use crate::usage::{Minutes, Percent, Usage, Window};
+use crate::{AccountId, Timestamp};
+
+/// The `type` of the signal that a login leaves.
+const SIGNED_IN: &str = "signed_in";
+
+/// The `type` of the signal that the operator's change of an account leaves.
+const CHANGED: &str = "accounts_changed";
+
+/// The `type` of an error that says a usage window is used up.
+const USAGE_LIMIT: &str = "usage_limit_reached";
+
+/// What a signal file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Rotate now, whoever is active: an empty file, or one that says no account.
+    RotateNow {
+        /// When it was left.
+        at: Timestamp,
+        /// What happened to whoever was active then, when it says so: the predecessor's callback.
+        refusal: Option<Refusal>,
+    },
+    /// The provider turned an account away.
+    Refused {
+        /// When.
+        at: Timestamp,
+        /// The account as the callback names it; the user is missing when its token did not say.
+        account: AccountId,
+        /// How.
+        refusal: Refusal,
+    },
+    /// The provider served an account that was thought to be capped.
+    Served {
+        /// Which.
+        account: AccountId,
+    },
+    /// An account was signed in, or the operator changed what is known of one: look again, and move nobody
+    /// without need.
+    LookAgain,
+    /// Not JSON; treated as [`Signal::RotateNow`] and reported.
+    Unreadable {
+        /// When it was left.
+        at: Timestamp,
+    },
+}
+
+/// How an account was turned away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether it says that a usage window is used up.
+    pub usage_limit: bool,
+    /// When the window resets, as the body says.
+    pub resets_at: Option<Timestamp>,
+    /// When the used-up windows reset, as the headers say: the last of them.
+    pub window_resets_at: Option<Timestamp>,
+    /// When the next window resets, used up or not.
+    pub next_reset: Option<Timestamp>,
+    /// How much of its windows the account has used, as the headers say.
+    pub usage: Option<Usage>,
+    /// The subscription, as the body or a header says.
+    pub plan: Option<ReportedPlan>,
+    /// Which access token was refused, by its fingerprint.
+    pub token: Option<String>,
+}
+
+impl Signal {
+    /// Reads a signal from a file's bytes; `left_at` is when the file was written, which counts for those
+    /// that do not say.
+    #[must_use]
+    pub fn parse(bytes: &[u8], left_at: Timestamp) -> Self {
+        if bytes.trim_ascii().is_empty() {
+            return Self::RotateNow { at: left_at, refusal: None };
+        }
+        let Ok(document @ Value::Object(_)) = serde_json::from_slice::<Value>(bytes) else {
+            return Self::Unreadable { at: left_at };
+        };
+        if document["type"] == SIGNED_IN || document["type"] == CHANGED {
+            return Self::LookAgain;
+        }
+        let said =
+            Timestamp::from_json(&document["at"]).or_else(|| Timestamp::from_json(&document["timestamp"]));
+        // A clock ahead of ours must not make a signal younger than everything that comes after it.
+        let at = said.map_or(left_at, |said| said.min(left_at));
+        let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        match text("account_id").map(|account_id| AccountId { account_id, user_id: text("user_id") }) {
+            Some(account) if document["status"] == 200 => Self::Served { account },
+            Some(account) => Self::Refused { at, account, refusal: Refusal::of_callback(&document, at) },
+            None => Self::RotateNow { at, refusal: Refusal::of_predecessor(&document) },
+        }
+    }
+
+    /// Whether it asks for another account to be published. What the others say is of use once it is remembered.
+    #[must_use]
+    pub fn asks_to_move_on(&self) -> bool {
+        matches!(self, Self::RotateNow { .. } | Self::Unreadable { .. })
+    }
+
+    /// The bytes of the signal that a login leaves.
+    #[must_use]
+    pub fn signed_in(account: &AccountId, now: Timestamp) -> Vec<u8> {
+        let signal = json!({"at": now.seconds(), "type": SIGNED_IN, "account_id": account.account_id});
+        signal.to_string().into_bytes()
+    }
+
+    /// The bytes of the signal that the operator's change leaves.
+    #[must_use]
+    pub fn changed(now: Timestamp) -> Vec<u8> {
+        json!({"at": now.seconds(), "type": CHANGED}).to_string().into_bytes()
+    }
+}
+
+impl Refusal {
+    fn of_callback(document: &Value, at: Timestamp) -> Self {
+        let in_seconds = document["resets_in_seconds"].as_i64().filter(|seconds| *seconds > 0);
+        let relative = in_seconds.map(|seconds| at.plus_seconds(seconds));
+        let header = |name: String| {
+            let value = document["headers"].get(name)?;
+            value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+        };
+        let reset = |window: &str| {
+            Timestamp::from_json(&json!(header(format!("x-codex-{window}-reset-at"))?))
+                .filter(|reset| *reset > at)
+        };
+        // Not rounded: 99.6 is not used up.
+        let is_used_up =
+            |window: &str| header(format!("x-codex-{window}-used-percent")).is_some_and(|used| used >= 100.0);
+        let windows = ["primary", "secondary"];
+        let told = |window: &str| {
+            let minutes = header(format!("x-codex-{window}-window-minutes"))?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a nonsense length is 0 or the longest"
+            )]
+            let minutes = Minutes::new(minutes as u32)?;
+            let used_percent = Percent::new(header(format!("x-codex-{window}-used-percent"))?)?;
+            Some(Window { minutes, used_percent, resets_at: reset(window) })
+        };
+        Self {
+            status: document["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(429),
+            usage_limit: document["type"] == USAGE_LIMIT || document["code"] == USAGE_LIMIT,
+            resets_at: Timestamp::from_json(&document["resets_at"]).or(relative),
+            window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
+            next_reset: windows.into_iter().filter_map(reset).min(),
+            usage: Usage::told(at, windows.into_iter().filter_map(told)),
+            plan: [&document["plan_type"], &document["headers"]["x-codex-plan-type"]]
+                .into_iter()
+                .find_map(|plan| ReportedPlan::new(plan.as_str()?, at)),
+            token: document["token"].as_str().map(str::to_owned),
+        }
+    }
+
+    /// The predecessor's callback put the exception's text in, which holds the provider's answer.
+    fn of_predecessor(document: &Value) -> Option<Self> {
+        let text = document["exception"].as_str()?;
+        let after =
+            text.split("resets_at").nth(1).unwrap_or_default().trim_start_matches(['"', '\'', ':', ' ']);
+        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+        let resets_at = Timestamp::from_json(&Value::String(digits));
+        let status = if text.contains("401") || text.contains("token_invalidated") { 401 } else { 429 };
+        Some(Self { status, usage_limit: text.contains(USAGE_LIMIT), resets_at, ..Self::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LEFT: i64 = 1_795_439_600;
+
+    fn parse(text: &str) -> Signal {
+        Signal::parse(text.as_bytes(), Timestamp::from_seconds(LEFT))
+    }
+
+    fn refusal(text: &str) -> Refusal {
+        match parse(text) {
+            Signal::Refused { refusal, .. } | Signal::RotateNow { refusal: Some(refusal), .. } => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn understands_our_callback() {
+        let text = r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A",
+            "type": "usage_limit_reached", "code": null, "resets_at": 1795439575, "resets_in_seconds": 69,
+            "token": "0011223344556677",
+            "headers": {"x-codex-plan-type": "pro", "x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
+            "x-codex-primary-window-minutes": "10080",
+            "x-codex-secondary-used-percent": "99.6", "x-codex-secondary-reset-at": "1795999999"}}"#;
+        let Signal::Refused { at, account, refusal } = parse(text) else { panic!("not understood") };
+        assert_eq!(at.milliseconds(), 1_795_439_506_200);
+        assert_eq!(account.to_string(), "acct-A/user-A");
+        let expected = Refusal {
+            status: 429,
+            usage_limit: true,
+            resets_at: Some(Timestamp::from_seconds(1_795_439_575)),
+            window_resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
+            next_reset: Some(Timestamp::from_seconds(1_795_439_580)),
+            usage: Usage::told(
+                at,
+                [Window {
+                    minutes: Minutes::WEEK,
+                    used_percent: Percent::new(100.0).unwrap(),
+                    resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
+                }],
+            ),
+            plan: ReportedPlan::new("pro", at),
+            token: Some("0011223344556677".to_owned()),
+        };
+        assert_eq!(refusal, expected);
+    }
+
+    #[test]
+    fn a_plan_is_told_by_the_body_before_a_header() {
+        for (text, plan) in [
+            (r#"{"account_id": "a", "headers": {"x-codex-plan-type": "team"}}"#, Some("team")),
+            (
+                r#"{"account_id": "a", "plan_type": "pro", "headers": {"x-codex-plan-type": "plus"}}"#,
+                Some("pro"),
+            ),
+            (
+                r#"{"account_id": "a", "plan_type": 7, "headers": {"x-codex-plan-type": "plus"}}"#,
+                Some("plus"),
+            ),
+            (r#"{"account_id": "a", "plan_type": " ", "headers": "x"}"#, None),
+        ] {
+            assert_eq!(refusal(text).plan.as_ref().map(ReportedPlan::name), plan, "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_a_reset_in_seconds_from_when_it_was_said() {
+        let text = r#"{"at": 1795439500, "status": 429, "account_id": "a", "resets_in_seconds": 60}"#;
+        assert_eq!(refusal(text).resets_at, Some(Timestamp::from_seconds(1_795_439_560)));
+    }
+
+    #[test]
+    fn understands_touch_and_the_predecessor() {
+        let left = Timestamp::from_seconds(LEFT);
+        assert_eq!(parse(" \n"), Signal::RotateNow { at: left, refusal: None });
+        let text = r#"{"timestamp": 1795439500, "model": "m",
+            "exception": "RateLimitError: {\"type\": \"usage_limit_reached\", \"resets_at\": 1795439575}"}"#;
+        let found = refusal(text);
+        assert!(found.usage_limit && found.status == 429);
+        assert_eq!(found.resets_at, Some(Timestamp::from_seconds(1_795_439_575)));
+    }
+
+    #[test]
+    fn a_login_a_success_and_nonsense_are_told_apart() {
+        let account = AccountId { account_id: "acct-A".into(), user_id: None };
+        let left = Timestamp::from_seconds(LEFT);
+        assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::LookAgain);
+        assert_eq!(Signal::parse(&Signal::changed(left), left), Signal::LookAgain);
+        assert_eq!(parse(r#"{"status": 200, "account_id": "acct-A"}"#), Signal::Served { account });
+        for text in ["{half", "7", "[]"] {
+            assert_eq!(parse(text), Signal::Unreadable { at: left }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_ahead_of_ours_makes_no_signal_from_the_future() {
+        let Signal::Refused { at, .. } = parse(r#"{"at": 9999999999, "account_id": "a"}"#) else { panic!() };
+        assert_eq!(at.seconds(), LEFT);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Signal::parse(&bytes, Timestamp::from_seconds(LEFT));
+        }
+    }
+}

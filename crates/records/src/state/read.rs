@@ -1,0 +1,188 @@
+//! Reading a state leniently. A word that a later release has, or a value that somebody mistyped, costs that value and
+//! no other; what a part cannot be without costs the part.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    AccountState, Active, Cooldown, Grant, Kind, NeedsLogin, Parked, RefreshRefused, Refused, ReportedPlan,
+    Source, State, VERSION,
+};
+use crate::counters::{Counters, Counts};
+use crate::usage::{Minutes, Usage, Window};
+use crate::{AccountId, Slot, Timestamp};
+
+/// When something was, if its time cannot be read.
+const LONG_AGO: i64 = 0;
+
+/// The members of an object that are not read yet.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    pub(super) fn new(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
+    fn of(value: Value) -> Option<Self> {
+        if let Value::Object(fields) = value { Some(Self(fields)) } else { None }
+    }
+
+    fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        serde_json::from_value(self.0.remove(name)?).ok()
+    }
+
+    fn time(&mut self, name: &str) -> Timestamp {
+        self.take(name).unwrap_or(Timestamp::from_seconds(LONG_AGO))
+    }
+
+    fn object<T>(&mut self, name: &str, read: impl FnOnce(Self) -> Option<T>) -> Option<T> {
+        read(Self::of(self.0.remove(name)?)?)
+    }
+
+    /// The elements of a list that can be read.
+    fn list<T>(&mut self, name: &str, read: impl Fn(Value) -> Option<T>) -> Vec<T> {
+        match self.0.remove(name) {
+            Some(Value::Array(values)) => values.into_iter().filter_map(read).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn account(&mut self) -> Option<AccountId> {
+        // A user of another kind is another account, not one without a user.
+        let user_id =
+            self.0.remove("user_id").map_or(Some(None), |user| serde_json::from_value(user).ok())?;
+        Some(AccountId { account_id: self.take("account_id")?, user_id })
+    }
+}
+
+impl State {
+    pub(super) fn read(mut fields: Fields) -> Self {
+        let entry = |entry: Value| {
+            let mut entry = Fields::of(entry)?;
+            Some((entry.account()?, AccountState::read(entry)))
+        };
+        fields.0.remove("version");
+        Self {
+            version: VERSION,
+            active: fields.object("active", Active::read),
+            heard: fields.list("heard", |name| serde_json::from_value(name).ok()),
+            pin: fields.object("pin", |mut pin| pin.account()),
+            accounts: fields.list("accounts", entry).into_iter().collect(),
+            counters: fields
+                .object("counters", |counters| Some(Counters::read(counters)))
+                .unwrap_or_default(),
+            rest: fields.0,
+        }
+    }
+}
+
+impl Active {
+    fn read(mut fields: Fields) -> Option<Self> {
+        Some(Self {
+            account: fields.account()?,
+            slot: fields.take("slot").unwrap_or(Slot::FIRST),
+            since: fields.time("since"),
+        })
+    }
+}
+
+impl AccountState {
+    fn read(mut fields: Fields) -> Self {
+        Self {
+            cooldown: fields.object("cooldown", Cooldown::read),
+            parked: fields.object("parked", |parked| Some(Parked::read(parked))),
+            needs_login: fields.object("needs_login", NeedsLogin::read),
+            unanswered: fields.take("unanswered"),
+            refresh_failed: fields.take("refresh_failed"),
+            refresh_refused: fields.object("refresh_refused", |refused| Some(RefreshRefused::read(refused))),
+            not_storable: fields.take("not_storable"),
+            not_prolonged: fields.take("not_prolonged"),
+            came_from: fields.object("came_from", |mut account| account.account()),
+            refreshing_after_401: fields.take("refreshing_after_401"),
+            refused: fields.object("refused", |refused| Some(Refused::read(refused))),
+            next_reset: fields.take("next_reset"),
+            usage: fields.object("usage", usage),
+            plan: fields.object("plan", ReportedPlan::read),
+            refreshed_after_401: fields.take("refreshed_after_401"),
+            rest: fields.0,
+        }
+    }
+}
+
+impl Cooldown {
+    fn read(mut fields: Fields) -> Option<Self> {
+        Some(Self {
+            until: fields.take("until")?,
+            kind: fields.take("kind").unwrap_or(Kind::UsageCap),
+            source: fields.take("source").unwrap_or(Source::Floor),
+        })
+    }
+}
+
+impl Parked {
+    fn read(mut fields: Fields) -> Self {
+        Self { until: fields.take("until"), reason: fields.take("reason") }
+    }
+}
+
+impl NeedsLogin {
+    fn read(mut fields: Fields) -> Option<Self> {
+        let grant: Grant = fields.take("grant")?;
+        let code = fields.take("code").unwrap_or_else(|| "unknown".to_owned());
+        let refused = fields.take("refused").unwrap_or_default();
+        Some(Self { grant, since: fields.time("since"), code, refused })
+    }
+}
+
+impl RefreshRefused {
+    fn read(mut fields: Fields) -> Self {
+        let code = fields.take("code").unwrap_or_else(|| "unknown".to_owned());
+        Self { code, since: fields.time("since") }
+    }
+}
+
+impl Refused {
+    fn read(mut fields: Fields) -> Self {
+        Self { times: fields.take("times").unwrap_or(1), at: fields.time("at") }
+    }
+}
+
+impl ReportedPlan {
+    fn read(mut fields: Fields) -> Option<Self> {
+        Self::new(&fields.take::<String>("plan")?, fields.time("at"))
+    }
+}
+
+impl Counters {
+    fn read(mut fields: Fields) -> Self {
+        Self { refreshes: counts(&mut fields, "refreshes"), rotations: counts(&mut fields, "rotations") }
+    }
+}
+
+fn counts(fields: &mut Fields, name: &str) -> Counts {
+    let by_reason = |reasons: Fields| {
+        reasons.0.into_iter().filter_map(|(reason, count)| Some((reason, count.as_u64()?))).collect()
+    };
+    let results = |results: Fields| {
+        Some(
+            results
+                .0
+                .into_iter()
+                .filter_map(|(result, reasons)| Some((result, Fields::of(reasons).map(by_reason)?))),
+        )
+    };
+    fields.object(name, results).into_iter().flatten().collect()
+}
+
+fn usage(mut fields: Fields) -> Option<Usage> {
+    let window = |window: Value| {
+        let mut window = Fields::of(window)?;
+        let minutes = Minutes::new(window.take("minutes")?)?;
+        Some(Window {
+            minutes,
+            used_percent: window.take("used_percent")?,
+            resets_at: window.take("resets_at"),
+        })
+    };
+    Usage::told(fields.take("at")?, fields.list("windows", window))
+}

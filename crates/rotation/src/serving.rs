@@ -1,0 +1,239 @@
+//! The part of a pass that serves: what signals, logins and state come to is carried out under the lock.
+//!
+//! The order matters: tokens are stored before a record is published, a record before the state says who is in use, and
+//! signals end last. A process that is killed in between leaves what the next pass can go on from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use auth_volume::grants::Grants;
+use auth_volume::signal_files::Taken;
+use auth_volume::{Locked, VolumeError};
+use durable_file::Access;
+use durable_file::private_file::PrivateFile;
+use judgement::assess::{Assessment, Turn, assess};
+use judgement::counting::count;
+use judgement::decide::decide;
+use judgement::due::Due;
+use judgement::plan::{Chosen, Plan, Reason, Why};
+use judgement::policy::PassOptions;
+use judgement::pool::Pool;
+use records::published::{self, Found};
+use records::signal::Signal;
+use records::state::{Active, State};
+use records::{Slot, Timestamp};
+
+use crate::pass::Served;
+use crate::reading::Reading;
+use crate::recover::recover_tokens;
+
+/// A pass while it holds the lock.
+#[derive(Clone, Copy)]
+pub struct Serving<'a> {
+    pub(crate) locked: &'a Locked<'a>,
+    pub(crate) options: PassOptions,
+    pub(crate) access: Access,
+    pub(crate) log: &'a dyn Fn(String),
+    pub(crate) turn: Turn,
+    pub(crate) now: Timestamp,
+}
+
+impl Serving<'_> {
+    /// Carries out what a reading of the volume and the signals come to, in an order that a crash cannot break.
+    ///
+    /// # Errors
+    /// The volume cannot be written; the last published record is still there.
+    pub fn carry_out(self, reading: Reading, mut signals: Vec<Taken>) -> Result<Served, VolumeError> {
+        let Reading { mut pool, stored, is_state_broken, grants, too_open, notes } = reading;
+        if self.turn == Turn::First {
+            notes.into_iter().for_each(self.log);
+            self.narrow(too_open);
+            self.tidy_grants(&pool, &grants)?;
+        }
+        let found = self.found_beside_the_logins();
+        for found in &found {
+            pool = recover_tokens(self.locked, pool, found, self.now, self.log)?;
+        }
+        let (plan, due) = self.judge(&mut pool, &signals);
+        let trouble = match self.publish(&mut pool, &plan) {
+            Ok(replaced) => {
+                pool = self.recover_replaced(pool, replaced, &found)?;
+                Ok(())
+            }
+            Err(e) => {
+                leave_for_the_next_pass(&mut pool.state, &mut signals);
+                Err(e)
+            }
+        };
+        self.remember(&mut pool.state, stored.as_ref(), is_state_broken)?;
+        let trouble = trouble.and(self.locked.end_signals(signals));
+        Ok(Served { plan, due, trouble })
+    }
+
+    /// What is to be done, and what is due; the pool knows then what the signals said.
+    fn judge(self, pool: &mut Pool, signals: &[Taken]) -> (Plan, Vec<Due>) {
+        let heard = self.hear(pool, signals);
+        let Assessment { interpretation, due, policy } =
+            assess(pool, &heard, self.options, self.turn, self.now);
+        interpretation.said.into_iter().for_each(self.log);
+        let plan = decide(pool, policy, self.now);
+        let is_last = match self.turn {
+            Turn::First => due.is_empty(),
+            Turn::Again { is_last } => is_last,
+        };
+        if is_last {
+            self.say_who_was_passed_over(&plan);
+        }
+        // A command that only looks, and a pass before its refreshes, count no lack of an account.
+        if plan.chosen.is_some() || is_last && !self.options.offline {
+            let mut counters = std::mem::take(&mut pool.state.counters);
+            count(&mut counters, pool, &plan, policy, self.now);
+            pool.state.counters = counters;
+        }
+        (plan, due)
+    }
+
+    /// Stores tokens that another program wrote into the record until it was replaced.
+    fn recover_replaced(
+        self,
+        mut pool: Pool,
+        replaced: Option<PrivateFile>,
+        found: &[Vec<u8>],
+    ) -> Result<Pool, VolumeError> {
+        if let Some(new) = replaced.as_ref().filter(|replaced| !found.contains(&replaced.content)) {
+            pool = recover_tokens(self.locked, pool, &new.content, self.now, self.log)?;
+        }
+        match self.locked.end_aside(replaced) {
+            Some(late) => recover_tokens(self.locked, pool, &late, self.now, self.log),
+            None => Ok(pool),
+        }
+    }
+
+    /// Writes the state, if it is another one than is stored.
+    fn remember(
+        self,
+        state: &mut State,
+        stored: Option<&State>,
+        is_state_broken: bool,
+    ) -> Result<(), VolumeError> {
+        state.tidy(self.now);
+        if is_state_broken {
+            self.locked.set_state_aside()?;
+        }
+        if stored == Some(state) { Ok(()) } else { self.locked.remember(state) }
+    }
+
+    fn narrow(self, too_open: Vec<Slot>) {
+        for slot in too_open {
+            (self.log)(match self.locked.narrow(slot) {
+                Ok(()) => format!("{slot}: others could read its file: narrowed to its owner"),
+                Err(e) => format!("{slot}: others can read its file: {e}"),
+            });
+        }
+    }
+
+    /// Brings the markers of grants up to date with the logins that are there.
+    fn tidy_grants(self, pool: &Pool, grants: &Grants) -> Result<(), VolumeError> {
+        for marker in grants.out_of_reach(self.locked, self.now) {
+            (self.log)(format!(
+                "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see \
+                 accounts doctor",
+                marker.slot, marker.since
+            ));
+        }
+        let logins = pool.slots.iter().filter_map(|slot| Some((slot, slot.login.as_ref().ok()?)));
+        for (candidate, login) in logins.clone() {
+            // A marker of its own for what a state told that was written before there were markers.
+            if pool.state.of(&login.account).unanswered == Some(login.grant()) {
+                drop(self.locked.ask(&login.grant(), candidate.slot, None, self.now)?);
+            }
+        }
+        if !grants.is_empty() {
+            let by_slot: BTreeMap<_, _> =
+                logins.clone().map(|(candidate, login)| (candidate.slot, login)).collect();
+            self.locked.conclude(grants, &by_slot, self.now);
+            let kept = logins.map(|(_, login)| login.grant()).collect();
+            self.locked.forget_ended_grants(grants, pool.slots.len(), &kept);
+        }
+        Ok(())
+    }
+
+    /// What a program with a refresh token of its own may have written where the record is: what a pass that died had
+    /// replaced, then what stands there. In a live directory of its own nothing is looked for.
+    fn found_beside_the_logins(self) -> Vec<Vec<u8>> {
+        if !self.locked.volume().is_one_directory() {
+            return Vec::new();
+        }
+        [self.locked.volume().aside_bytes(), self.locked.volume().published_bytes()]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// The signals that were not heard before, and the state that knows them.
+    fn hear(self, pool: &mut Pool, signals: &[Taken]) -> Vec<Signal> {
+        let is_new = |taken: &&Taken| !pool.state.heard.contains(&taken.name());
+        let heard: Vec<_> = signals.iter().filter(is_new).map(|taken| taken.signal.clone()).collect();
+        if !signals.is_empty() {
+            pool.state.heard = signals.iter().map(Taken::name).collect();
+        }
+        if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
+            (self.log)(
+                "the signal could not be read: kept as rotate-now.unreadable, taken for a plain one"
+                    .to_owned(),
+            );
+        }
+        heard
+    }
+
+    fn say_who_was_passed_over(self, plan: &Plan) {
+        for (slot, reason) in &plan.passed_over {
+            if !matches!(reason, Reason::NotItsTurn | Reason::Cooling(_) | Reason::Parked(_)) {
+                (self.log)(format!("{slot} passed over: {reason}"));
+            }
+        }
+    }
+
+    /// Publishes what was chosen, and gives what stood there until then.
+    fn publish(self, pool: &mut Pool, plan: &Plan) -> Result<Option<PrivateFile>, VolumeError> {
+        if let Found::Foreign { why } = &pool.published
+            && (plan.chosen.is_some() || plan.placeholder)
+        {
+            (self.log)(format!("auth.json was not written by us ({why}): replacing it"));
+        }
+        let mut replaced = None;
+        match &plan.chosen {
+            Some(Chosen { slot, login, since, why }) => {
+                let record = published::record(login);
+                pool.state.active =
+                    Some(Active { account: login.account.clone(), slot: *slot, since: *since });
+                // What is served already needs no second word.
+                if self.turn != Turn::First
+                    && self.locked.volume().published_bytes().is_ok_and(|there| there == record)
+                {
+                    return Ok(None);
+                }
+                replaced = self.locked.publish(&record, self.access)?;
+                let note = match why {
+                    Why::BackFirst(_) => format!("; {why}"),
+                    _ => String::new(),
+                };
+                (self.log)(format!("active {slot} ({}){note}", login.expires()));
+            }
+            None if plan.placeholder => {
+                replaced = self.locked.publish(&published::placeholder(), self.access)?;
+                (self.log)(
+                    "no usable account: published a placeholder, so that LiteLLM can start".to_owned(),
+                );
+            }
+            None => {}
+        }
+        Ok(replaced)
+    }
+}
+
+/// What signals ask for that could not be published has not been done: the next pass hears them again.
+fn leave_for_the_next_pass(state: &mut State, signals: &mut Vec<Taken>) {
+    let undone = signals.extract_if(.., |taken| taken.signal.asks_to_move_on());
+    let undone: BTreeSet<_> = undone.map(|taken| taken.name()).collect();
+    state.heard.retain(|heard| !undone.contains(heard));
+}
