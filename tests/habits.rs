@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use crate::pages::markdown::pages;
 use crate::pod::repository;
 
 #[test]
-fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_the_readme() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_a_page() {
+    let pages: String = pages().into_iter().map(|page| page.text).collect();
     for entry in fs::read_dir(repository().join("crates")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -14,7 +15,7 @@ fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_the_readme() 
             ["src/main.rs", "src/lib.rs"].map(|file| path.join(file)).into_iter().find(|file| file.exists());
         let first = fs::read_to_string(root.unwrap()).unwrap();
         assert!(first.starts_with("//! "), "{name} does not say what it is for");
-        assert!(readme.contains(&format!("`{name}")), "{name} is not in the README");
+        assert!(pages.contains(&format!("`{name}`")), "{name} is in no page");
     }
 }
 

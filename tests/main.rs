@@ -12,6 +12,7 @@ mod faults;
 mod habits;
 mod killed_login;
 mod litellm;
+mod pages;
 mod pod;
 mod rotation;
 mod sign_in;

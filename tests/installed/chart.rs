@@ -112,6 +112,12 @@ fn helm_lint_finds_nothing_but_that_there_is_no_icon() {
 }
 
 #[test]
+fn helm_shows_the_page_of_the_packaged_chart() {
+    let page = fs::read_to_string(repository().join("charts/codex-podkit/README.md")).unwrap();
+    assert_eq!(rendered("readme", &values("defaults")), page);
+}
+
+#[test]
 fn what_is_misspelt_or_cannot_work_is_refused_with_what_to_do() {
     let cases = [
         ("litellm: {codexAuthRotatr: {enabled: false}}", "'codexAuthRotatr' not allowed"),

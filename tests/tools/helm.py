@@ -4,10 +4,12 @@ usage: helm.py template CHART VALUES…   the manifests, as `helm template` prin
        helm.py json CHART VALUES…       the same as one JSON list
        helm.py notes CHART VALUES…      what `helm install` says at its end
        helm.py lint CHART VALUES…       what `helm lint --strict` finds
+       helm.py readme CHART             what `helm show readme` prints of the packaged chart
 """
 
 import json
 import sys
+import tempfile
 
 import helm_python
 import yaml
@@ -32,6 +34,10 @@ def render(chart, given):
 
 def main(verb, chart, *files):
     given = values(files)
+    if verb == "readme":
+        with tempfile.TemporaryDirectory() as directory:
+            print(helm_python.show(helm_python.package(chart, destination=directory), output_format="readme").strip())
+        return
     if verb == "lint":
         report = helm_python.lint(chart, given, strict=True, kube_version="v1.30.0")
         print("\n".join(report["errors"] + [f"{m['severity']} {m['path']}: {m['error']}" for m in report["messages"]]))

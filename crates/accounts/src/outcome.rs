@@ -49,7 +49,7 @@ impl Outcome {
         text
     }
 
-    /// Version 1, as the README documents it.
+    /// Version 1, as `docs/scripts.md` documents it.
     pub(crate) fn json(&self) -> String {
         let serving =
             self.served.by.as_ref().map(|named| json!({"slot": named.slot, "identity": named.name}));

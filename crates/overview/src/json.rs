@@ -1,4 +1,4 @@
-//! The overview for scripts: version 1 of the schema that the README documents. Fields are added, never changed.
+//! The overview for scripts: version 1 of the schema that `docs/scripts.md` documents. Fields are added, never changed.
 
 use records::state::{Cooldown, Parked};
 use records::{Naming, text};

@@ -20,7 +20,7 @@ pub(crate) fn text(checks: &[Check]) -> String {
     checks.iter().map(line).collect()
 }
 
-/// Version 1, as the README documents it.
+/// Version 1, as `docs/scripts.md` documents it.
 pub(crate) fn json(checks: &[Check]) -> String {
     let findings = checks.iter().filter(|check| check.remedy.is_some()).count();
     let checks: Vec<Value> = checks

@@ -28,12 +28,16 @@ fn a_volume_with_every_state_in_it_is_one_table_and_what_to_type() {
 }
 
 #[test]
-fn the_readme_shows_what_is_printed() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+fn the_operators_page_shows_what_is_printed() {
+    let page = page("operator.md");
     for name in ["table", "why", "doctor"] {
         let printed = std::fs::read_to_string(every_state(name)).unwrap();
-        assert!(readme.contains(&printed), "the README shows another {name}");
+        assert!(page.contains(&printed), "docs/operator.md shows another {name}");
     }
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 #[test]
@@ -41,6 +45,25 @@ fn the_document_for_scripts_holds_the_same_masked() {
     let document = overview::json::document(&overview_at(NOW));
     let expected = std::fs::read_to_string(every_state("json")).unwrap();
     assert_eq!(serde_json::to_string_pretty(&document).unwrap() + "\n", expected);
+}
+
+#[test]
+fn the_page_for_scripts_explains_every_field_and_no_other() {
+    let in_full = Overview { naming: Naming::InFull, ..overview_at(NOW) };
+    let document = overview::json::document(&in_full);
+    let page = page("scripts.md");
+    for (heading, part) in [
+        ("| field | holds |\n", &document),
+        ("| field of `accounts[]` | holds |\n", &document["accounts"][0]),
+    ] {
+        let mut fields: Vec<_> = part.as_object().unwrap().keys().map(String::as_str).collect();
+        let rows = page.split(heading).nth(1).unwrap().split("\n\n").next().unwrap();
+        let cells = rows.lines().filter_map(|row| row.strip_prefix("| ")?.split('|').next());
+        let mut explained: Vec<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        fields.sort_unstable();
+        explained.sort_unstable();
+        assert_eq!(explained, fields);
+    }
 }
 
 #[test]
