@@ -14,10 +14,14 @@ const PASSED_ON: [Signal; 4] = [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1
 
 /// The signals that concern idle, blocked for as long as it lives and read from a descriptor.
 #[derive(Debug)]
-pub(crate) struct Signals(SignalFd);
+pub struct Signals(SignalFd);
 
 impl Signals {
-    pub(crate) fn block() -> nix::Result<Self> {
+    /// Takes them over, for good.
+    ///
+    /// # Errors
+    /// The kernel refuses the mask or the descriptor.
+    pub fn block() -> nix::Result<Self> {
         let mut ours: SigSet = STOP.into_iter().chain(PASSED_ON).collect();
         ours.add(Signal::SIGCHLD);
         ours.thread_block()?;
