@@ -25,7 +25,7 @@ impl Signals {
         let mut ours: SigSet = STOP.into_iter().chain(PASSED_ON).collect();
         ours.add(Signal::SIGCHLD);
         ours.thread_block()?;
-        // Nobody reading what is said is no reason to end.
+        // Rust's own start, which idle goes without, would ignore it: a reader of stderr that has gone ends no container.
         SigSet::from(Signal::SIGPIPE).thread_block()?;
         SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Self)
     }
