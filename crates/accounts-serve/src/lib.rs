@@ -16,27 +16,23 @@ mod problems;
 mod server;
 mod snapshot;
 
-use std::process::ExitCode;
-
 use anyhow::Context as _;
-use clap::Parser as _;
-use cli::core_dumps;
-use cli::exit::{Exit, Failure, OrExit as _, finish};
+use cli::exit::{Exit, Failure, OrExit as _};
 
 use crate::answer::Answers;
-use crate::args::Args;
 use crate::host::Hosts;
 use crate::snapshot::Viewer;
 
+pub use crate::args::Args;
+
 /// The name in front of every log line.
-const COMMAND: &str = "accounts-serve";
+pub const COMMAND: &str = "accounts-serve";
 
-fn main() -> ExitCode {
-    core_dumps::keep_out();
-    finish(COMMAND, run(&Args::parse()))
-}
-
-fn run(args: &Args) -> Result<(), Failure> {
+/// Serves until told to stop.
+///
+/// # Errors
+/// The address cannot be had, or the server failed.
+pub fn run(args: &Args) -> Result<(), Failure> {
     let socket = server::bind(&args.listen.addresses())
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;

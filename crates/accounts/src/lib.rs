@@ -18,12 +18,8 @@ mod removal;
 mod steer;
 mod table;
 
-use std::process::ExitCode;
-
-use auth_volume::{Volume, clock, leftovers};
-use clap::Parser as _;
-use cli::core_dumps;
-use cli::exit::{Exit, Failure, finish};
+use auth_volume::{Volume, clock};
+use cli::exit::{Exit, Failure};
 use cli::output::say;
 use judgement::report;
 use records::Timestamp;
@@ -31,22 +27,19 @@ use records::audit::By;
 use records::state::Parked;
 use rotation::pass;
 
-use crate::args::{Args, Verb};
 use crate::listing::Listing;
 use crate::operator::Operator;
 
+pub use crate::args::{Args, Verb};
+
 /// The name in front of every log line.
-const COMMAND: &str = "accounts";
+pub const COMMAND: &str = "accounts";
 
-fn main() -> ExitCode {
-    core_dumps::keep_out();
-    let args = Args::parse();
-    let verb = args.verb().unwrap_or_else(|e| e.exit());
-    leftovers::sweep();
-    finish(COMMAND, run(&args, verb))
-}
-
-fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
+/// Does what the operator says.
+///
+/// # Errors
+/// It cannot be done, or there is something to see to: findings of the doctor, no account that can be used.
+pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
     let opened = Volume::at(args.volume.directories());
     if let (Verb::Doctor(_), Err(e)) = (&verb, &opened) {
         return doctor::without_volume(e, args.json);

@@ -18,38 +18,32 @@ mod text;
 mod watch;
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use auth_volume::masters::{Reserved, Unusable};
 use auth_volume::{Volume, clock};
-use clap::Parser as _;
-use cli::exit::{Exit, Failure, OrExit as _, finish};
-use cli::{core_dumps, log};
+use cli::exit::{Exit, Failure, OrExit as _};
+use cli::log;
 use durable_file::private_file::NotRead;
 use records::signal::Signal;
 use records::{Login, Slot};
 
-use crate::args::Args;
 use crate::codex::Codex;
 use crate::private_home::PrivateHome;
 use crate::storing::Finished;
-use crate::watch::{Ended, Watch};
+use crate::watch::Watch;
+
+pub use crate::args::Args;
+pub use crate::watch::{Ended, Stop};
 
 /// The name in front of every log line.
-const COMMAND: &str = "auth-login";
+pub const COMMAND: &str = "auth-login";
 
-fn main() -> ExitCode {
-    core_dumps::keep_out();
-    let args = Args::parse();
-    let outcome = if args.abort { abort(&args) } else { sign_in(&args) };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Ended::Stopped(stop)) => {
-            log::line(COMMAND, stop.line(args.slot));
-            stop.exit()
-        }
-        Err(Ended::Failed(failure)) => finish(COMMAND, Err(failure)),
-    }
+/// Signs in, or ends the login that is under way.
+///
+/// # Errors
+/// Why the slot is as it was.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    if args.abort { abort(args) } else { sign_in(args) }
 }
 
 fn sign_in(args: &Args) -> Result<(), Ended> {

@@ -14,49 +14,29 @@ mod notify;
 mod receiver;
 
 use std::cell::Cell;
-use std::process::ExitCode;
 
-use auth_volume::{Locked, Volume, clock, leftovers};
-use clap::Parser as _;
-use cli::exit::{Exit, Failure, finish};
+use auth_volume::{Locked, Volume, clock};
+use cli::exit::{Exit, Failure};
+use cli::log;
 use cli::output::say;
-use cli::{core_dumps, log};
 use judgement::plan::Plan;
 use judgement::policy::PassOptions;
 use judgement::report;
 use records::text;
 use rotation::pass::{self, Pass};
 
-use crate::args::Args;
 use crate::receiver::Receiver;
 
+pub use crate::args::Args;
+
 /// The name in front of every log line.
-const COMMAND: &str = "rotate-once";
+pub const COMMAND: &str = "rotate-once";
 
-fn main() -> ExitCode {
-    core_dumps::keep_out();
-    let args = Args::parse();
-    leftovers::sweep();
-    let exit = finish(COMMAND, run(&args));
-    tell_of_events(&args);
-    exit
-}
-
-/// Last, without the lock, and whatever came of the pass: it is what the volume says then that is told.
-fn tell_of_events(args: &Args) {
-    if args.init || args.dry_run {
-        return;
-    }
-    let receivers = Receiver::all(args);
-    // A volume that is not there, the pass has named.
-    if !receivers.is_empty()
-        && let Ok(volume) = Volume::at(args.volume.directories())
-    {
-        notify::tell(&receivers, &volume, args.options().refresh_before);
-    }
-}
-
-fn run(args: &Args) -> Result<(), Failure> {
+/// Makes the pass, or with `--dry-run` says what it would be.
+///
+/// # Errors
+/// The volume cannot be read or written, another process holds its lock, or no account can be used.
+pub fn run(args: &Args) -> Result<(), Failure> {
     let volume = Volume::at(args.volume.directories())?;
     let options = args.options();
     let plan = if args.dry_run { look(args, &volume, options)? } else { pass(args, &volume, options)? };
@@ -66,6 +46,20 @@ fn run(args: &Args) -> Result<(), Failure> {
             report::nothing_chosen(&plan, args.to, volume.layout().auth()),
         )),
         _ => Ok(()),
+    }
+}
+
+/// Notifies of events: after the pass, whatever came of it, and without the lock. What the volume says by then counts.
+pub fn notify(args: &Args) {
+    if args.init || args.dry_run {
+        return;
+    }
+    let receivers = Receiver::all(args);
+    // A volume that is not there, the pass has named.
+    if !receivers.is_empty()
+        && let Ok(volume) = Volume::at(args.volume.directories())
+    {
+        notify::tell(&receivers, &volume, args.options().refresh_before);
     }
 }
 
