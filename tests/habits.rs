@@ -11,10 +11,10 @@ fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_a_page() {
     for entry in fs::read_dir(repository().join("crates")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let root =
-            ["src/main.rs", "src/lib.rs"].map(|file| path.join(file)).into_iter().find(|file| file.exists());
-        let first = fs::read_to_string(root.unwrap()).unwrap();
-        assert!(first.starts_with("//! "), "{name} does not say what it is for");
+        let roots = ["src/main.rs", "src/lib.rs"].map(|file| fs::read_to_string(path.join(file)));
+        let roots: Vec<_> = roots.into_iter().flatten().collect();
+        assert!(!roots.is_empty(), "{name} has neither a program nor a library");
+        assert!(roots.iter().all(|root| root.starts_with("//! ")), "{name} does not say what it is for");
         assert!(pages.contains(&format!("`{name}`")), "{name} is in no page");
     }
 }

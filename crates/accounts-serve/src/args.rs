@@ -6,13 +6,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use clap::Parser;
 use cli::{PolicyArgs, Span, VolumeArgs, duration};
 
-// Not by way of the crate, for the manual takes these two files into its own.
-use super::exec::Exec;
+use crate::exec::Exec;
 
 /// Shows the accounts as a page, as metrics for Prometheus, and as JSON
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// Where to listen: an address and a port, or a port of every address as in :9095
     #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
     pub(crate) listen: Listen,

@@ -12,7 +12,7 @@ use records::{Naming, Slot, Timestamp};
 /// Shows which account serves and what is wrong with the others, and does what the operator says
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
 
@@ -38,8 +38,9 @@ pub(crate) struct Args {
     pub(crate) volume: VolumeArgs,
 }
 
+/// What the operator wants done.
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum Verb {
+pub enum Verb {
     /// Show every account (the same as no command)
     List(WatchArgs),
     /// Say what the rotator would choose now, and why not each other slot
@@ -75,14 +76,14 @@ pub(crate) enum Verb {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct WatchArgs {
+pub struct WatchArgs {
     /// Look again and again, every 2 s or as often as said
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = lapse)]
     pub(crate) watch: Option<Duration>,
 }
 
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct DoctorArgs {
+pub struct DoctorArgs {
     /// Ask the provider whether it takes each access token, once; renews nothing
     #[arg(long)]
     pub(crate) probe: bool,
@@ -102,7 +103,7 @@ impl DoctorArgs {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ParkArgs {
+pub struct ParkArgs {
     /// Its slot
     #[arg(value_name = "N")]
     pub(crate) slot: Slot,
@@ -121,7 +122,7 @@ pub(crate) struct ParkArgs {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct RemoveArgs {
+pub struct RemoveArgs {
     /// Its slot
     #[arg(value_name = "N")]
     pub(crate) slot: Slot,
@@ -136,7 +137,7 @@ pub(crate) struct RemoveArgs {
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub(crate) struct RefreshArgs {
+pub struct RefreshArgs {
     /// Its slot
     #[arg(value_name = "N")]
     pub(crate) slot: Slot,
@@ -152,7 +153,10 @@ Exit codes: 0 done, 1 failed (doctor: there are findings), 2 usage, 69 no usable
 
 impl Args {
     /// What is to be done; to list is what is done when nothing is said.
-    pub(crate) fn verb(&self) -> Result<Verb, clap::Error> {
+    ///
+    /// # Errors
+    /// A flag of `list` stands before another verb.
+    pub fn verb(&self) -> Result<Verb, clap::Error> {
         match (&self.verb, self.watch.watch) {
             (None, _) => Ok(Verb::List(self.watch.clone())),
             (Some(Verb::List(WatchArgs { watch })), earlier) => {

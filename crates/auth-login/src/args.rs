@@ -9,10 +9,10 @@ use records::Slot;
 /// Signs a ChatGPT account in with codex's device authorization and stores it as auth-N.json
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
-pub(crate) struct Args {
+pub struct Args {
     /// Slot to sign in to, from 1 on
     #[arg(value_name = "N")]
-    pub(crate) slot: Slot,
+    pub slot: Slot,
 
     /// Take the slot from the account that owns it, and the account from another slot that holds it
     #[arg(long)]

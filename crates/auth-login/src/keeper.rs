@@ -90,6 +90,7 @@ fn keep(line: OwnedFd, home: &Path, volume: &Volume, login: &LoginLock) -> ! {
         let room = word.strip_suffix(b"\0").map(|path| PathBuf::from(OsString::from_vec(path.to_vec())));
         settle(volume, room.as_deref());
     }
+    // This process has no `main` to go back to: what the first would do next is not its work.
     std::process::exit(0)
 }
 

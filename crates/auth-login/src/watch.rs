@@ -2,7 +2,6 @@
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -21,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a login was stopped. The slot is then as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// By this signal's number.
     Signal(i32),
     /// By `auth-login --abort`.
@@ -32,8 +31,10 @@ pub(crate) enum Stop {
 
 /// Why a login came to nothing.
 #[derive(Debug)]
-pub(crate) enum Ended {
+pub enum Ended {
+    /// It was stopped.
     Stopped(Stop),
+    /// It failed.
     Failed(Failure),
 }
 
@@ -45,17 +46,19 @@ impl<E: Into<Failure>> From<E> for Ended {
 
 impl Stop {
     /// The code that a shell would report of a command that such a signal ended.
-    pub(crate) fn exit(self) -> ExitCode {
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
         let signal = match self {
             Self::Signal(signal) => signal,
             Self::Asked => SIGTERM,
             Self::PersonGone => SIGHUP,
         };
-        ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+        u8::try_from(128 + signal).unwrap_or(u8::MAX)
     }
 
     /// The line that says so.
-    pub(crate) fn line(self, slot: Slot) -> impl fmt::Display {
+    #[must_use]
+    pub fn line(self, slot: Slot) -> impl fmt::Display {
         let number = slot.number();
         let by = match self {
             Self::Signal(_) => String::new(),

@@ -7,7 +7,7 @@ use records::{Classified, ErrorClass};
 
 use crate::log;
 
-/// The documented exit codes. Those from 69 on are the ones of `sysexits.h`, used where they tell a script more.
+/// The documented exit codes. Those from 69 to 78 are the ones of `sysexits.h`, used where they tell a script more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It did not work, and no other code says it better.
@@ -22,6 +22,10 @@ pub enum Exit {
     TryAgain = 75,
     /// The configuration is wrong: a path that is not there, a file that does not parse.
     BadConfig = 78,
+    /// A command that was to be run is there and cannot be run (what a shell answers then).
+    CannotRun = 126,
+    /// A command that was to be run is not there (what a shell answers then).
+    NotFound = 127,
 }
 
 impl From<Exit> for ExitCode {

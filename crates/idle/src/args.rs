@@ -37,7 +37,7 @@ Exit codes:
     after_help = AFTER_HELP,
     override_usage = "idle [--every DURATION] [--wake-on FILE [--wake-floor DURATION]] [-- CMD ARGS…]"
 )]
-pub(crate) struct Args {
+pub struct Args {
     /// Run CMD again this long after its last start: 30m, 1h30m, 90s or plain seconds
     // As it came, because a container that runs no CMD may inherit any value of the variable.
     #[arg(long, value_name = "DURATION", env = EVERY_ENV)]
@@ -59,59 +59,54 @@ pub(crate) struct Args {
 
 /// A command to run, and when to run it again.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Job {
+pub struct Job {
     pub(crate) words: Vec<OsString>,
     pub(crate) every: Option<Duration>,
     pub(crate) wake_on: Option<PathBuf>,
     pub(crate) wake_floor: Duration,
 }
 
-/// What the command line asks for: `None` is to stay alive and nothing else. Ends the program on wrong usage.
-pub(crate) fn job(words: impl ExactSizeIterator<Item = OsString>) -> Option<Job> {
-    // Most containers give no argument at all; the parser's 12 KiB of heap would stay with each of them.
-    if words.len() <= 1 {
-        return None;
-    }
-    parse(words).unwrap_or_else(|error| error.exit())
-}
+impl Job {
+    /// What the command line asks for: `None` is to stay alive and nothing else.
+    ///
+    /// # Errors
+    /// The usage is wrong, or help or the version is asked for.
+    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Option<Self>, clap::Error> {
+        let matches = Args::command().try_get_matches_from(words)?;
+        let Args { every, wake_on, wake_floor, command } = Args::from_arg_matches(&matches)?;
+        let is_a_flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
 
-// Inlined, its frame would be a page of memory in every container that never comes here.
-#[inline(never)]
-fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Option<Job>, clap::Error> {
-    let matches = Args::command().try_get_matches_from(words)?;
-    let Args { every, wake_on, wake_floor, command } = Args::from_arg_matches(&matches)?;
-    let is_a_flag = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if command.is_empty() {
+            return match wake_on {
+                _ if is_a_flag("every") => Err(needs_a_command("--every 30m")),
+                Some(_) => Err(needs_a_command("--wake-on FILE")),
+                None if is_a_flag("wake_floor") => Err(needs_a_file()),
+                None => Ok(None),
+            };
+        }
+        if wake_on.as_ref().is_some_and(|file| file.file_name().is_none()) {
+            return Err(usage(ErrorKind::ValueValidation, "--wake-on needs the path of a file"));
+        }
+        if wake_on.is_none() && is_a_flag("wake_floor") {
+            return Err(needs_a_file());
+        }
 
-    if command.is_empty() {
-        return match wake_on {
-            _ if is_a_flag("every") => Err(needs_a_command("--every 30m")),
-            Some(_) => Err(needs_a_command("--wake-on FILE")),
-            None if is_a_flag("wake_floor") => Err(needs_a_file()),
-            None => Ok(None),
-        };
-    }
-    if wake_on.as_ref().is_some_and(|file| file.file_name().is_none()) {
-        return Err(usage(ErrorKind::ValueValidation, "--wake-on needs the path of a file"));
-    }
-    if wake_on.is_none() && is_a_flag("wake_floor") {
-        return Err(needs_a_file());
-    }
+        let setting =
+            |id, flag, variable, value: Option<OsString>, check: fn(&str) -> Result<Duration, String>| {
+                let origin = if is_a_flag(id) { flag } else { variable };
+                value
+                    .filter(|text| is_a_flag(id) || !text.is_empty())
+                    .map(|text| check(&text.to_string_lossy()))
+                    .transpose()
+                    .map_err(|error| usage(ErrorKind::ValueValidation, &format!("{origin}: {error}")))
+            };
+        let every = setting("every", "--every", EVERY_ENV, every, interval)?;
+        // Without a file to wait for, what the variable holds concerns nobody.
+        let wake_floor = wake_floor.filter(|_| wake_on.is_some());
+        let wake_floor = setting("wake_floor", "--wake-floor", FLOOR_ENV, wake_floor, duration)?;
 
-    let setting =
-        |id, flag, variable, value: Option<OsString>, check: fn(&str) -> Result<Duration, String>| {
-            let origin = if is_a_flag(id) { flag } else { variable };
-            value
-                .filter(|text| is_a_flag(id) || !text.is_empty())
-                .map(|text| check(&text.to_string_lossy()))
-                .transpose()
-                .map_err(|error| usage(ErrorKind::ValueValidation, &format!("{origin}: {error}")))
-        };
-    let every = setting("every", "--every", EVERY_ENV, every, interval)?;
-    // Without a file to wait for, what the variable holds concerns nobody.
-    let wake_floor = wake_floor.filter(|_| wake_on.is_some());
-    let wake_floor = setting("wake_floor", "--wake-floor", FLOOR_ENV, wake_floor, duration)?;
-
-    Ok(Some(Job { words: command, every, wake_on, wake_floor: wake_floor.unwrap_or(DEFAULT_FLOOR) }))
+        Ok(Some(Job { words: command, every, wake_on, wake_floor: wake_floor.unwrap_or(DEFAULT_FLOOR) }))
+    }
 }
 
 fn needs_a_command(option: &str) -> clap::Error {
@@ -192,7 +187,7 @@ mod tests {
     fn a_floor_is_read_only_where_a_file_is_waited_for() {
         let floor = |words: &[&str]| {
             let words = ["idle"].iter().chain(words).map(OsString::from);
-            parse(words).map(|job| job.expect("a command").wake_floor).map_err(|e| e.kind())
+            Job::parse(words).map(|job| job.expect("a command").wake_floor).map_err(|e| e.kind())
         };
         assert_eq!(floor(&["--wake-on", "f", "--", "cmd"]), Ok(DEFAULT_FLOOR));
         assert_eq!(floor(&["--wake-on", "f", "--wake-floor", "2s", "--", "cmd"]), Ok(Duration::from_secs(2)));
@@ -225,7 +220,7 @@ mod tests {
     #[test]
     fn what_follows_the_two_dashes_is_left_alone() {
         let words = ["idle", "--wake-on", "/v/now", "--", "cmd", "--every", "-x", "--"].map(OsString::from);
-        let job = parse(words).expect("sound usage").expect("a job");
+        let job = Job::parse(words).expect("sound usage").expect("a job");
         assert_eq!(job.words, ["cmd", "--every", "-x", "--"]);
         assert_eq!(job.wake_on, Some(PathBuf::from("/v/now")));
     }

@@ -18,8 +18,11 @@ use crate::wake::Wake;
 /// was started with that signal ignored, and a lost one must not end all later runs.
 const LOOK_FOR_END_EVERY: Duration = Duration::from_secs(5);
 
-/// Keeps the container alive until told to stop; wakes for nothing but signals.
-pub(crate) fn alive(signals: &Signals) -> anyhow::Result<u8> {
+/// Keeps the container alive until told to stop; wakes for nothing but signals. Gives the exit code.
+///
+/// # Errors
+/// The kernel cannot wait for signals.
+pub fn alive(signals: &Signals) -> anyhow::Result<u8> {
     loop {
         command::reap(None);
         let arrived = signals.wait(None, None).context("cannot wait for signals")?;
@@ -30,9 +33,10 @@ pub(crate) fn alive(signals: &Signals) -> anyhow::Result<u8> {
 }
 
 /// Keeps the container alive and runs the job's command; gives the exit code.
-// As for the parser: its frame is for those that run a command.
-#[inline(never)]
-pub(crate) fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
+///
+/// # Errors
+/// The kernel cannot wait for signals and events.
+pub fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
     let mut keeper = Keeper {
         command: Command::new(job.words),
         wake: job.wake_on.map(Wake::on),
@@ -59,7 +63,7 @@ pub(crate) fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
 }
 
 /// Says one line on stderr. Nobody reading it is no reason to end.
-pub(crate) fn report(line: &impl Display) {
+pub fn report(line: &impl Display) {
     let _ = io::stderr().write_all(format!("idle: {line}\n").as_bytes());
 }
 

@@ -1,34 +1,31 @@
-//! PID 1 that keeps a container alive and, given a command, runs it on time or when a file appears.
+//! The start of `idle`. Every container of a cluster pays for it, so it costs no more than that of a C program.
 //!
-//! ```text
-//! idle
-//! idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once
-//! ```
+//! Three things see to that, and a fourth is for correctness. With each is given what an instance would pay without it;
+//! with all of them it has 48 KiB of private memory and waits 0.7 ms after `execve`.
 //!
-//! One thread and no signal handlers: signals are blocked and read from a descriptor, so nothing here can
-//! be interrupted half-way.
+//! 1. **A fixed address, and no tables that become read-only: 28 KiB and 50 µs.** `scripts/build` links this program
+//!    alone with `relocation-model=static`, so that there are no relocations to write at the start, and with
+//!    `relro-level=off`, so that all that it writes is side by side. In return its addresses are known and its tables
+//!    can be written; it reads nothing from a network and holds no secret.
+//! 2. **libc calls [`main`] itself: 8 KiB, 60 µs and a tenth of the file.** Rust's own start reads `/proc/self/maps`
+//!    and prepares for an overflow of the stack. What else it does is done here: the words of the command line come
+//!    from libc, because musl hands them to nobody else, and [`Signals::block`] takes care of SIGPIPE.
+//! 3. **Without arguments there is no parser: 18 KiB and 40 µs.** Most containers give none, and what the parser
+//!    allocates would stay with each of them.
+//! 4. **Signals are blocked before all else.** For PID 1 the kernel drops a SIGTERM that finds no handler, instead of
+//!    keeping it.
 
-#![cfg_attr(not(test), no_main)]
-
-mod args;
-mod command;
-mod keep;
-mod schedule;
-mod signals;
-mod wake;
+#![no_main]
 
 use std::ffi::{CStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt as _;
 
-use anyhow::Context;
+use anyhow::Context as _;
+use idle::{Job, Signals};
 
-use crate::signals::Signals;
-
-/// As libc calls it. Rust's own start reads `/proc/self/maps` and prepares for an overflow of the stack, which would
-/// cost every container a tenth of its memory, and of the time until it runs.
-#[cfg_attr(not(test), expect(unsafe_code, reason = "no other function of this name is linked"))]
+#[expect(unsafe_code, reason = "no other function of this name is linked")]
 // SAFETY: it has the signature that libc calls, and is called once.
-#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
     let words = (0..usize::try_from(count).unwrap_or(0)).map(|n| {
         #[expect(unsafe_code, reason = "the command line is libc's")]
@@ -39,18 +36,19 @@ extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
     match run(words) {
         Ok(code) => c_int::from(code),
         Err(error) => {
-            keep::report(&format_args!("{error:#}"));
+            idle::report(&format_args!("{error:#}"));
             1
         }
     }
 }
 
 fn run(words: impl ExactSizeIterator<Item = OsString>) -> anyhow::Result<u8> {
-    // Before all else: for PID 1 the kernel drops a SIGTERM that finds no handler, instead of keeping it.
     let signals = Signals::block().context("cannot take over signals")?;
-
-    match args::job(words) {
-        None => keep::alive(&signals),
-        Some(job) => keep::running(job, &signals),
+    if words.len() <= 1 {
+        return idle::alive(&signals);
+    }
+    match Job::parse(words).unwrap_or_else(|error| error.exit()) {
+        None => idle::alive(&signals),
+        Some(job) => idle::running(job, &signals),
     }
 }

@@ -14,14 +14,18 @@ const PASSED_ON: [Signal; 4] = [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1
 
 /// The signals that concern idle, blocked for as long as it lives and read from a descriptor.
 #[derive(Debug)]
-pub(crate) struct Signals(SignalFd);
+pub struct Signals(SignalFd);
 
 impl Signals {
-    pub(crate) fn block() -> nix::Result<Self> {
+    /// Takes them over, for good.
+    ///
+    /// # Errors
+    /// The kernel refuses the mask or the descriptor.
+    pub fn block() -> nix::Result<Self> {
         let mut ours: SigSet = STOP.into_iter().chain(PASSED_ON).collect();
         ours.add(Signal::SIGCHLD);
         ours.thread_block()?;
-        // Nobody reading what is said is no reason to end.
+        // Rust's own start, which idle goes without, would ignore it: a reader of stderr that has gone ends no container.
         SigSet::from(Signal::SIGPIPE).thread_block()?;
         SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Self)
     }

@@ -3,10 +3,7 @@
 //!
 //! Run by `scripts/dist` as `manual --date 2026-11-24 share`; a program of its own, so that no shipped one knows how.
 
-#[expect(dead_code, reason = "a command line is described here, and read where it is used")]
-mod accounts_serve;
 mod page;
-#[expect(dead_code, reason = "the same")]
 mod utilities;
 
 use std::fs;

@@ -9,7 +9,7 @@ use records::{Secret, Slot};
 /// Chooses the account in use and publishes its record for LiteLLM, then ends
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = AFTER_HELP)]
-pub(crate) struct Args {
+pub struct Args {
     /// Only make sure that LiteLLM finds a well-formed auth.json when it starts; leaves signals alone
     #[arg(long, conflicts_with = "to")]
     pub(crate) init: bool,

@@ -1,104 +1,18 @@
-//! One pass of the rotator: take the signals in, renew what is due, choose the account in use, publish it for
-//! LiteLLM, end.
-//!
-//! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
+//! The program `rotate-once`; the library of the same name says what it does.
 
-mod args;
-mod condition;
-mod deadline;
-mod event;
-mod hook;
-mod ledger;
-mod notified_file;
-mod notify;
-mod receiver;
-
-use std::cell::Cell;
 use std::process::ExitCode;
 
-use auth_volume::{Locked, Volume, clock, leftovers};
+use auth_volume::leftovers;
 use clap::Parser as _;
-use cli::exit::{Exit, Failure, finish};
-use cli::output::say;
-use cli::{core_dumps, log};
-use judgement::plan::Plan;
-use judgement::policy::PassOptions;
-use judgement::report;
-use records::text;
-use rotation::pass::{self, Pass};
-
-use crate::args::Args;
-use crate::receiver::Receiver;
-
-/// The name in front of every log line.
-const COMMAND: &str = "rotate-once";
+use cli::core_dumps;
+use cli::exit::finish;
+use rotate_once::{Args, COMMAND, notify, run};
 
 fn main() -> ExitCode {
     core_dumps::keep_out();
     let args = Args::parse();
     leftovers::sweep();
     let exit = finish(COMMAND, run(&args));
-    tell_of_events(&args);
+    notify(&args);
     exit
-}
-
-/// Last, without the lock, and whatever came of the pass: it is what the volume says then that is told.
-fn tell_of_events(args: &Args) {
-    if args.init || args.dry_run {
-        return;
-    }
-    let receivers = Receiver::all(args);
-    // A volume that is not there, the pass has named.
-    if !receivers.is_empty()
-        && let Ok(volume) = Volume::at(args.volume.directories())
-    {
-        notify::tell(&receivers, &volume, args.options().refresh_before);
-    }
-}
-
-fn run(args: &Args) -> Result<(), Failure> {
-    let volume = Volume::at(args.volume.directories())?;
-    let options = args.options();
-    let plan = if args.dry_run { look(args, &volume, options)? } else { pass(args, &volume, options)? };
-    match plan.chosen {
-        None if !args.init => Err(Failure::new(
-            Exit::NoUsableAccount,
-            report::nothing_chosen(&plan, args.to, volume.layout().auth()),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
-    let (pool, assessment, plan) = pass::look(volume, options, clock::now())?;
-    let events = notify::foresee(&Receiver::all(args), volume, &pool, options.refresh_before);
-    if args.json {
-        let mut document = report::json(&plan, true);
-        document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
-        say(&format!("{document}\n"))?;
-    } else {
-        let events: String = events.iter().map(|(line, _)| text::line(line) + "\n").collect();
-        say(&(report::text(&plan, &assessment) + &events))?;
-    }
-    Ok(plan)
-}
-
-fn pass(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
-    let log = |line| log::line(COMMAND, line);
-    // A pass serves several times, and says once what is wrong with its mark.
-    let is_said = Cell::new(false);
-    // The init container runs before anybody who waits for an answer, and is not the rotator.
-    let served = |locked: &Locked<'_>| {
-        if !args.init
-            && let Err(e) = locked.end_pass()
-            && !is_said.replace(true)
-        {
-            log(e.to_string());
-        }
-    };
-    let plan = Pass { volume, options, access: args.access(), log: &log, served: &served }.run()?;
-    if args.json {
-        say(&format!("{}\n", report::json(&plan, false)))?;
-    }
-    Ok(plan)
 }

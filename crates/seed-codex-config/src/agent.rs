@@ -4,18 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
+use cli::exit::{Exit, Failure};
 use cli::log::line;
 
-use crate::NAME;
+use crate::COMMAND;
 use crate::args::Args;
 use crate::seed::Merged;
 use crate::setting::is_variable_name;
-
-/// What a shell answers for a command that is there but cannot be run, and for one that is not.
-const CANNOT_RUN: u8 = 126;
-const NOT_FOUND: u8 = 127;
 
 /// Looks at the variable that holds codex's key and says what is wrong with it. The result is the variable as the
 /// command must get it, when that is not as it is.
@@ -24,7 +21,7 @@ pub(crate) fn key_variable(merged: &Merged, runs_command: bool) -> Option<(Strin
     if !is_variable_name(&name) {
         // Most likely the key itself, so it is not repeated.
         line(
-            NAME,
+            COMMAND,
             "env_key in config.toml is not the name of an environment variable; name one with --env-key",
         );
         return None;
@@ -38,24 +35,24 @@ pub(crate) fn key_variable(merged: &Merged, runs_command: bool) -> Option<(Strin
                 return None;
             }
             let then = if runs_command { "the command gets it without" } else { "take it out of the Secret" };
-            line(NAME, format_args!("{name} has a line end or a space around the key: {then}"));
+            line(COMMAND, format_args!("{name} has a line end or a space around the key: {then}"));
             Some((name, key))
         }
         (Some(_), _) => {
-            line(NAME, format_args!("{name} is empty: {remedy}"));
+            line(COMMAND, format_args!("{name} is empty: {remedy}"));
             None
         }
         (None, _) => {
-            line(NAME, format_args!("{name} is not set: {remedy}"));
+            line(COMMAND, format_args!("{name} is not set: {remedy}"));
             None
         }
     }
 }
 
-/// Becomes the command, if there is one; comes back only with the code of a failure or with nothing to run.
-pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> ExitCode {
+/// Becomes the command, if there is one; comes back only with a failure or with nothing to run.
+pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> Result<(), Failure> {
     let Some((program, arguments)) = args.command.split_first() else {
-        return ExitCode::SUCCESS;
+        return Ok(());
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(key);
@@ -64,8 +61,8 @@ pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> Ex
         command.env("CODEX_HOME", home);
     }
     let error = command.exec();
-    line(NAME, format_args!("cannot run {}: {error}", program.display()));
-    ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN })
+    let exit = if error.kind() == ErrorKind::NotFound { Exit::NotFound } else { Exit::CannotRun };
+    Err(Failure::new(exit, format!("cannot run {}: {error}", program.display())))
 }
 
 /// Without line ends anywhere and spaces around.

@@ -13,7 +13,7 @@ use cli::exit::{Exit, Failure};
 /// providers. Nothing is ever removed, and a second run changes nothing.
 #[derive(Debug, Default, Parser)]
 #[command(version, after_help = EXIT_CODES)]
-pub(crate) struct Args {
+pub struct Args {
     /// Where the proxy answers, as in http://litellm:4000/v1
     #[arg(long, value_name = "URL", env = "LITELLM_BASE_URL", hide_env_values = true)]
     pub(crate) base_url: Option<String>,

@@ -10,7 +10,7 @@ use cli::log::line;
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::{LARGEST, NotRead, PrivateFile};
 
-use crate::NAME;
+use crate::COMMAND;
 use crate::refusal::Refusal;
 use crate::seed::{Merged, Wanted, merge};
 
@@ -52,7 +52,9 @@ impl ConfigFile {
         let locked = File::open(&self.home).and_then(|directory| directory.lock().map(|()| directory));
         // NFS locks no directory. Without a lock the file is still replaced as a whole, so only a merge that
         // another one overtakes can be lost.
-        Ok(locked.inspect_err(|e| line(NAME, format_args!("cannot lock {home}: {e}; going on without"))).ok())
+        Ok(locked
+            .inspect_err(|e| line(COMMAND, format_args!("cannot lock {home}: {e}; going on without")))
+            .ok())
     }
 
     /// What the file would be after merging; a file that is not there counts as empty.
@@ -86,9 +88,11 @@ impl ConfigFile {
         let path = self.path.display();
         let narrowed = mode & Access::PRIVATE.mode;
         match std::fs::set_permissions(&self.target, Permissions::from_mode(narrowed)) {
-            Ok(()) => line(NAME, format_args!("narrowed the mode of {path} from {mode:o} to {narrowed:o}")),
+            Ok(()) => {
+                line(COMMAND, format_args!("narrowed the mode of {path} from {mode:o} to {narrowed:o}"));
+            }
             // A file from a ConfigMap has the right content and a mode that nobody here can change.
-            Err(e) => line(NAME, format_args!("cannot narrow the mode of {path} from {mode:o}: {e}")),
+            Err(e) => line(COMMAND, format_args!("cannot narrow the mode of {path} from {mode:o}: {e}")),
         }
     }
 

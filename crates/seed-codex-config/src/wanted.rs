@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail};
 use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log::line;
 
-use crate::NAME;
+use crate::COMMAND;
 use crate::args::Args;
 use crate::seed::Wanted;
 use crate::setting::{self, Setting, clean, is_variable_name};
@@ -38,7 +38,7 @@ impl Args {
                 Ok(None) => {
                     let is = if content.is_none() { "not set" } else { "empty" };
                     let key = crate::edit::dotted(&key);
-                    line(NAME, format_args!("{variable} is {is}: {key} is left as it is"));
+                    line(COMMAND, format_args!("{variable} is {is}: {key} is left as it is"));
                 }
                 Err(why) => return Err(anyhow!("{variable} {why}")).or_exit(Exit::BadConfig),
             }

@@ -1,0 +1,97 @@
+//! The operator's view and hand: which account serves, which is capped until when, which one needs a login, and what
+//! to type.
+//!
+//! Run as `kubectl exec deploy/litellm -c codex-cli -- accounts`.
+
+mod args;
+mod doctor;
+#[cfg(test)]
+#[path = "../tests/it/fixture.rs"]
+mod fixture;
+mod listing;
+mod operator;
+mod outcome;
+mod paint;
+mod question;
+mod refreshing;
+mod removal;
+mod steer;
+mod table;
+
+use auth_volume::{Volume, clock};
+use cli::exit::{Exit, Failure};
+use cli::output::say;
+use judgement::report;
+use records::Timestamp;
+use records::audit::By;
+use records::state::Parked;
+use rotation::pass;
+
+use crate::listing::Listing;
+use crate::operator::Operator;
+
+pub use crate::args::{Args, Verb};
+
+/// The name in front of every log line.
+pub const COMMAND: &str = "accounts";
+
+/// Does what the operator says.
+///
+/// # Errors
+/// It cannot be done, or there is something to see to: findings of the doctor, no account that can be used.
+pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
+    let opened = Volume::at(args.volume.directories());
+    if let (Verb::Doctor(_), Err(e)) = (&verb, &opened) {
+        return doctor::without_volume(e, args.json);
+    }
+    let volume = opened?;
+    let now = clock::now();
+    let operator = Operator {
+        volume: &volume,
+        options: args.policy.options(None),
+        access: volume.published_access(),
+        naming: args.naming(),
+        by: By::new(COMMAND, durable_file::user(), args.by()),
+        now,
+    };
+    let outcome = match verb {
+        Verb::List(list) => {
+            let refresh_before = operator.options.refresh_before;
+            let listing =
+                Listing { volume: &volume, refresh_before, naming: args.naming(), as_json: args.json };
+            return match list.watch {
+                Some(every) => listing.again_and_again(every),
+                None => listing.once(),
+            };
+        }
+        Verb::Doctor(doctor) => return doctor::examine(&operator, &doctor, args.json),
+        Verb::Why => return why(args, &volume, now),
+        Verb::Park(park) => {
+            operator.park(park.slot, Parked { until: park.until(now), reason: park.reason })?
+        }
+        Verb::Unpark { slot } => operator.unpark(slot)?,
+        Verb::Pin { slot } => operator.pin(slot)?,
+        Verb::Unpin => operator.unpin()?,
+        Verb::Use { slot } => operator.use_now(slot)?,
+        Verb::Refresh(refresh) => operator.refresh(refresh)?,
+        Verb::Remove(remove) => operator.remove(&remove)?,
+    };
+    say(&if args.json { outcome.json() } else { outcome.text() }).map(|_| ())
+}
+
+/// The rotator's own words: what a pass would do if it ran now.
+fn why(args: &Args, volume: &Volume, now: Timestamp) -> Result<(), Failure> {
+    let (_, assessment, plan) = pass::look(volume, args.policy.options(None), now)?;
+    say(&if args.json {
+        report::json(&plan, true).to_string() + "\n"
+    } else {
+        report::text(&plan, &assessment)
+    })?;
+    match plan.chosen {
+        Some(_) => Ok(()),
+        None => Err(Failure::new(
+            Exit::NoUsableAccount,
+            report::nothing_chosen(&plan, None, volume.layout().auth()),
+        )),
+    }
+}

@@ -1,0 +1,116 @@
+//! Signs a ChatGPT account in from inside the pod: the real `codex login --device-auth`, in a private home, and
+//! then the check and the safe keeping of what it wrote.
+//!
+//! Run as `kubectl exec -it deploy/litellm -c codex-cli -- auth-login 1`.
+
+mod abort;
+mod accept;
+mod args;
+mod codex;
+mod keeper;
+mod last_word;
+mod person;
+mod private_home;
+mod relay;
+mod remedy;
+mod storing;
+mod text;
+mod watch;
+
+use std::io::Write as _;
+
+use auth_volume::masters::{Reserved, Unusable};
+use auth_volume::{Volume, clock};
+use cli::exit::{Exit, Failure, OrExit as _};
+use cli::log;
+use durable_file::private_file::NotRead;
+use records::signal::Signal;
+use records::{Login, Slot};
+
+use crate::codex::Codex;
+use crate::private_home::PrivateHome;
+use crate::storing::Finished;
+use crate::watch::Watch;
+
+pub use crate::args::Args;
+pub use crate::watch::{Ended, Stop};
+
+/// The name in front of every log line.
+pub const COMMAND: &str = "auth-login";
+
+/// Signs in, or ends the login that is under way.
+///
+/// # Errors
+/// Why the slot is as it was.
+pub fn run(args: &Args) -> Result<(), Ended> {
+    if args.abort { abort(args) } else { sign_in(args) }
+}
+
+fn sign_in(args: &Args) -> Result<(), Ended> {
+    let slot = args.slot;
+    let codex = Codex::find(&args.codex_bin)?;
+    let volume = Volume::at(args.volume.directories())?;
+    let mut watch = Watch::over(&volume, slot).or_exit(Exit::Failed)?;
+    let sole_login = volume.lock_login(slot)?;
+    // One that was meant for an earlier login.
+    let _ = volume.take_login_abort(slot);
+    prove_free(&volume, slot)?;
+
+    let mut home = PrivateHome::new(&volume, &sole_login).or_exit(Exit::CannotWrite)?;
+    let room = make_room(&volume, slot)?;
+    home.mind(&room).or_exit(Exit::Failed)?;
+    codex.login(slot, &home, &args.for_codex, &mut watch)?;
+
+    let written = home.auth_json().or_exit(Exit::Failed)?;
+    let finished = Finished { slot, written: &written, replace: args.replace, room: Some(room) };
+    let login = finished.store(&volume, &mut watch)?;
+    if let Err(e) = volume.wake(&Signal::signed_in(&login.account, clock::now())) {
+        log::line(COMMAND, format_args!("the rotator was not woken, and will look at its next tick: {e}"));
+    }
+    if let Err(e) = home.wipe() {
+        log::line(COMMAND, format_args!("the login is stored, but its private copy could not be wiped: {e}"));
+    }
+    say(&format!("{slot}: {}", describe(&login)));
+    Ok(())
+}
+
+fn abort(args: &Args) -> Result<(), Ended> {
+    say(&abort::abort(&Volume::at(args.volume.directories())?, args.slot)?);
+    Ok(())
+}
+
+/// A slot that is no file could not take the login in the end.
+fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
+    match volume.master(slot).login {
+        Err(Unusable::File(why)) if !matches!(why, NotRead::Missing) => {
+            let (path, number) = (volume.layout().master(slot), slot.number());
+            let remedy = format!("{}: {why}: run accounts remove {number} first", path.display());
+            Err(Failure::new(Exit::BadConfig, remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the room on the volume that the login will need, before the person begins: the disk may fill while they are
+/// at the browser. The lock is free meanwhile.
+fn make_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
+    let locked = volume.lock()?;
+    locked.prove_writable()?;
+    Ok(locked.reserve(slot)?)
+}
+
+/// Prints the outcome. It stands whether anybody can read of it or not.
+fn say(outcome: &str) {
+    let mut stdout = std::io::stdout();
+    if let Err(e) = writeln!(stdout, "{outcome}").and_then(|()| stdout.flush()) {
+        log::line(COMMAND, format_args!("standard output cannot be written ({e}): {outcome}"));
+    }
+}
+
+/// Who signed in, with which plan, until when.
+fn describe(login: &Login) -> String {
+    let who = login.email.as_deref().unwrap_or(&login.account.account_id);
+    let plan = login.plan.as_deref().unwrap_or("unknown");
+    let (account, until) = (&login.account.account_id, login.expires());
+    records::text::line(&format!("signed in as {who} (account {account}, plan {plan}, {until})"))
+}

@@ -1,0 +1,98 @@
+//! One pass of the rotator: take the signals in, renew what is due, choose the account in use, publish it for
+//! LiteLLM, end.
+//!
+//! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
+
+mod args;
+mod condition;
+mod deadline;
+mod event;
+mod hook;
+mod ledger;
+mod notified_file;
+mod notify;
+mod receiver;
+
+use std::cell::Cell;
+
+use auth_volume::{Locked, Volume, clock};
+use cli::exit::{Exit, Failure};
+use cli::log;
+use cli::output::say;
+use judgement::plan::Plan;
+use judgement::policy::PassOptions;
+use judgement::report;
+use records::text;
+use rotation::pass::{self, Pass};
+
+use crate::receiver::Receiver;
+
+pub use crate::args::Args;
+
+/// The name in front of every log line.
+pub const COMMAND: &str = "rotate-once";
+
+/// Makes the pass, or with `--dry-run` says what it would be.
+///
+/// # Errors
+/// The volume cannot be read or written, another process holds its lock, or no account can be used.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let volume = Volume::at(args.volume.directories())?;
+    let options = args.options();
+    let plan = if args.dry_run { look(args, &volume, options)? } else { pass(args, &volume, options)? };
+    match plan.chosen {
+        None if !args.init => Err(Failure::new(
+            Exit::NoUsableAccount,
+            report::nothing_chosen(&plan, args.to, volume.layout().auth()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Notifies of events: after the pass, whatever came of it, and without the lock. What the volume says by then counts.
+pub fn notify(args: &Args) {
+    if args.init || args.dry_run {
+        return;
+    }
+    let receivers = Receiver::all(args);
+    // A volume that is not there, the pass has named.
+    if !receivers.is_empty()
+        && let Ok(volume) = Volume::at(args.volume.directories())
+    {
+        notify::tell(&receivers, &volume, args.options().refresh_before);
+    }
+}
+
+fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
+    let (pool, assessment, plan) = pass::look(volume, options, clock::now())?;
+    let events = notify::foresee(&Receiver::all(args), volume, &pool, options.refresh_before);
+    if args.json {
+        let mut document = report::json(&plan, true);
+        document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
+        say(&format!("{document}\n"))?;
+    } else {
+        let events: String = events.iter().map(|(line, _)| text::line(line) + "\n").collect();
+        say(&(report::text(&plan, &assessment) + &events))?;
+    }
+    Ok(plan)
+}
+
+fn pass(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
+    let log = |line| log::line(COMMAND, line);
+    // A pass serves several times, and says once what is wrong with its mark.
+    let is_said = Cell::new(false);
+    // The init container runs before anybody who waits for an answer, and is not the rotator.
+    let served = |locked: &Locked<'_>| {
+        if !args.init
+            && let Err(e) = locked.end_pass()
+            && !is_said.replace(true)
+        {
+            log(e.to_string());
+        }
+    };
+    let plan = Pass { volume, options, access: args.access(), log: &log, served: &served }.run()?;
+    if args.json {
+        say(&format!("{}\n", report::json(&plan, false)))?;
+    }
+    Ok(plan)
+}
