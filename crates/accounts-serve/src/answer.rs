@@ -9,6 +9,7 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
+use overview::finding::Finding;
 use overview::json;
 
 use crate::exec::Exec;
@@ -17,7 +18,7 @@ use crate::snapshot::{Snapshot, Viewer};
 use crate::{metrics, page};
 
 /// What was seen, or why nothing was.
-pub(crate) type Seen = Result<Arc<Snapshot>, String>;
+pub(crate) type Seen = Result<Arc<Snapshot>, Finding>;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -86,10 +87,12 @@ impl Answers {
                 Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
                 Err(e) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{e}\n")),
             },
-            (_, Ok(snapshot)) => {
-                answer(StatusCode::OK, JSON, format!("{}\n", json::document(&snapshot.overview)))
-            }
-            (_, Err(why)) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
+            (_, Ok(snapshot)) => answer(
+                StatusCode::OK,
+                JSON,
+                format!("{}\n", json::document(&snapshot.observed.overview, &snapshot.findings)),
+            ),
+            (_, Err(why)) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{}\n", why.message)),
         }
     }
 }

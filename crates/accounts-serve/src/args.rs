@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Parser;
-use cli::{PolicyArgs, Span, VolumeArgs, duration};
+use cli::{IntervalArgs, PolicyArgs, VolumeArgs};
 
 use crate::exec::Exec;
 
@@ -30,9 +30,8 @@ pub struct Args {
     #[arg(long)]
     pub(crate) show_identity: bool,
 
-    /// How often the rotator runs
-    #[arg(long, value_name = "DURATION", env = "CODEX_ROTATION_INTERVAL_SEC", default_value = "30m", value_parser = duration)]
-    pub(crate) interval: Span,
+    #[command(flatten)]
+    pub(crate) interval: IntervalArgs,
 
     #[command(flatten, next_help_heading = "As the rotator judges")]
     pub(crate) policy: PolicyArgs,

@@ -12,7 +12,6 @@ mod exec;
 mod host;
 mod metrics;
 mod page;
-mod problems;
 mod server;
 mod snapshot;
 

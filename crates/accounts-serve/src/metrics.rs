@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use overview::finding::Id;
 use overview::trouble::Trouble;
 use overview::{Row, Serving, SlotState, json};
 use prometheus_client::collector::Collector;
@@ -53,6 +54,7 @@ impl Collector for Scrape {
         let readable = [(Labels::new(), truth(self.0.is_some()))];
         into.gauge("volume_readable", "Whether the logins and the state can be read", None, readable)?;
         self.0.as_ref().map_or(Ok(()), |snapshot| {
+            into.findings(snapshot)?;
             into.pool(snapshot)?;
             into.accounts(snapshot)?;
             into.rotator(snapshot)
@@ -63,8 +65,17 @@ impl Collector for Scrape {
 struct Families<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Families<'_, '_> {
+    /// Every kind, so that a series that was 1 becomes 0 instead of ending.
+    fn findings(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let series = Id::ALL.iter().filter(|id| id.is_seen_without_the_lock()).map(|id| {
+            let labels = vec![("id", id.name().to_owned()), ("severity", id.severity().name().to_owned())];
+            (labels, count(snapshot.findings.iter().filter(|finding| finding.id == *id).count()))
+        });
+        self.gauge("finding", "How many findings there are of a kind", None, series)
+    }
+
     fn pool(&mut self, snapshot: &Snapshot) -> fmt::Result {
-        let overview = &snapshot.overview;
+        let overview = &snapshot.observed.overview;
         let active = if let Serving::Account(slot) = overview.serving { slot.number() } else { 0 };
         self.one("active_slot", "The slot whose account LiteLLM is served, 0 for none", None, active.into())?;
         let usable = count(overview.usable());
@@ -74,7 +85,7 @@ impl Families<'_, '_> {
 
     fn accounts(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let now = snapshot.now();
-        let rows = &snapshot.overview.rows;
+        let rows = &snapshot.observed.overview.rows;
         let who = |row: &Row| {
             let who = row.who.as_ref();
             let identity = who.map(|who| who.name.clone()).unwrap_or_default();
@@ -91,7 +102,7 @@ impl Families<'_, '_> {
         let pinned = rows.iter().map(flag(|row| row.is_pinned));
         self.gauge("account_pinned", "Whether the operator prefers the account", None, pinned)?;
         let due = rows.iter().map(flag(|row| row.is_due));
-        self.gauge("account_refresh_due", "Whether the rotator is about to renew the login", None, due)?;
+        self.gauge("account_refresh_due", "Whether the rotator is about to refresh the login", None, due)?;
         let needs_login = rows.iter().map(flag(|row| {
             matches!(row.state, SlotState::NeedsLogin(_))
                 || has(row, |t| matches!(t, Trouble::NeedsLogin { .. }))
@@ -139,15 +150,15 @@ impl Families<'_, '_> {
             let help = "Time since the rotator last ended a pass";
             self.one("rotator_last_pass_age", help, seconds, age.as_secs_f64())?;
         }
-        let interval = snapshot.interval.as_secs_f64();
+        let interval = snapshot.observed.interval.as_secs_f64();
         self.one("rotator_interval", "How often the rotator runs", seconds, interval)?;
         self.counter("refreshes", "Requests for new tokens", &snapshot.counters.refreshes)?;
         let help = "Passes that gave LiteLLM another account, or found none to give";
         self.counter("rotations", help, &snapshot.counters.rotations)?;
-        if let Some(sign) = &snapshot.callback {
-            let age = snapshot.now().since(sign.at).as_secs_f64();
-            self.one("callback_age", "Age of the sign of life of LiteLLM's callback", seconds, age)?;
-            self.one("callback_held", "Whether LiteLLM calls the callback", None, truth(sign.held))?;
+        if let Some(heartbeat) = &snapshot.observed.heartbeat {
+            let age = snapshot.now().since(heartbeat.at).as_secs_f64();
+            self.one("callback_age", "Age of the heartbeat of LiteLLM's callback", seconds, age)?;
+            self.one("callback_held", "Whether LiteLLM calls the callback", None, truth(heartbeat.held))?;
         }
         Ok(())
     }

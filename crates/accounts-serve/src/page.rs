@@ -3,13 +3,14 @@
 
 use std::fmt;
 
+use judgement::remedy;
+use overview::finding::Finding;
 use overview::words::{ends, span, states};
 use overview::{Row, Serving, SlotState, Who};
 use records::{Timestamp, text};
 
 use crate::answer::Seen;
 use crate::exec::Exec;
-use crate::problems::{Problem, problems};
 use crate::snapshot::Snapshot;
 
 pub(crate) const STYLE: &str = include_str!("../page/page.css");
@@ -45,18 +46,22 @@ pub(crate) fn whole(seen: &Seen, exec: &Exec) -> String {
 pub(crate) fn view(seen: &Seen, exec: &Exec) -> String {
     match seen {
         Ok(snapshot) => {
-            let problems: String = problems(snapshot).iter().map(|problem| card(problem, exec)).collect();
-            format!("{}{problems}{}", head(snapshot), table(snapshot))
+            let findings: String = snapshot.findings.iter().map(|finding| card(finding, exec)).collect();
+            format!("{}{findings}{}", head(snapshot), table(snapshot))
         }
         Err(why) => {
-            let why = Problem { said: why.clone(), command: Some("accounts doctor".to_owned()) };
-            format!("<p class=\"serving bad\">The volume cannot be read.</p>\n{}", card(&why, exec))
+            let why = why.clone().run(remedy::DOCTOR);
+            format!(
+                "<p class=\"serving bad\">The volume cannot be read.</p>
+{}",
+                card(&why, exec)
+            )
         }
     }
 }
 
 fn head(snapshot: &Snapshot) -> String {
-    let overview = &snapshot.overview;
+    let overview = &snapshot.observed.overview;
     let (class, serving) = match overview.serving {
         Serving::Account(slot) => {
             let row = overview.rows.iter().find(|row| row.slot == slot);
@@ -79,24 +84,32 @@ fn minutes(age: std::time::Duration) -> String {
     if age.as_secs() < 60 { "less than 1m".to_owned() } else { span(age) }
 }
 
-fn card(Problem { said, command }: &Problem, exec: &Exec) -> String {
-    let (class, command) = match command {
+fn card(finding: &Finding, exec: &Exec) -> String {
+    let (class, command) = match &finding.command {
         Some(command) => {
             let whole = exec.whole(command);
             let command = Escaped(&whole);
             let button = format!("<button type=\"button\" data-copy=\"{command}\">Copy</button>");
             ("problem", format!("<div class=\"command\"><code>{command}</code>{button}</div>"))
         }
-        None => ("problem note", String::new()),
+        None if finding.is_actionable() => ("problem", advice(finding)),
+        None => ("problem note", advice(finding)),
     };
-    format!("<section class=\"{class}\"><p>{}</p>{command}</section>\n", Escaped(said))
+    format!("<section class=\"{class}\"><p>{}</p>{command}</section>\n", Escaped(&finding.line()))
+}
+
+fn advice(finding: &Finding) -> String {
+    finding
+        .advice
+        .as_ref()
+        .map_or_else(String::new, |advice| format!("<p class=\"quiet\">{}</p>", Escaped(advice)))
 }
 
 fn table(snapshot: &Snapshot) -> String {
-    if snapshot.overview.rows.is_empty() {
+    if snapshot.observed.overview.rows.is_empty() {
         return String::new();
     }
-    let rows: String = snapshot.overview.rows.iter().map(|row| line(row, snapshot.now())).collect();
+    let rows: String = snapshot.observed.overview.rows.iter().map(|row| line(row, snapshot.now())).collect();
     format!("<table><thead><tr>{HEAD}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n")
 }
 
@@ -149,6 +162,8 @@ fn colour(row: &Row) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use overview::finding::Id;
+
     use super::*;
 
     #[test]
@@ -159,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_volume_that_cannot_be_read_is_a_page_as_well() {
-        let page = whole(&Err("no <volume>".to_owned()), &Exec::default());
+        let page = whole(&Err(Finding::new(Id::VolumeMissing, "no <volume>")), &Exec::default());
         assert!(
             page.contains("no &lt;volume&gt;") && page.contains("-c codex-cli -- accounts doctor"),
             "{page}"

@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::COMMAND;
+use overview::finding::{Finding, Id};
+
 use crate::answer::{Answers, Seen};
 use crate::connections::{Connections, Place};
 
@@ -149,14 +151,17 @@ impl Site {
             return seen.clone();
         }
         let viewer = self.answers.viewer.clone();
-        let under_way = looking.under_way.get_or_insert_with(|| {
-            tokio::task::spawn_blocking(move || viewer.look().map(Arc::new).map_err(|e| e.to_string()))
-        });
+        let under_way = looking
+            .under_way
+            .get_or_insert_with(|| tokio::task::spawn_blocking(move || viewer.look().map(Arc::new)));
         let seen = match timeout(LOOK, under_way).await {
             Ok(Ok(seen)) => seen,
-            Ok(Err(_)) => Err("looking failed".to_owned()),
+            Ok(Err(_)) => Err(Finding::new(Id::VolumeUnreadable, "looking failed")),
             // Left under way: another one would hang as well.
-            Err(_) => return Err(format!("the volume has not answered for {} s", LOOK.as_secs())),
+            Err(_) => {
+                let message = format!("the volume has not answered for {} s", LOOK.as_secs());
+                return Err(Finding::new(Id::VolumeUnreadable, message));
+            }
         };
         looking.under_way = None;
         looking.last = Some((Instant::now(), seen.clone()));

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use auth_volume::clock;
 use clap::{Parser, Subcommand};
-use cli::{PolicyArgs, Span, VolumeArgs, duration, lapse};
+use cli::{IntervalArgs, PolicyArgs, VolumeArgs, lapse};
+use overview::bounds::INTERVAL;
 use records::text::printable;
 use records::{Naming, Slot, Timestamp};
+use rotation::observing::Observer;
 
 /// Shows which account serves and what is wrong with the others, and does what the operator says
 #[derive(Debug, Parser)]
@@ -33,6 +35,9 @@ pub struct Args {
 
     #[command(flatten, next_help_heading = "As the rotator judges")]
     pub(crate) policy: PolicyArgs,
+
+    #[command(flatten, next_help_heading = "As the rotator judges")]
+    pub(crate) interval: IntervalArgs,
 
     #[command(flatten, next_help_heading = "The volume")]
     pub(crate) volume: VolumeArgs,
@@ -84,22 +89,13 @@ pub struct WatchArgs {
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct DoctorArgs {
-    /// Ask the provider whether it takes each access token, once; renews nothing
+    /// Ask the provider once whether it accepts each access token; refreshes nothing
     #[arg(long)]
     pub(crate) probe: bool,
 
     /// The codex program, by path or by name
     #[arg(long, value_name = "PROGRAM", env = "CODEX_BIN", default_value = "codex")]
     pub(crate) codex_bin: OsString,
-
-    /// How often the rotator runs
-    #[arg(long, value_name = "DURATION", env = "CODEX_ROTATION_INTERVAL_SEC", default_value = "30m", value_parser = duration)]
-    pub(crate) interval: Span,
-}
-
-impl DoctorArgs {
-    /// How often the rotator runs when nobody says.
-    pub(crate) const EVERY_HALF_HOUR: Duration = Duration::from_mins(30);
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -167,6 +163,15 @@ impl Args {
                 clap::error::ErrorKind::ArgumentConflict,
                 "--watch is for accounts list alone\n",
             )),
+        }
+    }
+
+    /// How this command looks at the accounts.
+    pub(crate) fn observer(&self) -> Observer {
+        Observer {
+            naming: self.naming(),
+            refresh_before: self.policy.refresh_before(),
+            interval: self.interval.or(INTERVAL),
         }
     }
 

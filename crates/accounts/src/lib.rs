@@ -56,15 +56,13 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
     };
     let outcome = match verb {
         Verb::List(list) => {
-            let refresh_before = operator.options.refresh_before;
-            let listing =
-                Listing { volume: &volume, refresh_before, naming: args.naming(), as_json: args.json };
+            let listing = Listing { volume: &volume, observer: args.observer(), as_json: args.json };
             return match list.watch {
                 Some(every) => listing.again_and_again(every),
                 None => listing.once(),
             };
         }
-        Verb::Doctor(doctor) => return doctor::examine(&operator, &doctor, args.json),
+        Verb::Doctor(doctor) => return doctor::examine(&volume, args.observer(), &doctor, now, args.json),
         Verb::Why => return why(args, &volume, now),
         Verb::Park(park) => {
             operator.park(park.slot, Parked { until: park.until(now), reason: park.reason })?

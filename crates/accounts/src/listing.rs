@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use auth_volume::{Volume, clock};
 use cli::exit::Failure;
-use cli::log;
 use cli::output::say;
-use overview::{Overview, json, overview};
-use records::Naming;
-use rotation::reading::{self, Reading};
+use overview::Overview;
+use overview::finding::Finding;
+use overview::findings::findings;
+use overview::json;
+use rotation::observing::Observer;
 use serde_json::Value;
 
 use crate::paint::Paint;
-use crate::{COMMAND, table};
+use crate::table;
 
 /// What clears a screen and goes to its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -23,62 +24,64 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listing<'a> {
     pub(crate) volume: &'a Volume,
-    pub(crate) refresh_before: Duration,
-    pub(crate) naming: Naming,
+    pub(crate) observer: Observer,
     pub(crate) as_json: bool,
+}
+
+/// What is shown.
+struct Shown {
+    overview: Overview,
+    findings: Vec<Finding>,
 }
 
 impl Listing<'_> {
     pub(crate) fn once(self) -> Result<(), Failure> {
-        let (overview, notes) = self.look()?;
-        for note in notes {
-            log::line(COMMAND, note);
-        }
-        say(&self.text(&overview)).map(|_| ())
+        say(&self.text(&self.look()?)).map(|_| ())
     }
 
     /// Shows them again on the same screen; where there is none, whenever something has changed.
     pub(crate) fn again_and_again(self, every: Duration) -> Result<(), Failure> {
         let is_screen = std::io::stdout().is_terminal() && !self.as_json;
-        let mut shown = None;
+        let mut before = None;
         loop {
-            let (overview, _) = self.look()?;
-            let seen = comparable(&overview);
-            if is_screen || shown.as_ref() != Some(&seen) {
+            let shown = self.look()?;
+            let now = comparable(&shown);
+            if is_screen || before.as_ref() != Some(&now) {
                 let start = if is_screen {
                     CLEAR
-                } else if shown.is_some() && !self.as_json {
+                } else if before.is_some() && !self.as_json {
                     "\n"
                 } else {
                     ""
                 };
-                if !say(&format!("{start}{}", self.text(&overview)))? {
+                if !say(&format!("{start}{}", self.text(&shown)))? {
                     return Ok(());
                 }
-                shown = Some(seen);
+                before = Some(now);
             }
             sleep(every);
         }
     }
 
-    fn look(self) -> Result<(Overview, Vec<String>), Failure> {
-        let now = clock::now();
-        let Reading { pool, notes, .. } = reading::read(self.volume, now)?;
-        Ok((overview(&pool, self.refresh_before, self.naming, now), notes))
+    fn look(self) -> Result<Shown, Failure> {
+        let (observed, _) = self.observer.observe(self.volume, clock::now())?;
+        Ok(Shown { findings: findings(&observed), overview: observed.overview })
     }
 
-    fn text(self, overview: &Overview) -> String {
+    fn text(self, Shown { overview, findings }: &Shown) -> String {
         if self.as_json {
-            json::document(overview).to_string() + "\n"
+            json::document(overview, findings).to_string() + "\n"
         } else {
-            table::table(overview, Paint::where_seen())
+            table::table(overview, findings, Paint::where_seen())
         }
     }
 }
 
 /// What is the same as long as nothing changes: no time of looking, no ages.
-fn comparable(overview: &Overview) -> Value {
-    let mut document = json::document(overview);
+fn comparable(Shown { overview, findings }: &Shown) -> Value {
+    let kind = |finding: &Finding| Finding { slot: finding.slot, ..Finding::new(finding.id, "") };
+    let kinds: Vec<_> = findings.iter().map(kind).collect();
+    let mut document = json::document(overview, &kinds);
     document["at"] = Value::Null;
     document
 }

@@ -13,7 +13,7 @@ use judgement::plan::Plan;
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
 use judgement::{due, report};
-use overview::words;
+use overview::findings::remedy_for;
 use records::audit::{By, Entry, What};
 use records::signal::Signal;
 use records::state::State;
@@ -136,7 +136,7 @@ impl Operator<'_> {
         let Some(candidate) = candidate else { return Err(self.not_there(slot)) };
         candidate.login.as_ref().map_err(|why| {
             let number = slot.number();
-            let remedy = words::remedy_for(slot, why);
+            let remedy = remedy_for(slot, why);
             let or = if why.is_in_the_way { String::new() } else { format!(", or accounts remove {number}") };
             Failure::new(Exit::Failed, format!("nobody can say whose {slot} is ({why}): run {remedy}{or}"))
         })

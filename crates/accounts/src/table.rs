@@ -1,6 +1,7 @@
 //! The overview for people: a table of 100 columns at the most, and below it what to type.
 
-use overview::words::{self, ends, span, states};
+use overview::finding::Finding;
+use overview::words::{ends, span, states};
 use overview::{Overview, Row, SlotState, Who};
 use records::Timestamp;
 use records::text::{line, printable};
@@ -21,9 +22,10 @@ const PLAN_WIDTH: usize = 8;
 const GAP: &str = "  ";
 
 /// The table, and a line for each thing that needs a hand.
-pub(crate) fn table(overview: &Overview, paint: Paint) -> String {
+pub(crate) fn table(overview: &Overview, findings: &[Finding], paint: Paint) -> String {
+    let findings = lines_of(findings);
     if overview.rows.is_empty() {
-        return notes(overview);
+        return findings;
     }
     let windows = windows(overview);
     let lines: Vec<_> = overview.rows.iter().flat_map(|row| lines(row, &windows, overview.at)).collect();
@@ -40,8 +42,7 @@ pub(crate) fn table(overview: &Overview, paint: Paint) -> String {
     for line in lines {
         text += &row_text(&line.cells, &widths, Some(line.colour), paint);
     }
-    let notes = notes(overview);
-    if notes.is_empty() { text } else { format!("{text}\n{notes}") }
+    if findings.is_empty() { text } else { format!("{text}\n{findings}") }
 }
 
 /// Where the name and the state stand in a line.
@@ -130,8 +131,15 @@ fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, paint: P
     text.trim_end().to_owned() + "\n"
 }
 
-fn notes(overview: &Overview) -> String {
-    words::notes(overview).into_iter().map(|note| cut(&line(&note.line()), WIDTH) + "\n").collect()
+fn lines_of(findings: &[Finding]) -> String {
+    findings
+        .iter()
+        .map(|finding| {
+            cut(&line(&finding.line()), WIDTH)
+                + "
+"
+        })
+        .collect()
 }
 
 /// Joins words as far as they fit a line.

@@ -4,11 +4,13 @@
 pub mod core_dumps;
 pub mod duration;
 pub mod exit;
+mod interval_args;
 pub mod log;
 pub mod output;
 mod policy_args;
 mod volume_args;
 
 pub use duration::{Span, duration, lapse};
+pub use interval_args::IntervalArgs;
 pub use policy_args::PolicyArgs;
 pub use volume_args::VolumeArgs;

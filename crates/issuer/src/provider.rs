@@ -1,7 +1,8 @@
-//! The provider, asked whether it takes an access token. Unofficial and read-only: it renews nothing and uses nothing
-//! up, and what it answers is never a reason to rotate.
+//! The provider, asked whether it accepts an access token. Unofficial and read-only: asking refreshes nothing and uses
+//! nothing up, and what it answers is never a reason to rotate.
 
 use anyhow::Context as _;
+use records::probe::ProbeResult;
 use records::state::ReportedPlan;
 use records::usage::{Minutes, Percent, Usage, Window};
 use records::{Login, Secret, Timestamp};
@@ -21,17 +22,6 @@ pub struct Provider {
     client: Client,
 }
 
-/// What became of a question about a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// It is taken; how much of the account's usage is used, and its subscription.
-    Taken(Option<Usage>, Option<ReportedPlan>),
-    /// It is not, by this code.
-    Refused(String),
-    /// Nobody can say.
-    Unknown(String),
-}
-
 impl Provider {
     /// The provider that the environment names.
     ///
@@ -46,7 +36,7 @@ impl Provider {
 
     /// Asks about a login's access token.
     #[must_use]
-    pub fn standing(&self, login: &Login, now: Timestamp) -> ProbeResult {
+    pub fn probe(&self, login: &Login, now: Timestamp) -> ProbeResult {
         let bearer = format!("Bearer {}", login.access_token.expose());
         let headers = [("Authorization", &*bearer), ("ChatGPT-Account-Id", &login.account.account_id)];
         let mut reply = match self.client.get(headers) {
@@ -72,7 +62,7 @@ fn judge(status: u16, body: &[u8], now: Timestamp) -> ProbeResult {
             let windows = ["primary_window", "secondary_window"];
             let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
             let plan = answer["plan_type"].as_str().and_then(|plan| ReportedPlan::new(plan, now));
-            ProbeResult::Taken(Usage::told(now, windows), plan)
+            ProbeResult::Accepted(Usage::told(now, windows), plan)
         }
         401 => ProbeResult::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
         status => ProbeResult::Unknown(format!("HTTP {status}")),
@@ -110,10 +100,10 @@ mod tests {
         assert_eq!(judge(401, refused), ProbeResult::Refused("token_invalidated".to_owned()));
         assert_eq!(judge(401, "<html>"), ProbeResult::Refused("HTTP 401".to_owned()));
         assert_eq!(judge(503, ""), ProbeResult::Unknown("HTTP 503".to_owned()));
-        assert_eq!(judge(200, "{}"), ProbeResult::Taken(None, None));
+        assert_eq!(judge(200, "{}"), ProbeResult::Accepted(None, None));
         let used = r#"{"plan_type": "pro", "rate_limit": {"primary_window": {"used_percent": 12.5, "limit_window_seconds": 18000,
             "reset_at": 1795439575}, "secondary_window": null}}"#;
-        let ProbeResult::Taken(Some(usage), Some(plan)) = judge(200, used) else { panic!("not taken") };
+        let ProbeResult::Accepted(Some(usage), Some(plan)) = judge(200, used) else { panic!("not taken") };
         assert_eq!(plan.name(), "pro");
         assert_eq!((usage.windows.len(), usage.windows[0].minutes), (1, Minutes::FIVE_HOURS));
     }

@@ -4,24 +4,26 @@ use records::state::{Cooldown, Parked};
 use records::{Naming, text};
 use serde_json::{Value, json};
 
+use crate::finding::Finding;
 use crate::trouble::Trouble;
 use crate::{Overview, Row, Serving, SlotState, Who};
 
-/// The overview as one document, each text in it printable.
+/// The overview and the findings as one document, each text in it printable.
 #[must_use]
-pub fn document(overview: &Overview) -> Value {
+pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
     let Overview { at, naming, rows, serving, .. } = overview;
     let active = if let Serving::Account(slot) = serving { json!(slot) } else { Value::Null };
     let published = match serving {
         Serving::Account(_) => "account",
-        Serving::Stranger => "unknown_account",
+        Serving::Unknown => "unknown_account",
         Serving::Placeholder => "placeholder",
         Serving::Nothing => "nothing",
         Serving::Foreign(_) => "foreign",
     };
     let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
+    let findings: Vec<_> = findings.iter().map(Finding::document).collect();
     text::document(
-        json!({"version": 1, "at": at, "active": active, "published": published, "accounts": accounts}),
+        json!({"version": 1, "at": at, "active": active, "published": published, "accounts": accounts, "findings": findings}),
     )
 }
 

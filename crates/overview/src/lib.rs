@@ -1,7 +1,11 @@
 //! What there is to see of the accounts, for a terminal, a script, a scrape and a page. Pure: the rotator's pool comes
 //! in, and the same judgement decides.
 
+pub mod bounds;
+pub mod finding;
+pub mod findings;
 pub mod json;
+pub mod observed;
 pub mod trouble;
 pub mod words;
 
@@ -39,7 +43,7 @@ pub enum Serving {
     /// The account in this slot.
     Account(Slot),
     /// An account that no slot holds.
-    Stranger,
+    Unknown,
     /// Our own record of nobody.
     Placeholder,
     /// There is no record.
@@ -115,18 +119,37 @@ pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -
     Overview { at: now, naming, rows, serving, pin_is_lost }
 }
 
+impl Row {
+    /// Whether the account needs a login, now or when its access token ends.
+    #[must_use]
+    pub fn needs_login(&self) -> bool {
+        matches!(self.state, SlotState::NeedsLogin(_) | SlotState::CameFrom(_))
+            || self.troubles.iter().any(|trouble| matches!(trouble, Trouble::NeedsLogin { .. }))
+    }
+}
+
 impl Overview {
     /// How many accounts can serve now, without a cooldown that runs.
     #[must_use]
     pub fn usable(&self) -> usize {
         self.rows.iter().filter(|row| row.state == SlotState::Ready).count()
     }
+
+    /// The capped account that comes back before the others, and when.
+    #[must_use]
+    pub fn first_back(&self) -> Option<(&Row, Timestamp)> {
+        let capped = self.rows.iter().filter_map(|row| match &row.state {
+            SlotState::Capped(cooldown) => Some((row, cooldown.until)),
+            _ => None,
+        });
+        capped.min_by_key(|(row, until)| (*until, row.slot))
+    }
 }
 
 fn serving(pool: &Pool) -> Serving {
     match &pool.published {
         Found::Record { account } => {
-            pool.holder(account).map_or(Serving::Stranger, |holder| Serving::Account(holder.slot))
+            pool.holder(account).map_or(Serving::Unknown, |holder| Serving::Account(holder.slot))
         }
         Found::Placeholder => Serving::Placeholder,
         Found::Nothing => Serving::Nothing,

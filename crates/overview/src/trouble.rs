@@ -1,17 +1,13 @@
 //! What keeps a login from being refreshed while it may still serve, and what to type. Pure.
 
-use std::time::Duration;
-
 use judgement::plan::Reason;
 use judgement::pool::{Candidate, Pool};
 use records::grant::GrantStatus;
 use records::state::RefreshRefused;
-use records::{Expiry, Login, Slot, Timestamp};
+use records::{Expiry, Login, Timestamp};
 
-use crate::words::Note;
-
-/// How long the issuer may refuse a refresh by the same unknown code before it is a finding.
-const REFUSED_FOR: Duration = Duration::from_hours(24);
+use crate::bounds::REFUSED_FOR;
+use crate::finding::Id;
 
 /// What keeps a login from being refreshed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +39,7 @@ pub enum Trouble {
 
 /// What keeps a candidate's login from being refreshed.
 pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> Vec<Trouble> {
-    let standing = pool.state.of(&login.account);
+    let account_state = pool.state.of(&login.account);
     let until = login.expiry;
     let is_all = matches!(pool.judge(candidate, now), Err(Reason::NeedsLogin(..)));
     let ended = pool.ended_by(candidate).filter(|_| !is_all);
@@ -55,12 +51,12 @@ pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: T
         _ => None,
     };
     let refused =
-        standing.refresh_refused.filter(|refused| !is_over && now.since(refused.since) >= REFUSED_FOR);
+        account_state.refresh_refused.filter(|refused| !is_over && now.since(refused.since) >= REFUSED_FOR);
     let all = [
         ended.map(|code| Trouble::NeedsLogin { code, until }),
         unanswered,
         refused.map(|RefreshRefused { code, since }| Trouble::Refused { code, since }),
-        standing.not_storable.filter(|_| !is_over).map(Trouble::NotStorable),
+        account_state.not_storable.filter(|_| !is_over).map(Trouble::NotStorable),
     ];
     all.into_iter().flatten().collect()
 }
@@ -77,34 +73,33 @@ impl Trouble {
         }
     }
 
-    /// In words, and what to type.
+    /// Which finding it is.
     #[must_use]
-    pub fn note(&self, slot: Slot) -> Note {
-        let number = slot.number();
-        let serves = |until: &Option<Expiry>| {
-            let until = until.map_or_else(|| "its access token ends".to_owned(), |until| until.to_string());
-            format!("it serves until {until}")
+    pub fn id(&self) -> Id {
+        match self {
+            Self::NeedsLogin { .. } => Id::NeedsLogin,
+            Self::Unanswered { .. } => Id::RefreshUnanswered,
+            Self::Refused { .. } => Id::RefreshRefused,
+            Self::NotStorable(_) => Id::NotStorable,
+        }
+    }
+
+    /// Since when, where the volume says so.
+    #[must_use]
+    pub fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Unanswered { since, .. } | Self::Refused { since, .. } => Some(*since),
+            Self::NeedsLogin { .. } | Self::NotStorable(_) => None,
+        }
+    }
+
+    /// How long the access token serves: `it serves until 2026-11-28T03:00:00Z`.
+    pub(crate) fn serves(&self) -> String {
+        let until = match self {
+            Self::NeedsLogin { until, .. } | Self::Unanswered { until, .. } => *until,
+            Self::Refused { .. } | Self::NotStorable(_) => None,
         };
-        let (what, command, why) = match self {
-            Self::NeedsLogin { code, until } => (
-                format!("{slot} needs login"),
-                Some(format!("auth-login {number}")),
-                format!("{code}; {}", serves(until)),
-            ),
-            Self::Unanswered { since, until } => (
-                format!("the refresh of {slot} at {since} was never answered"),
-                Some(format!("accounts refresh {number}")),
-                format!("{}, and is then refreshed once more", serves(until)),
-            ),
-            Self::Refused { code, since } => (
-                format!("the issuer has refused to refresh {slot} since {since}"),
-                Some(format!("auth-login {number}")),
-                code.clone(),
-            ),
-            Self::NotStorable(why) => {
-                (format!("{slot} is not refreshed, because its file cannot be replaced"), None, why.clone())
-            }
-        };
-        Note { what, command, why: Some(why) }
+        let until = until.map_or_else(|| "its access token ends".to_owned(), |until| until.to_string());
+        format!("it serves until {until}")
     }
 }

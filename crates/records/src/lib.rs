@@ -14,6 +14,7 @@ pub mod error;
 pub mod grant;
 pub mod heartbeat;
 pub mod login;
+pub mod probe;
 pub mod published;
 pub mod secret;
 pub mod signal;
@@ -21,6 +22,7 @@ pub mod slot;
 pub mod state;
 pub mod text;
 pub mod usage;
+pub mod writer;
 
 pub use account::{AccountId, Naming};
 pub use clock::{Expiry, Timestamp};

@@ -1,17 +1,18 @@
-//! What is the condition with the accounts that somebody should be told of. Pure, and with the eyes of the page, the
-//! metrics and their alerts.
+//! Conditions: what receivers are notified of, when it begins and when it ends. Made of the same findings that the table,
+//! the page and the doctor show. Pure.
 
 use judgement::pool::Pool;
-use overview::trouble::Trouble;
-use overview::{Overview, Row, SlotState};
+use overview::finding::{Finding, Id};
+use overview::findings;
+use overview::{Overview, Row};
 use records::{AccountId, Slot, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What somebody is told about. An account stays who it is, whatever slot it is in.
+/// What a condition is about. An account stays who it is, whatever slot it is in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum About {
-    /// Nobody can serve.
+    /// No account can serve.
     Pool,
     /// This account needs a login.
     Account(AccountId),
@@ -21,7 +22,7 @@ pub(crate) enum About {
     File(Slot),
 }
 
-/// Something that is the condition.
+/// A condition that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Condition {
     pub(crate) about: About,
@@ -29,13 +30,15 @@ pub(crate) struct Condition {
     pub(crate) slot: Option<Slot>,
     /// Whose it is, masked.
     pub(crate) identity: Option<String>,
-    /// Since when, where the volume tells.
+    /// Since when, where the volume says so.
     pub(crate) since: Option<Timestamp>,
-    /// Of the pool: nobody is merely capped, so waiting helps nobody.
+    /// Of the pool: no account is merely capped, so that waiting does not help.
     pub(crate) is_grave: bool,
+    /// What is wrong, and what to type.
+    pub(crate) finding: Finding,
 }
 
-/// All that is the condition.
+/// All conditions that hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
     /// The worst first.
@@ -45,18 +48,17 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// Sees what is the condition.
-    pub(crate) fn seen(overview: &Overview, pool: &Pool) -> Self {
-        let rows = &overview.rows;
-        let of_pool = (!rows.is_empty() && overview.usable() == 0).then(|| Condition {
-            about: About::Pool,
-            slot: None,
-            identity: None,
-            since: None,
-            is_grave: first_back(rows).is_none(),
-        });
-        let of_slots = rows.iter().flat_map(|row| of_slot(row, pool).into_iter().chain(of_refresh(row)));
-        Self { all: of_pool.into_iter().chain(of_slots).collect(), is_empty: rows.is_empty() }
+    /// The conditions that hold for these accounts.
+    pub(crate) fn of(overview: &Overview, pool: &Pool) -> Self {
+        let mut all: Vec<Condition> = Vec::new();
+        let findings = findings::of_accounts(overview);
+        for condition in findings.iter().filter_map(|finding| condition(finding, overview, pool)) {
+            // Two reasons why an account is not refreshed are one condition.
+            if !all.iter().any(|known| known.about == condition.about) {
+                all.push(condition);
+            }
+        }
+        Self { all, is_empty: overview.rows.is_empty() }
     }
 
     pub(crate) fn about(&self, about: &About) -> Option<&Condition> {
@@ -64,45 +66,33 @@ impl Conditions {
     }
 }
 
-fn of_slot(row: &Row, pool: &Pool) -> Option<Condition> {
-    let (about, since) = match (&row.state, &row.who) {
-        (_, Some(who)) if needs_login(row) => {
-            let since = pool.state.of(&who.account).needs_login.map(|dead| dead.since);
-            (About::Account(who.account.clone()), since)
-        }
-        (SlotState::Unusable(_), _) => (About::File(row.slot), None),
+/// The condition that a finding is; none, if receivers are not notified of such.
+fn condition(finding: &Finding, overview: &Overview, pool: &Pool) -> Option<Condition> {
+    let slot = finding.slot;
+    let row = overview.rows.iter().find(|row| Some(row.slot) == slot);
+    let who = row.and_then(|row| row.who.as_ref());
+    let account = || who.map(|who| who.account.clone());
+    let about = match finding.id {
+        Id::PoolExhausted | Id::PoolCapped => About::Pool,
+        Id::NeedsLogin | Id::OtherAccount => About::Account(account()?),
+        Id::SlotBroken | Id::SlotBlocked => About::File(slot?),
+        Id::RefreshUnanswered | Id::RefreshRefused | Id::NotStorable => About::Refresh(account()?),
         _ => return None,
     };
-    let identity = row.who.as_ref().map(|who| who.name.clone());
-    Some(Condition { about, slot: Some(row.slot), identity, since, is_grave: false })
+    Some(Condition {
+        since: since(finding.id, &about, row, pool),
+        about,
+        slot,
+        identity: who.map(|who| who.name.clone()),
+        is_grave: finding.id == Id::PoolExhausted,
+        finding: finding.clone(),
+    })
 }
 
-/// Whether a row needs a login, now or when its access token ends.
-pub(crate) fn needs_login(row: &Row) -> bool {
-    matches!(row.state, SlotState::NeedsLogin(_) | SlotState::CameFrom(_))
-        || row.troubles.iter().any(|trouble| matches!(trouble, Trouble::NeedsLogin { .. }))
-}
-
-/// What keeps a row from being refreshed, and is not that it needs a login.
-pub(crate) fn failing(row: &Row) -> Option<&Trouble> {
-    row.troubles.iter().find(|trouble| !matches!(trouble, Trouble::NeedsLogin { .. }))
-}
-
-fn of_refresh(row: &Row) -> Option<Condition> {
-    let (trouble, who) = (failing(row)?, row.who.as_ref()?);
-    let since = match trouble {
-        Trouble::Unanswered { since, .. } | Trouble::Refused { since, .. } => Some(*since),
-        Trouble::NeedsLogin { .. } | Trouble::NotStorable(_) => None,
-    };
-    let about = About::Refresh(who.account.clone());
-    Some(Condition { about, slot: Some(row.slot), identity: Some(who.name.clone()), since, is_grave: false })
-}
-
-/// The capped account that comes back before the others, and when.
-pub(crate) fn first_back(rows: &[Row]) -> Option<(&Row, Timestamp)> {
-    let capped = rows.iter().filter_map(|row| match &row.state {
-        SlotState::Capped(cooldown) => Some((row, cooldown.until)),
-        _ => None,
-    });
-    capped.min_by_key(|(row, until)| (*until, row.slot))
+fn since(id: Id, about: &About, row: Option<&Row>, pool: &Pool) -> Option<Timestamp> {
+    match about {
+        About::Account(account) => pool.state.of(account).needs_login.map(|dead| dead.since),
+        About::Refresh(_) => row?.troubles.iter().find(|trouble| trouble.id() == id)?.since(),
+        About::Pool | About::File(_) => None,
+    }
 }

@@ -1,15 +1,15 @@
-//! An event, in words and as the document that receivers get: version 1, to which fields are added and in which none
-//! is changed. Pure, and without a token, a whole address or the operator's own words.
+//! An event: that a condition began or ended, in words and as the document that receivers get. Version 1, to which fields
+//! are added and in which none is changed. Pure, and without a token, a whole address or the operator's own words.
 
+use overview::finding::Finding;
 use overview::trouble::Trouble;
-use overview::words::{self, Note};
 use overview::{Overview, Row, SlotState, json};
 use records::text::printable;
 use records::{Slot, Timestamp};
 use serde_json::{Value, json};
 
-use crate::condition::{About, failing, first_back, needs_login as needs_login_now};
-use crate::ledger::{Entry, Say};
+use crate::condition::{About, Condition, Conditions};
+use crate::ledger::{Change, Entry};
 
 /// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
 const LONGEST: usize = 120;
@@ -27,52 +27,51 @@ pub(crate) struct Event {
 
 impl Event {
     /// What is to be said of an entry, by what there is to see now.
-    pub(crate) fn new(say: Say, entry: &Entry, overview: &Overview) -> Self {
+    pub(crate) fn new(change: Change, entry: &Entry, conditions: &Conditions, overview: &Overview) -> Self {
         let row = row(entry, overview);
-        let condition = match entry.about {
+        let kind_of_condition = match entry.about {
             About::Pool => "pool-exhausted",
             About::Account(_) | About::File(_) => "needs-login",
             About::Refresh(_) => "refresh-failing",
         };
         let slot = row.map(|row| row.slot).or(entry.slot);
-        let told = match (say, &entry.about) {
-            (Say::Condition, About::Pool) => pool_exhausted(overview),
-            (Say::Condition, About::Refresh(_)) => refresh_failing(slot, name(entry).as_deref(), row),
-            (Say::Condition, _) => needs_login(slot, name(entry).as_deref(), row),
-            (Say::Recovered, About::Pool) => pool_recovered(overview),
-            (Say::Recovered, About::Refresh(_)) => refreshed(slot, name(entry).as_deref(), row),
-            (Say::Recovered, _) => recovered(slot, name(entry).as_deref(), row),
+        let name = entry.identity.as_deref().map(harmless);
+        let who = slot.map_or_else(String::new, |slot| who(slot, name.as_deref()));
+        let content = match (change, conditions.about(&entry.about)) {
+            (Change::Began, Some(condition)) => began(condition, &who, row, overview),
+            (Change::Began, None) => Content::default(),
+            (Change::Ended, _) => ended(&entry.about, &who, row, overview),
         };
-        let kind = match say {
-            Say::Condition => condition,
-            Say::Recovered => "recovered",
+        let kind = match change {
+            Change::Began => kind_of_condition,
+            Change::Ended => "recovered",
         };
         let place = entry.slot.map_or_else(String::new, |slot| format!("-{}", slot.number()));
         let document = json!({
             "version": 1,
             "event": kind,
-            "recovered_from": (say == Say::Recovered).then_some(condition),
+            "recovered_from": (change == Change::Ended).then_some(kind_of_condition),
             // The same at each try, and when it is over.
-            "id": format!("{condition}{place}-{}", entry.since.seconds()),
+            "id": format!("{kind_of_condition}{place}-{}", entry.since.seconds()),
             "at": overview.at,
             "since": entry.since,
-            "text": told.text,
-            "command": told.command,
+            "text": content.text,
+            "command": content.command,
             "slot": slot,
-            "identity": name(entry),
-            "state": told.state,
-            "why": told.why,
-            "back_at": told.back_at,
+            "identity": name,
+            "state": content.state,
+            "why": content.why,
+            "back_at": content.back_at,
             "usable": overview.usable(),
             "slots": overview.rows.len(),
         });
-        Self { kind, text: told.text, document }
+        Self { kind, text: content.text, document }
     }
 }
 
 /// What differs from event to event.
 #[derive(Default)]
-struct Told {
+struct Content {
     text: String,
     command: Option<String>,
     state: Option<&'static str>,
@@ -80,6 +79,7 @@ struct Told {
     back_at: Option<Timestamp>,
 }
 
+/// The row that an entry is about. A duplicate's login is older, and says nothing of the account.
 fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
     let mut rows = overview.rows.iter();
     match &entry.about {
@@ -92,79 +92,72 @@ fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
     }
 }
 
-fn name(entry: &Entry) -> Option<String> {
-    entry.identity.as_deref().map(harmless)
-}
-
-fn needs_login(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
-    let Some(slot) = slot else { return Told::default() };
-    let note = row.into_iter().flat_map(words::of_row).find(|note| note.command.is_some());
-    let note = note.unwrap_or_else(|| {
-        Note::with(format!("{slot} needs login"), format!("auth-login {}", slot.number()))
-    });
-    let why = row.and_then(|row| match (&row.state, row.troubles.first()) {
-        (SlotState::NeedsLogin(why), _) => Some(harmless(why)),
-        (SlotState::Unusable(broken), _) => Some(harmless(&broken.why)),
-        (_, Some(Trouble::NeedsLogin { code, .. })) => Some(harmless(code)),
-        _ => None,
-    });
-    Told { why, ..told(slot, name, row, note) }
-}
-
-fn told(slot: Slot, name: Option<&str>, row: Option<&Row>, note: Note) -> Told {
-    let text = note.line().replacen(&slot.to_string(), &who(slot, name), 1);
-    let text = text.chars().map(|c| if "<>&".contains(c) { '?' } else { c }).take(LONGEST_TEXT).collect();
-    Told { text, command: note.command, state: row.map(json::state), why: None, back_at: None }
-}
-
-fn refresh_failing(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
-    let (Some(slot), Some(trouble)) = (slot, row.and_then(failing)) else { return Told::default() };
-    Told { why: Some(trouble.word().to_owned()), ..told(slot, name, row, trouble.note(slot)) }
-}
-
-fn refreshed(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
-    let Some(slot) = slot else { return Told::default() };
-    let who = who(slot, name);
-    let text = match row {
-        None => format!("{who} needs no refresh any more: it is in no slot"),
-        Some(row) if needs_login_now(row) => format!("{who} waits for no refresh any more: it needs a login"),
-        Some(_) => format!("{who} is refreshed as usual again"),
+/// What a condition's finding says, with the account's name beside its slot.
+fn began(condition: &Condition, who: &str, row: Option<&Row>, overview: &Overview) -> Content {
+    let Finding { slot, command, .. } = &condition.finding;
+    let first_back = overview.first_back().filter(|_| condition.about == About::Pool);
+    let text = condition.finding.line();
+    let text = match (slot, first_back) {
+        (Some(slot), _) => text.replacen(&slot.to_string(), who, 1),
+        (None, Some((first, _))) => {
+            let name = first.who.as_ref().map(|who| harmless(&who.name));
+            text.replacen(&first.slot.to_string(), &self::who(first.slot, name.as_deref()), 1)
+        }
+        (None, None) => text,
     };
-    Told { text, state: row.map(json::state), ..Told::default() }
-}
-
-fn recovered(slot: Option<Slot>, name: Option<&str>, row: Option<&Row>) -> Told {
-    let Some(slot) = slot else { return Told::default() };
-    let who = who(slot, name);
-    let text = match row.map(json::state) {
-        Some(state) => format!("{who} needs no login any more: it is {}", state.replace('_', " ")),
-        None => format!("{who} needs no login any more: it is in no slot"),
+    let state = match condition.about {
+        About::Pool if condition.is_grave => Some("unusable"),
+        About::Pool => Some("capped"),
+        _ => row.map(json::state),
     };
-    Told { text, state: row.map(json::state), ..Told::default() }
-}
-
-fn pool_exhausted(overview: &Overview) -> Told {
-    if let Some((row, back_at)) = first_back(&overview.rows) {
-        let login = format!("auth-login {}", first_free(overview).number());
-        let name = row.who.as_ref().map(|who| harmless(&who.name));
-        let text = format!(
-            "no account can serve: {} comes back first, {back_at}; wait, or sign one more in: {login}",
-            who(row.slot, name.as_deref())
-        );
-        return Told { text, command: Some(login), state: Some("capped"), why: None, back_at: Some(back_at) };
+    Content {
+        text: text.chars().map(harmless_char).take(LONGEST_TEXT).collect(),
+        command: command.clone(),
+        state,
+        why: why(&condition.about, row),
+        back_at: first_back.map(|(_, back_at)| back_at),
     }
-    let why = "accounts why";
-    let text = format!("no account can serve: agents are refused until one can; run {why}");
-    Told { text, command: Some(why.to_owned()), state: Some("unusable"), ..Told::default() }
 }
 
-fn pool_recovered(overview: &Overview) -> Told {
-    let text = format!("{} of {} accounts can serve again", overview.usable(), overview.rows.len());
-    Told { text, state: Some("ready"), ..Told::default() }
+/// The reason alone, for programs.
+fn why(about: &About, row: Option<&Row>) -> Option<String> {
+    let row = row?;
+    let code_or_words = match (about, &row.state) {
+        (About::Refresh(_), _) => {
+            let failing = row.troubles.iter().find(|trouble| !matches!(trouble, Trouble::NeedsLogin { .. }));
+            return failing.map(|trouble| trouble.word().to_owned());
+        }
+        (_, SlotState::NeedsLogin(why)) => why,
+        (_, SlotState::Unusable(broken)) => &broken.why,
+        _ => row.troubles.iter().find_map(|trouble| match trouble {
+            Trouble::NeedsLogin { code, .. } => Some(code),
+            _ => None,
+        })?,
+    };
+    Some(harmless(code_or_words))
 }
 
-fn first_free(overview: &Overview) -> Slot {
-    Slot::first_free(&overview.rows.iter().map(|row| row.slot).collect::<Vec<_>>())
+fn ended(about: &About, who: &str, row: Option<&Row>, overview: &Overview) -> Content {
+    let state = row.map(json::state);
+    let text = match (about, row) {
+        (About::Pool, _) => {
+            let text = format!("{} of {} accounts can serve again", overview.usable(), overview.rows.len());
+            return Content { text, state: Some("ready"), ..Content::default() };
+        }
+        (_, None) if who.is_empty() => return Content::default(),
+        (About::Refresh(_), None) => format!("{who} needs no refresh any more: it is in no slot"),
+        (About::Refresh(_), Some(row)) if row.needs_login() => {
+            format!("{who} waits for no refresh any more: it needs a login")
+        }
+        (About::Refresh(_), Some(_)) => format!("{who} is refreshed as usual again"),
+        (About::Account(_) | About::File(_), Some(row)) => {
+            format!("{who} needs no login any more: it is {}", json::state(row).replace('_', " "))
+        }
+        (About::Account(_) | About::File(_), None) => {
+            format!("{who} needs no login any more: it is in no slot")
+        }
+    };
+    Content { text, state, ..Content::default() }
 }
 
 /// `account-2 (b…@example.test)`
@@ -175,7 +168,11 @@ fn who(slot: Slot, name: Option<&str>) -> String {
 /// What comes from a login goes to programs that may read `<!channel>` into it: printable, short, and without those
 /// characters.
 fn harmless(text: &str) -> String {
-    printable(text).chars().take(LONGEST).map(|c| if "<>&".contains(c) { '?' } else { c }).collect()
+    printable(text).chars().take(LONGEST).map(harmless_char).collect()
+}
+
+fn harmless_char(c: char) -> char {
+    if "<>&".contains(c) { '?' } else { c }
 }
 
 #[cfg(test)]

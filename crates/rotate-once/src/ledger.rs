@@ -1,7 +1,7 @@
-//! What one receiver was told, and what it is yet to be told. Pure.
+//! What one receiver was notified of, and what it is yet to be notified of. Pure.
 //!
-//! By state and not by queue: something is the condition or is not, and was told or was not. What could not be told is
-//! told by the next pass, if it is still true then.
+//! By state and not by queue: a condition holds or does not, and its receiver was notified or was not. What could not be
+//! sent is sent by the next pass, if it is still true then.
 
 use std::time::Duration;
 
@@ -47,28 +47,28 @@ pub(crate) struct Entry {
     stage: Stage,
     /// When it was last told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    told_at: Option<Timestamp>,
+    notified_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
     /// Not told yet.
-    Noticed,
-    Told,
+    Pending,
+    Notified,
     /// And as grave.
-    ToldGrave,
+    NotifiedGrave,
     /// And its end was told, too.
     Over,
 }
 
-/// What is to be said of an entry.
+/// What happened to a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Say {
-    /// That it is the condition.
-    Condition,
-    /// That what was told is over.
-    Recovered,
+pub(crate) enum Change {
+    /// It began, and holds.
+    Began,
+    /// It ended.
+    Ended,
 }
 
 impl Ledger {
@@ -81,34 +81,34 @@ impl Ledger {
     pub(crate) fn notice(&mut self, conditions: &Conditions, now: Timestamp) {
         self.believe(now);
         self.entries.retain(|entry| match entry.stage {
-            Stage::Noticed => conditions.about(&entry.about).is_some(),
-            Stage::Told | Stage::ToldGrave => true,
+            Stage::Pending => conditions.about(&entry.about).is_some(),
+            Stage::Notified | Stage::NotifiedGrave => true,
             Stage::Over => !entry.is_quiet(now),
         });
         for condition in &conditions.all {
             if !self.entries.iter().any(|entry| entry.about == condition.about) {
-                self.entries.push(Entry::noticed(condition, now));
+                self.entries.push(Entry::pending(condition, now));
             }
         }
     }
 
     /// What is to be told, once [`Ledger::notice`] has taken in the same: the worst first, and last what is over.
-    pub(crate) fn due(&self, conditions: &Conditions, now: Timestamp) -> Vec<(Say, Entry)> {
-        let say = |entry: &Entry| match (entry.stage, conditions.about(&entry.about)) {
-            (Stage::Noticed, Some(_)) => Some(Say::Condition),
-            (Stage::Told, Some(condition)) if condition.is_grave && entry.is_quiet(now) => {
-                Some(Say::Condition)
+    pub(crate) fn due(&self, conditions: &Conditions, now: Timestamp) -> Vec<(Change, Entry)> {
+        let change = |entry: &Entry| match (entry.stage, conditions.about(&entry.about)) {
+            (Stage::Pending, Some(_)) => Some(Change::Began),
+            (Stage::Notified, Some(condition)) if condition.is_grave && entry.is_quiet(now) => {
+                Some(Change::Began)
             }
             // Nobody can serve where nobody is.
             (_, None) if conditions.is_empty && entry.about == About::Pool => None,
-            (Stage::Told | Stage::ToldGrave, None) => Some(Say::Recovered),
+            (Stage::Notified | Stage::NotifiedGrave, None) => Some(Change::Ended),
             _ => None,
         };
         let of = |about: &About| self.entries.iter().find(|entry| entry.about == *about);
         let holds = conditions.all.iter().filter_map(|condition| of(&condition.about));
         let is_over = |entry: &&Entry| conditions.about(&entry.about).is_none();
         let in_order = holds.chain(self.entries.iter().filter(is_over));
-        in_order.filter_map(|entry| Some((say(entry)?, entry.clone()))).collect()
+        in_order.filter_map(|entry| Some((change(entry)?, entry.clone()))).collect()
     }
 
     /// Whether the receiver may be tried.
@@ -124,16 +124,22 @@ impl Ledger {
     }
 
     /// The receiver has it.
-    pub(crate) fn told(&mut self, say: Say, about: &About, conditions: &Conditions, now: Timestamp) {
+    pub(crate) fn notified(
+        &mut self,
+        change: Change,
+        about: &About,
+        conditions: &Conditions,
+        now: Timestamp,
+    ) {
         (self.failures, self.not_before) = (0, None);
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.about == *about) else { return };
-        match say {
-            Say::Condition => {
+        match change {
+            Change::Began => {
                 let is_grave = conditions.about(about).is_some_and(|condition| condition.is_grave);
-                entry.stage = if is_grave { Stage::ToldGrave } else { Stage::Told };
-                entry.told_at = Some(now);
+                entry.stage = if is_grave { Stage::NotifiedGrave } else { Stage::Notified };
+                entry.notified_at = Some(now);
             }
-            Say::Recovered => entry.stage = Stage::Over,
+            Change::Ended => entry.stage = Stage::Over,
         }
     }
 
@@ -143,21 +149,21 @@ impl Ledger {
             *at = (*at).min(now.plus(LONGEST_PAUSE));
         }
         for entry in &mut self.entries {
-            entry.told_at = entry.told_at.map(|at| at.min(now));
+            entry.notified_at = entry.notified_at.map(|at| at.min(now));
         }
     }
 }
 
 impl Entry {
-    fn noticed(condition: &Condition, now: Timestamp) -> Self {
+    fn pending(condition: &Condition, now: Timestamp) -> Self {
         let Condition { about, slot, identity, since, .. } = condition.clone();
         let since = since.map_or(now, |since| since.min(now));
-        Self { about, slot, identity, since, stage: Stage::Noticed, told_at: None }
+        Self { about, slot, identity, since, stage: Stage::Pending, notified_at: None }
     }
 
     /// Whether it may be told once more.
     fn is_quiet(&self, now: Timestamp) -> bool {
-        self.told_at.is_none_or(|at| now.since(at) >= QUIET)
+        self.notified_at.is_none_or(|at| now.since(at) >= QUIET)
     }
 }
 

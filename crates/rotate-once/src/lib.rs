@@ -59,7 +59,7 @@ pub fn notify(args: &Args) {
     if !receivers.is_empty()
         && let Ok(volume) = Volume::at(args.volume.directories())
     {
-        notify::tell(&receivers, &volume, args.options().refresh_before);
+        notify::notify(&receivers, &volume, args.options().refresh_before);
     }
 }
 

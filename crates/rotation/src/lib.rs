@@ -4,6 +4,7 @@
 //! alone is never decided here.
 
 pub mod error;
+pub mod observing;
 pub mod pass;
 mod queue;
 pub mod reading;

@@ -19,6 +19,8 @@ pub struct Reading {
     pub stored: Option<State>,
     /// The state's file is none: what it holds is to be set aside before another one is written.
     pub is_state_broken: bool,
+    /// Why the state that is stored could not be used, or that it is the predecessor's.
+    pub state_note: Option<String>,
     /// What is known of the grants, also of those that no slot holds.
     pub grants: Grants,
     /// Slots whose files others than their owner can read.
@@ -35,7 +37,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let StoredState { state, predecessor, note } = volume.remembered()?;
     let stored = note.is_none().then(|| state.clone());
     let is_state_broken = note.is_some() && predecessor.is_none();
-    let mut notes: Vec<_> = note.into_iter().collect();
+    let mut notes = Vec::new();
     let (masters, grants) = volume.masters_and_grants()?;
     let too_open = masters.iter().filter(|master| master.too_open).map(|master| master.slot).collect();
     let mut slots: Vec<_> = masters
@@ -63,7 +65,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     if let Some(predecessor) = predecessor {
         pool.state = taken_over(&pool, &predecessor, now);
     }
-    Ok(Reading { pool, stored, is_state_broken, grants, too_open, notes })
+    Ok(Reading { pool, stored, is_state_broken, state_note: note, grants, too_open, notes })
 }
 
 /// A clock that jumped may have left times of the future behind, which would hold for ever.

@@ -43,9 +43,9 @@ impl Serving<'_> {
     /// # Errors
     /// The volume cannot be written; the last published record is still there.
     pub fn carry_out(self, reading: Reading, mut signals: Vec<Taken>) -> Result<Served, VolumeError> {
-        let Reading { mut pool, stored, is_state_broken, grants, too_open, notes } = reading;
+        let Reading { mut pool, stored, is_state_broken, state_note, grants, too_open, notes } = reading;
         if self.turn == Turn::First {
-            notes.into_iter().for_each(self.log);
+            state_note.into_iter().chain(notes).for_each(self.log);
             self.narrow(too_open);
             self.tidy_grants(&pool, &grants)?;
         }

@@ -1,47 +1,100 @@
-//! What the doctor says, to a person and to a script.
+//! What the doctor says, to a person and to a script: the findings of each area, or that it is in order.
 
-use records::text as shown;
+use overview::Serving;
+use overview::finding::{Area, Finding};
+use overview::observed::{Examined, Observed};
+use records::probe::ProbeResult;
+use records::{Slot, text as shown};
 use serde_json::{Value, json};
 
-use crate::doctor::{About, Check};
-
-/// A line for each check, and below a finding what to type.
-pub(crate) fn text(checks: &[Check]) -> String {
-    let line = |Check { about, said, remedy }: &Check| {
-        let name = name(*about);
-        let said = shown::line(said);
-        match remedy {
-            None => format!("ok       {name:8}  {said}\n"),
-            Some(remedy) => {
-                format!("FINDING  {name:8}  {said}\n{:9}do        {}\n", "", shown::line(remedy))
-            }
-        }
+/// A line for each finding, and below it what to do; a line for each area that is in order.
+pub(crate) fn text(findings: &[&Finding], observed: Option<&Observed>) -> String {
+    let of_area = |area: Area| {
+        let found = findings.iter().filter(move |finding| finding.id.area() == area);
+        let found = found.map(move |finding| {
+            let (name, said) = (area.name(), shown::line(&finding.said()));
+            format!("FINDING  {name:8}  {said}\n{:9}do        {}\n", "", shown::line(&finding.remedy()))
+        });
+        let in_order = in_order(area, findings, observed).into_iter();
+        found.chain(in_order.map(move |said| format!("ok       {:8}  {}\n", area.name(), shown::line(&said))))
     };
-    checks.iter().map(line).collect()
+    Area::ALL.into_iter().flat_map(of_area).collect()
 }
 
 /// Version 1, as `docs/scripts.md` documents it.
-pub(crate) fn json(checks: &[Check]) -> String {
-    let findings = checks.iter().filter(|check| check.remedy.is_some()).count();
-    let checks: Vec<Value> = checks
-        .iter()
-        .map(|Check { about, said, remedy }| {
-            json!({"about": name(*about), "ok": remedy.is_none(), "said": said, "remedy": remedy})
-        })
-        .collect();
-    shown::document(json!({"version": 1, "findings": findings, "checks": checks})).to_string() + "\n"
+pub(crate) fn json(findings: &[&Finding], observed: Option<&Observed>) -> String {
+    let in_order = Area::ALL.into_iter().flat_map(|area| {
+        let said = in_order(area, findings, observed).into_iter();
+        said.map(move |said| json!({"area": area.name(), "message": said}))
+    });
+    let in_order: Vec<Value> = in_order.collect();
+    let findings: Vec<_> = findings.iter().map(|finding| finding.document()).collect();
+    shown::document(json!({"version": 1, "findings": findings, "in_order": in_order})).to_string() + "\n"
 }
 
-fn name(about: About) -> &'static str {
-    match about {
-        About::Volume => "volume",
-        About::Slots => "slots",
-        About::State => "state",
-        About::Clock => "clock",
-        About::Rotator => "rotator",
-        About::Record => "record",
-        About::Callback => "callback",
-        About::Codex => "codex",
-        About::Provider => "provider",
+/// What is said of an area in which nothing was found, and of each part of one that has parts.
+fn in_order(area: Area, findings: &[&Finding], observed: Option<&Observed>) -> Vec<String> {
+    let Some(observed) = observed else { return Vec::new() };
+    let examined = observed.examined.as_ref();
+    match area {
+        Area::Volume => examined.map(directories).unwrap_or_default(),
+        Area::Provider => examined.map(|examined| accepted(observed, examined)).unwrap_or_default(),
+        _ if findings.iter().any(|finding| finding.id.area() == area) => Vec::new(),
+        Area::Slots => {
+            let (usable, all) = (observed.overview.usable(), observed.overview.rows.len());
+            vec![format!("{usable} of {all} can serve now")]
+        }
+        Area::State => vec!["the rotator's state can be read".to_owned()],
+        Area::Clock => vec![format!("{} agrees with tokens and files", observed.overview.at)],
+        Area::Rotator => {
+            let last = observed.last_pass.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
+            vec![format!("no signal waits, last pass {last}")]
+        }
+        Area::Record => vec![match observed.overview.serving {
+            Serving::Account(slot) => format!("auth.json is whole, and of {slot}"),
+            _ => "auth.json is the placeholder".to_owned(),
+        }],
+        Area::Callback => vec![match &observed.heartbeat {
+            Some(heartbeat) => format!("LiteLLM {} holds the callback", heartbeat.litellm),
+            None => "LiteLLM has not started yet".to_owned(),
+        }],
+        Area::Codex => {
+            let path = examined.and_then(|examined| examined.codex.as_ref().ok());
+            path.map(|path| path.display().to_string()).into_iter().collect()
+        }
+    }
+}
+
+fn directories(examined: &Examined) -> Vec<String> {
+    let in_order = examined.directories.iter().filter(|directory| {
+        directory.is_tried && !directory.is_projected && directory.has_room && directory.faults.is_empty()
+    });
+    let said = in_order.map(|directory| {
+        format!("{} can be written, renamed, synced and locked, and has room", directory.path.display())
+    });
+    said.collect()
+}
+
+fn accepted(observed: &Observed, examined: &Examined) -> Vec<String> {
+    let accepted = examined.probed.iter().filter_map(|(slot, result)| {
+        let ProbeResult::Accepted(usage, plan) = result else { return None };
+        let windows = usage.iter().flat_map(|usage| &usage.windows);
+        let used: Vec<_> =
+            windows.map(|window| format!("{} {}", window.minutes, window.used_percent)).collect();
+        let used = (!used.is_empty()).then(|| format!("{} used", used.join(", ")));
+        let plan = plan.as_ref().map(|plan| plan_of(observed, *slot, plan.name()));
+        let told: Vec<_> = used.into_iter().chain(plan).collect();
+        let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
+        Some(format!("the provider accepts {slot}{told}"))
+    });
+    accepted.collect()
+}
+
+/// `plan pro, and plus in its token`, which is of before the change until it is refreshed.
+fn plan_of(observed: &Observed, slot: Slot, told: &str) -> String {
+    let file = observed.files.iter().find(|file| file.slot == slot);
+    match file.and_then(|file| file.plan.as_deref()).filter(|plan| *plan != told) {
+        Some(plan) => format!("plan {told}, and {plan} in its token until that is refreshed"),
+        None => format!("plan {told}"),
     }
 }

@@ -2,24 +2,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use auth_volume::trial::{Fault, Trial};
-use auth_volume::writers::Writer;
 use auth_volume::{Layout, Volume, VolumeError};
-use clap::Parser as _;
-use issuer::provider::ProbeResult;
 use overview::Serving;
-use records::audit::By;
+use overview::finding::Id;
+use overview::observed::Examined;
+use records::Naming;
 use records::grant::Marker;
 use records::heartbeat::Heartbeat;
+use records::probe::ProbeResult;
 use records::state::{NotAState, ReportedPlan};
-use records::{Naming, Timestamp};
+use records::writer::Writer;
 
-use super::facts::{Directory, Facts, gather};
-use super::judgement::judge;
-use super::report::text;
-use crate::args::{Args, DoctorArgs};
-use crate::doctor::About;
+use super::examining::{examine, tried};
+use super::*;
 use crate::fixture::{every_state, volume_at};
-use crate::operator::Operator;
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
@@ -29,48 +25,62 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// The volume with every state in it, in a pod in which all else is well.
-fn facts() -> Facts {
+fn everything() -> Observed {
     let directory = volume_at(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
-    let operator = Operator {
-        volume: &volume,
-        options: Args::parse_from(["accounts"]).policy.options(None),
-        access: volume.published_access(),
+    let observer = Observer {
         naming: Naming::Masked,
-        by: By::new("accounts", 0, None),
-        now: at(0),
+        refresh_before: Duration::from_hours(24),
+        interval: Duration::from_mins(30),
     };
-    let args = DoctorArgs { probe: false, codex_bin: "codex".into(), interval: None };
-    let facts = gather(&operator, &args);
-    assert!(facts.not_tried.is_none() && facts.directories[0].trial.is_some());
-    let trial = Some(Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) });
-    Facts {
-        directories: vec![Directory { path: "/chatgpt-auth".into(), is_projected: false, trial }],
-        from_the_future: Vec::new(),
+    let (observed, _) = observer.observe(&volume, at(0)).unwrap();
+    let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
+    let examined = examine(&volume, &observed.overview, &args, at(0));
+    assert!(examined.not_tried.is_none() && examined.directories[0].is_tried);
+    let whole = Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
+    Observed {
         last_pass: Some(at(-600)),
-        callback: Some(Heartbeat { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
-        codex: Ok("/usr/local/bin/codex".into()),
-        ..facts
+        heartbeat: Some(Heartbeat { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
+        examined: Some(Examined {
+            directories: vec![tried("/chatgpt-auth".into(), &whole)],
+            from_the_future: Vec::new(),
+            codex: Ok("/usr/local/bin/codex".into()),
+            ..examined
+        }),
+        ..observed
     }
 }
 
 /// The same without the slots that need a hand.
-fn healthy() -> Facts {
-    let mut facts = facts();
-    let overview = facts.overview.as_mut().unwrap();
-    overview.rows.retain(|row| ![3, 6, 7, 11, 13].contains(&row.slot.number()));
-    facts
+fn healthy() -> Observed {
+    let mut observed = everything();
+    observed.overview.rows.retain(|row| ![3, 6, 7, 11, 13].contains(&row.slot.number()));
+    observed
+}
+
+fn examined(observed: &mut Observed) -> &mut Examined {
+    observed.examined.as_mut().unwrap()
+}
+
+/// What the doctor prints.
+fn text(observed: &Observed) -> String {
+    let findings = findings(observed);
+    let findings: Vec<_> = findings.iter().filter(|finding| finding.is_actionable()).collect();
+    report::text(&findings, Some(observed))
+}
+
+fn actionable(observed: &Observed) -> Vec<Finding> {
+    findings(observed).into_iter().filter(Finding::is_actionable).collect()
 }
 
 #[test]
 fn the_doctor_says_of_each_finding_what_to_type() {
-    assert_eq!(text(&judge(&facts())), std::fs::read_to_string(every_state("doctor")).unwrap());
+    assert_eq!(text(&everything()), std::fs::read_to_string(every_state("doctor")).unwrap());
 }
 
 #[test]
 fn a_pod_in_which_all_is_well_has_no_findings() {
-    let checks = judge(&healthy());
-    assert!(checks.iter().all(|check| check.remedy.is_none()), "{}", text(&checks));
+    assert_eq!(actionable(&healthy()), [], "{}", text(&healthy()));
 }
 
 #[test]
@@ -88,22 +98,26 @@ fn two_writers_on_one_volume_are_told_by_their_passes_and_by_their_locks() {
         "{said}"
     );
     assert!(remedy.contains("second release"), "{remedy}");
-    let (said, _) = only_finding(|facts| facts.out_of_reach = vec![Marker::unreadable(at(-3))]);
+    let (said, _) = only_finding(|facts| examined(facts).out_of_reach = vec![Marker::unreadable(at(-3))]);
     assert!(said.contains("their locks do not reach each other"), "{said}");
 }
 
-/// The only finding, and what to type.
-fn only_finding(change: impl FnOnce(&mut Facts)) -> (String, String) {
-    let mut facts = healthy();
-    change(&mut facts);
-    let mut findings: Vec<_> =
-        judge(&facts).into_iter().filter_map(|check| Some((check.said, check.remedy?))).collect();
+/// The only finding, and what to do.
+fn only_finding(change: impl FnOnce(&mut Observed)) -> (String, String) {
+    let mut observed = healthy();
+    change(&mut observed);
+    let mut findings = actionable(&observed);
     assert_eq!(findings.len(), 1, "{findings:?}");
-    findings.remove(0)
+    let finding = findings.remove(0);
+    (finding.said(), finding.remedy())
 }
 
-fn fault(fault: Fault) -> impl FnOnce(&mut Facts) {
-    move |facts| facts.directories[0].trial.as_mut().unwrap().faults.push(fault)
+fn trial(trial: Trial) -> impl FnOnce(&mut Observed) {
+    move |facts| examined(facts).directories = vec![tried("/chatgpt-auth".into(), &trial)]
+}
+
+fn fault(fault: Fault) -> impl FnOnce(&mut Observed) {
+    trial(Trial { faults: vec![fault], room: Some((1 << 30, Some(1000))) })
 }
 
 #[test]
@@ -117,54 +131,51 @@ fn a_volume_that_cannot_do_what_writers_rely_on_is_named() {
     assert_eq!(remedy, "use a volume of another storage class");
     let (said, _) = only_finding(fault(Fault::NoModes(0o777)));
     assert_eq!(said, "/chatgpt-auth keeps no modes: a file made 600 is 777");
-    let (said, remedy) = only_finding(|facts| facts.directories[0].is_projected = true);
+    let (said, remedy) = only_finding(|facts| examined(facts).directories[0].is_projected = true);
     assert!(said.starts_with("/chatgpt-auth is a Secret or a ConfigMap"), "{said}");
     assert_eq!(remedy, "mount a PersistentVolumeClaim there");
-    let (said, _) = only_finding(|facts| {
-        facts.directories[0].trial.as_mut().unwrap().room = Some((4096, None));
-    });
+    let (said, _) = only_finding(trial(Trial { faults: Vec::new(), room: Some((4096, None)) }));
     assert_eq!(said, "/chatgpt-auth is full");
 }
 
 #[test]
 fn a_rotator_that_is_silent_is_noticed_by_what_it_leaves_undone() {
     let (said, remedy) = only_finding(|facts| facts.waiting_since = Some(at(-121)));
-    assert!(said.starts_with("a signal lies there since 2026-11-24T00:57:59Z"), "{said}");
-    assert_eq!(remedy, "rotate-once, then kubectl logs deploy/litellm -c rotator");
+    assert!(said.starts_with("a signal has waited since 2026-11-24T00:57:59Z"), "{said}");
+    assert_eq!(remedy, "rotate-once; then look at kubectl logs deploy/litellm -c rotator");
     let (said, _) = only_finding(|facts| facts.last_pass = Some(at(-2 * 3600)));
-    assert_eq!(said, "the last pass was 2026-11-23T23:00:00Z, and one is due every 30m");
+    assert_eq!(said, "the last pass was 2h ago, and one is due every 30m");
     // Also while nobody can serve: then most of all.
     let mut nobody = healthy();
-    nobody.overview.as_mut().unwrap().rows.retain(|row| row.slot.number() == 2);
+    nobody.overview.rows.retain(|row| row.slot.number() == 2);
     nobody.last_pass = Some(at(-2 * 3600));
-    assert!(text(&judge(&nobody)).contains("the last pass was 2026-11-23T23:00:00Z"));
+    assert!(text(&nobody).contains("the last pass was 2h ago"));
     let mut slow = healthy();
     slow.last_pass = Some(at(-2 * 3600));
     slow.interval = Duration::from_hours(6);
     slow.waiting_since = Some(at(-60));
-    assert!(judge(&slow).iter().all(|check| check.remedy.is_none()));
+    assert!(actionable(&slow).is_empty());
 }
 
 #[test]
 fn a_clock_that_disagrees_is_noticed() {
-    let (said, _) = only_finding(|facts| facts.slots[0].issued = Some(at(3600)));
+    let (said, _) = only_finding(|facts| facts.files[0].issued = Some(at(3600)));
     assert_eq!(
         said,
         "the token of account-1 was made 2026-11-24T02:00:00Z, and it is 2026-11-24T01:00:00Z here: this clock is \
          behind, or that one ahead"
     );
     let path = PathBuf::from("/chatgpt-auth/auth.json");
-    let (said, _) = only_finding(|facts| facts.from_the_future = vec![(path, at(7200))]);
+    let (said, _) = only_finding(|facts| examined(facts).from_the_future = vec![(path, at(7200))]);
     assert!(said.starts_with("/chatgpt-auth/auth.json was written 2026-11-24T03:00:00Z"), "{said}");
 }
 
 #[test]
 fn what_litellm_is_served_is_judged() {
-    let serving =
-        |serving| only_finding(move |facts: &mut Facts| facts.overview.as_mut().unwrap().serving = serving);
+    let serving = |serving| only_finding(move |facts: &mut Observed| facts.overview.serving = serving);
     assert_eq!(serving(Serving::Nothing).1, "rotate-once --init");
     assert_eq!(serving(Serving::Placeholder).1, "rotate-once");
-    assert_eq!(serving(Serving::Stranger).1, "rotate-once");
+    assert_eq!(serving(Serving::Unknown).1, "rotate-once");
     assert_eq!(serving(Serving::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
     assert_eq!(
         serving(Serving::Account("4".parse().unwrap())).0,
@@ -175,31 +186,35 @@ fn what_litellm_is_served_is_judged() {
 #[test]
 fn a_callback_that_is_not_called_is_told_from_one_that_is_gone() {
     let callback =
-        |change: fn(&mut Heartbeat)| only_finding(move |facts| change(facts.callback.as_mut().unwrap())).0;
+        |change: fn(&mut Heartbeat)| only_finding(move |facts| change(facts.heartbeat.as_mut().unwrap())).0;
     assert_eq!(
         callback(|sign| sign.held = false),
         "LiteLLM 1.106.2 has imported the callback, and does not call it"
     );
-    assert!(callback(|sign| sign.at = at(-600)).starts_with("LiteLLM 1.106.2 last gave a sign of life"));
-    let (said, remedy) = only_finding(|facts| facts.callback = None);
-    assert_eq!(said, "no LiteLLM has loaded the callback: refusals are not heard of");
+    assert!(
+        callback(|sign| sign.at = at(-600))
+            .starts_with("the last heartbeat of the callback in LiteLLM 1.106.2")
+    );
+    let (said, remedy) = only_finding(|facts| facts.heartbeat = None);
+    assert_eq!(said, "no LiteLLM has loaded the callback: the rotator does not hear of refusals");
     assert!(remedy.starts_with("set callbacks: rotate_now.handler"), "{remedy}");
 }
 
 #[test]
 fn the_rest_is_named_too() {
-    let (said, remedy) = only_finding(|facts| facts.codex = Err("codex".to_owned()));
+    let (said, remedy) = only_finding(|facts| examined(facts).codex = Err("codex".to_owned()));
     assert_eq!(said, "no codex program \"codex\": nobody can sign in from here");
     assert_eq!(remedy, "install codex, or set CODEX_BIN to its path");
-    let (said, remedy) = only_finding(|facts| facts.overview.as_mut().unwrap().pin_is_lost = true);
+    let (said, remedy) = only_finding(|facts| facts.overview.pin_is_lost = true);
     assert_eq!(said, "the pinned account is in no slot");
     assert!(remedy.starts_with("accounts unpin"));
     let (_, remedy) = only_finding(|facts| {
-        facts.probed = vec![("2".parse().unwrap(), ProbeResult::Refused("token_invalidated".to_owned()))];
+        examined(facts).probed =
+            vec![("2".parse().unwrap(), ProbeResult::Refused("token_invalidated".to_owned()))];
     });
     assert_eq!(remedy, "auth-login 2");
-    let (said, remedy) = only_finding(|facts| facts.slots[0].too_open = true);
-    assert!(said.starts_with("others can read ") && remedy.starts_with("chmod 600 "), "{said}: {remedy}");
+    let (said, remedy) = only_finding(|facts| facts.files[0].too_open = true);
+    assert!(said.starts_with("others can read ") && remedy == "rotate-once", "{said}: {remedy}");
 }
 
 #[test]
@@ -223,41 +238,52 @@ fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
     let (said, _) = named(&["auth-a", "auth-b", "auth-c", "auth-d", "auth-e"]);
     assert!(said.starts_with("\"auth-a\", \"auth-b\", \"auth-c\" and 2 more look like logins"), "{said}");
     let mut nobody = healthy();
-    nobody.overview.as_mut().unwrap().rows.clear();
+    nobody.overview.rows.clear();
     nobody.almost_slots = vec!["auth-1.json.bak".to_owned()];
-    let text = text(&judge(&nobody));
-    assert!(text.contains("nobody has signed in") && text.contains("auth-1.json.bak"), "{text}");
+    let text = text(&nobody);
+    assert!(text.contains("no account has signed in") && text.contains("auth-1.json.bak"), "{text}");
 }
 
 #[test]
 fn a_state_that_cannot_be_used_is_named_with_what_to_do() {
-    let remedy = |error: VolumeError| {
-        let facts = Facts { overview: Err(error), ..healthy() };
-        let checks = judge(&facts);
-        checks.into_iter().find(|check| check.about == About::State).unwrap().remedy.unwrap()
-    };
-    assert_eq!(remedy(VolumeError::State("state".into(), NotAState::Newer(2))), "use the newest release");
-    assert!(remedy(VolumeError::StateTooLarge("state".into())).starts_with("move the file away"));
+    let finding = |error: VolumeError| unreadable(&error);
+    let newer = finding(VolumeError::State("state".into(), NotAState::Newer(2)));
+    assert_eq!(newer.id, Id::StateUnusable);
+    assert!(newer.remedy().starts_with("use the newest release"), "{newer:?}");
+    let large = finding(VolumeError::StateTooLarge("state".into()));
+    assert!(large.remedy().contains("move the state away"), "{large:?}");
 }
 
 #[test]
 fn a_plan_that_the_provider_tells_is_said_and_that_the_token_says_another() {
     let said = |plan: &str| {
         let plan = ReportedPlan::new(plan, at(0));
-        let facts =
-            Facts { probed: vec![("2".parse().unwrap(), ProbeResult::Taken(None, plan))], ..healthy() };
-        judge(&facts).pop().unwrap().said
+        let mut observed = healthy();
+        examined(&mut observed).probed = vec![("2".parse().unwrap(), ProbeResult::Accepted(None, plan))];
+        text(&observed).lines().last().unwrap().replace("ok       provider  ", "")
     };
-    assert_eq!(said("pro"), "account-2 is taken (plan pro)");
-    assert_eq!(said("team"), "account-2 is taken (plan team, and pro in its token until that is refreshed)");
-    assert_eq!(said(""), "account-2 is taken");
+    assert_eq!(said("pro"), "the provider accepts account-2 (plan pro)");
+    assert_eq!(
+        said("team"),
+        "the provider accepts account-2 (plan team, and pro in its token until that is refreshed)"
+    );
+    assert_eq!(said(""), "the provider accepts account-2");
 }
 
 #[test]
 fn when_nobody_can_serve_it_is_said_that_agents_are_refused() {
     let (said, remedy) = only_finding(|facts| {
-        facts.overview.as_mut().unwrap().rows.retain(|row| row.slot.number() == 2);
+        facts.overview.rows.retain(|row| row.slot.number() == 2);
     });
-    assert_eq!(said, "no account can serve now: agents are refused until one can");
-    assert_eq!(remedy, "accounts, or auth-login 1 for one more");
+    assert_eq!(
+        said,
+        "every account that could serve is capped: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign one \
+         more account in"
+    );
+    assert_eq!(remedy, "auth-login 1");
+    let (said, remedy) = only_finding(|facts| {
+        facts.overview.rows.retain(|row| row.slot.number() == 4);
+    });
+    assert_eq!(said, "no account can serve: agents are refused until one can");
+    assert_eq!(remedy, "accounts why; mend one of the accounts, or sign one more in: auth-login 1");
 }

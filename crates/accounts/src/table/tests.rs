@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use auth_volume::{Layout, Volume};
 use clap::Parser as _;
-use overview::overview;
+use overview::findings::findings;
+use overview::observed::Observed;
 use records::Naming;
+use records::heartbeat::Heartbeat;
 use records::state::Source;
-use rotation::reading;
+use rotation::observing::Observer;
 
 use super::*;
 use crate::fixture::{every_state, volume_at};
@@ -13,12 +15,31 @@ use crate::fixture::{every_state, volume_at};
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
 
-fn overview_at(now: i64) -> Overview {
+fn observed_at(now: i64) -> Observed {
     let directory = volume_at(now);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let now = Timestamp::from_seconds(now);
-    let pool = reading::read(&volume, now).unwrap().pool;
-    overview(&pool, Duration::from_hours(24), Naming::Masked, now)
+    let observer = Observer {
+        naming: Naming::Masked,
+        refresh_before: Duration::from_hours(24),
+        interval: Duration::from_mins(30),
+    };
+    let (observed, _) = observer.observe(&volume, now).unwrap();
+    let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned() };
+    Observed { heartbeat: Some(heartbeat), last_pass: Some(now), ..observed }
+}
+
+fn overview_at(now: i64) -> Overview {
+    observed_at(now).overview
+}
+
+fn table(overview: &Overview, paint: Paint) -> String {
+    super::table(overview, &findings(&Observed { overview: overview.clone(), ..observed_at(NOW) }), paint)
+}
+
+fn document(overview: &Overview) -> serde_json::Value {
+    let findings = findings(&Observed { overview: overview.clone(), ..observed_at(NOW) });
+    overview::json::document(overview, &findings)
 }
 
 #[test]
@@ -42,7 +63,7 @@ fn page(name: &str) -> String {
 
 #[test]
 fn the_document_for_scripts_holds_the_same_masked() {
-    let document = overview::json::document(&overview_at(NOW));
+    let document = document(&overview_at(NOW));
     let expected = std::fs::read_to_string(every_state("json")).unwrap();
     assert_eq!(serde_json::to_string_pretty(&document).unwrap() + "\n", expected);
 }
@@ -50,11 +71,12 @@ fn the_document_for_scripts_holds_the_same_masked() {
 #[test]
 fn the_page_for_scripts_explains_every_field_and_no_other() {
     let in_full = Overview { naming: Naming::InFull, ..overview_at(NOW) };
-    let document = overview::json::document(&in_full);
+    let document = document(&in_full);
     let page = page("scripts.md");
     for (heading, part) in [
         ("| field | holds |\n", &document),
         ("| field of `accounts[]` | holds |\n", &document["accounts"][0]),
+        ("| field of `findings[]` | holds |\n", &document["findings"][0]),
     ] {
         let mut fields: Vec<_> = part.as_object().unwrap().keys().map(String::as_str).collect();
         let rows = page.split(heading).nth(1).unwrap().split("\n\n").next().unwrap();

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use overview::finding::{Finding, Id};
 use proptest::prelude::*;
 use records::AccountId;
 
@@ -14,7 +15,8 @@ fn ann() -> About {
 }
 
 fn condition(about: &About, is_grave: bool) -> Condition {
-    Condition { about: about.clone(), slot: None, identity: None, since: None, is_grave }
+    let finding = Finding::new(Id::NeedsLogin, "a finding");
+    Condition { about: about.clone(), slot: None, identity: None, since: None, is_grave, finding }
 }
 
 fn conditions(all: &[&About]) -> Conditions {
@@ -22,23 +24,23 @@ fn conditions(all: &[&About]) -> Conditions {
 }
 
 /// What a receiver that is well is told by a pass.
-fn pass(ledger: &mut Ledger, conditions: &Conditions, now: Timestamp) -> Vec<(Say, About)> {
+fn pass(ledger: &mut Ledger, conditions: &Conditions, now: Timestamp) -> Vec<(Change, About)> {
     ledger.notice(conditions, now);
     let due = ledger.due(conditions, now);
-    for (say, entry) in &due {
-        ledger.told(*say, &entry.about, conditions, now);
+    for (change, entry) in &due {
+        ledger.notified(*change, &entry.about, conditions, now);
     }
-    due.into_iter().map(|(say, entry)| (say, entry.about)).collect()
+    due.into_iter().map(|(change, entry)| (change, entry.about)).collect()
 }
 
 #[test]
 fn what_is_the_matter_is_told_once_and_its_end_once() {
     let mut ledger = Ledger::default();
     let (broken, well) = (conditions(&[&ann()]), conditions(&[]));
-    assert_eq!(pass(&mut ledger, &broken, at(0)), [(Say::Condition, ann())]);
+    assert_eq!(pass(&mut ledger, &broken, at(0)), [(Change::Began, ann())]);
     assert_eq!(pass(&mut ledger, &broken, at(1)), []);
     assert_eq!(pass(&mut ledger, &broken, at(86_400)), []);
-    assert_eq!(pass(&mut ledger, &well, at(86_401)), [(Say::Recovered, ann())]);
+    assert_eq!(pass(&mut ledger, &well, at(86_401)), [(Change::Ended, ann())]);
     assert_eq!(pass(&mut ledger, &well, at(86_402)), []);
     assert_eq!(ledger, Ledger::default(), "and nothing of it is kept");
 }
@@ -58,9 +60,9 @@ fn a_capped_pool_of_which_everybody_dies_is_told_once_more() {
         conditions(&[&About::Pool]),
         Conditions { all: vec![condition(&About::Pool, true)], is_empty: false },
     );
-    assert_eq!(pass(&mut ledger, &capped, at(0)), [(Say::Condition, About::Pool)]);
+    assert_eq!(pass(&mut ledger, &capped, at(0)), [(Change::Began, About::Pool)]);
     assert_eq!(pass(&mut ledger, &dead, at(60)), [], "within the half hour the dead tell for themselves");
-    assert_eq!(pass(&mut ledger, &dead, at(1800)), [(Say::Condition, About::Pool)]);
+    assert_eq!(pass(&mut ledger, &dead, at(1800)), [(Change::Began, About::Pool)]);
     for (n, pool) in [&capped, &dead, &capped].into_iter().enumerate() {
         assert_eq!(pass(&mut ledger, pool, at(7200 * (2 + i64::try_from(n).unwrap()))), []);
     }
@@ -73,10 +75,10 @@ fn a_volume_that_was_emptied_has_not_recovered() {
     let empty = Conditions { all: Vec::new(), is_empty: true };
     assert_eq!(
         pass(&mut ledger, &empty, at(1)),
-        [(Say::Recovered, ann())],
+        [(Change::Ended, ann())],
         "she is gone, and the pool as it was"
     );
-    assert_eq!(pass(&mut ledger, &conditions(&[]), at(2)), [(Say::Recovered, About::Pool)]);
+    assert_eq!(pass(&mut ledger, &conditions(&[]), at(2)), [(Change::Ended, About::Pool)]);
     assert_eq!(pass(&mut Ledger::default(), &empty, at(0)), [], "before the first sign-in nobody is told");
 }
 
@@ -92,7 +94,7 @@ fn a_receiver_that_is_down_is_tried_less_and_less_and_at_once_when_it_was_well()
     assert!(pauses[8..].iter().all(|pause| *pause == 60), "{pauses:?}");
     assert!(!ledger.may_try(at(3599)) && ledger.may_try(at(3600)));
     ledger.notice(&conditions(&[&ann()]), at(0));
-    ledger.told(Say::Condition, &ann(), &conditions(&[&ann()]), at(0));
+    ledger.notified(Change::Began, &ann(), &conditions(&[&ann()]), at(0));
     assert!(ledger.may_try(at(0)));
 }
 
@@ -104,7 +106,7 @@ fn a_clock_that_jumped_back_silences_nobody_for_longer_than_a_pause() {
     ledger.trying(at(1_000_000));
     ledger.notice(&conditions(&[&ann()]), at(0));
     assert!(ledger.may_try(at(3600)));
-    assert_eq!(pass(&mut ledger, &conditions(&[&ann()]), at(1800)), [(Say::Condition, ann())]);
+    assert_eq!(pass(&mut ledger, &conditions(&[&ann()]), at(1800)), [(Change::Began, ann())]);
 }
 
 /// A pass of a random life: how long after the one before, what is the condition, and whether the receiver answers.
@@ -173,21 +175,21 @@ proptest! {
             if !moment.answers {
                 continue;
             }
-            for (say, entry) in due {
+            for (change, entry) in due {
                 let believes = believed.get(&entry.about) == Some(&true);
-                match say {
-                    Say::Condition => {
+                match change {
+                    Change::Began => {
                         prop_assert!(conditions.about(&entry.about).is_some(), "it is true");
                         let before = told.insert(entry.about.clone(), now);
                         prop_assert!(before.is_none_or(|at| now.since(at) >= QUIET), "no storm");
                     }
-                    Say::Recovered => {
+                    Change::Ended => {
                         prop_assert!(conditions.about(&entry.about).is_none(), "it is true");
                         prop_assert!(believes, "only what was told ends");
                     }
                 }
-                believed.insert(entry.about.clone(), say == Say::Condition);
-                ledger.told(say, &entry.about, &conditions, now);
+                believed.insert(entry.about.clone(), change == Change::Began);
+                ledger.notified(change, &entry.about, &conditions, now);
             }
         }
         // Whatever came before: once things stay as they are and the receiver answers, it believes what is true.
@@ -196,9 +198,9 @@ proptest! {
             now = now.plus(QUIET + LONGEST_PAUSE);
             ledger.notice(&last, now);
             prop_assert!(ledger.may_try(now));
-            for (say, entry) in ledger.due(&last, now) {
-                believed.insert(entry.about.clone(), say == Say::Condition);
-                ledger.told(say, &entry.about, &last, now);
+            for (change, entry) in ledger.due(&last, now) {
+                believed.insert(entry.about.clone(), change == Change::Began);
+                ledger.notified(change, &entry.about, &last, now);
             }
         }
         for (about, believes) in &believed {

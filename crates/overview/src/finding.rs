@@ -1,0 +1,296 @@
+//! A finding: something that is wrong or worth knowing, and what to do about it.
+
+use records::Slot;
+use serde_json::{Value, json};
+
+/// One thing that is wrong, or worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which kind of thing it is.
+    pub id: Id,
+    /// The slot that it is about, if it is about one.
+    pub slot: Option<Slot>,
+    /// What it is, in a sentence without a full stop.
+    pub message: String,
+    /// Why, or what else there is to it.
+    pub why: Option<String>,
+    /// What to type where the volume is, if a command mends it.
+    pub command: Option<String>,
+    /// What to do elsewhere.
+    pub advice: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing to do.
+    Notice,
+    /// A person should act, before it gets worse.
+    Warning,
+    /// Agents are refused.
+    Critical,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Area {
+    /// The directories.
+    Volume,
+    /// The logins.
+    Slots,
+    /// The rotator's state.
+    State,
+    /// The time.
+    Clock,
+    /// The rotator itself.
+    Rotator,
+    /// The published record.
+    Record,
+    /// LiteLLM's callback.
+    Callback,
+    /// The codex program.
+    Codex,
+    /// The provider's own word, if it was asked.
+    Provider,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident $name:literal $area:ident $severity:ident,)*) => {
+        /// Which kind of finding it is. The names are public: scripts, metrics and alerts use them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Id {
+            $($(#[$doc])* $id,)*
+        }
+
+        impl Id {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$id,)*];
+
+            /// The name that scripts, metrics and alerts know it by.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$id => $name,)* }
+            }
+
+            /// What it is about.
+            #[must_use]
+            pub fn area(self) -> Area {
+                match self { $(Self::$id => Area::$area,)* }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$id => Severity::$severity,)* }
+            }
+        }
+    };
+}
+
+ids! {
+    /// The directory of the logins is not there.
+    VolumeMissing "volume-missing" Volume Critical,
+    /// The logins or the state cannot be read.
+    VolumeUnreadable "volume-unreadable" Volume Critical,
+    /// The volume could not be tried out.
+    VolumeNotTried "volume-not-tried" Volume Warning,
+    /// A directory is one that the kubelet overwrites.
+    VolumeProjected "volume-projected" Volume Warning,
+    /// A directory cannot do what writers rely on.
+    VolumeFault "volume-fault" Volume Warning,
+    /// A directory has no room for another login.
+    VolumeFull "volume-full" Volume Warning,
+    /// No account was ever signed in.
+    NoLogin "no-login" Slots Critical,
+    /// No account can serve, and waiting does not help.
+    PoolExhausted "pool-exhausted" Slots Critical,
+    /// Every account that could serve is capped.
+    PoolCapped "pool-capped" Slots Warning,
+    /// A grant has ended.
+    NeedsLogin "needs-login" Slots Warning,
+    /// A refresh was sent, and the issuer's answer is not known.
+    RefreshUnanswered "refresh-unanswered" Slots Warning,
+    /// The issuer has refused to refresh a login for a day.
+    RefreshRefused "refresh-refused" Slots Warning,
+    /// A new login could not be stored, so no refresh is sent.
+    NotStorable "not-storable" Slots Warning,
+    /// A slot's file is no login.
+    SlotBroken "slot-broken" Slots Warning,
+    /// What lies in a slot is no file that a login could replace.
+    SlotBlocked "slot-blocked" Slots Warning,
+    /// A refresh answered for another account.
+    OtherAccount "other-account" Slots Warning,
+    /// Two slots hold the same account.
+    Duplicate "duplicate" Slots Warning,
+    /// Others than its owner can read a login.
+    FileTooOpen "file-too-open" Slots Warning,
+    /// A file looks like a login, and is in no slot.
+    AlmostSlot "almost-slot" Slots Warning,
+    /// An operator parked an account, and said why.
+    Parked "parked" Slots Notice,
+    /// What the rotator will report of the files at its next pass.
+    Note "note" State Notice,
+    /// The state could not be read, and is begun anew.
+    StateBroken "state-broken" State Warning,
+    /// The state is of a later release, or too large.
+    StateUnusable "state-unusable" State Critical,
+    /// The pinned account is in no slot.
+    PinLost "pin-lost" State Warning,
+    /// Clocks differ.
+    ClockDiffers "clock-differs" Clock Warning,
+    /// A signal waits for the rotator.
+    SignalWaits "signal-waits" Rotator Warning,
+    /// The last pass is too long ago.
+    PassLate "pass-late" Rotator Warning,
+    /// Two rotators are at work on one volume.
+    TwoRotators "two-rotators" Rotator Warning,
+    /// The published record is of an account that is not to serve.
+    RecordNotToServe "record-not-to-serve" Record Warning,
+    /// The published record is of an account that no slot holds.
+    RecordUnknown "record-unknown" Record Warning,
+    /// The placeholder is published.
+    RecordPlaceholder "record-placeholder" Record Warning,
+    /// There is no published record.
+    RecordMissing "record-missing" Record Critical,
+    /// Another program wrote the published record.
+    RecordForeign "record-foreign" Record Warning,
+    /// No LiteLLM has loaded the callback.
+    CallbackMissing "callback-missing" Callback Warning,
+    /// The callback's heartbeat is too old.
+    CallbackLate "callback-late" Callback Warning,
+    /// LiteLLM has imported the callback, and does not call it.
+    CallbackNotCalled "callback-not-called" Callback Warning,
+    /// There is no codex to sign in with.
+    CodexMissing "codex-missing" Codex Warning,
+    /// The provider refuses an access token.
+    TokenRefused "token-refused" Provider Warning,
+    /// The provider could not be asked.
+    ProviderUnknown "provider-unknown" Provider Warning,
+}
+
+impl Id {
+    /// Whether it can be seen without the lock, and without asking; the others are the doctor's alone.
+    #[must_use]
+    pub fn is_seen_without_the_lock(self) -> bool {
+        !matches!(self.area(), Area::Volume | Area::Codex | Area::Provider)
+    }
+}
+
+impl Finding {
+    /// A finding that says what it is, and nothing else yet.
+    #[must_use]
+    pub fn new(id: Id, message: impl Into<String>) -> Self {
+        Self { id, slot: None, message: message.into(), why: None, command: None, advice: None }
+    }
+
+    /// About this slot.
+    #[must_use]
+    pub fn of(self, slot: Slot) -> Self {
+        Self { slot: Some(slot), ..self }
+    }
+
+    /// For this reason.
+    #[must_use]
+    pub fn because(self, why: impl Into<String>) -> Self {
+        Self { why: Some(why.into()), ..self }
+    }
+
+    /// Mended by this command.
+    #[must_use]
+    pub fn run(self, command: impl Into<String>) -> Self {
+        Self { command: Some(command.into()), ..self }
+    }
+
+    /// Mended by hand, or helped by this beside the command.
+    #[must_use]
+    pub fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+
+    /// Whether something is to be done.
+    #[must_use]
+    pub fn is_actionable(&self) -> bool {
+        self.id.severity() > Severity::Notice
+    }
+
+    /// All of it in a line: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        // What is wrong may say what to do by itself.
+        let command = self.command.as_ref().filter(|command| !self.message.ends_with(command.as_str()));
+        let command = command.map_or_else(String::new, |command| format!(": run {command}"));
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        format!("{}{command}{why}", self.message)
+    }
+
+    /// What is wrong and why, without what to do.
+    #[must_use]
+    pub fn said(&self) -> String {
+        Self { command: None, ..self.clone() }.line()
+    }
+
+    /// What to do, in a line.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let parts = [self.command.as_deref(), self.advice.as_deref()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// The document for scripts.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        json!({
+            "id": self.id.name(),
+            "severity": self.id.severity().name(),
+            "area": self.id.area().name(),
+            "slot": self.slot,
+            "message": self.message,
+            "why": self.why,
+            "command": self.command,
+            "advice": self.advice,
+        })
+    }
+}
+
+impl Severity {
+    /// The word that scripts and metrics know it by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl Area {
+    /// Every area, in the order in which the doctor looks.
+    pub const ALL: [Self; 9] = [
+        Self::Volume,
+        Self::Slots,
+        Self::State,
+        Self::Clock,
+        Self::Rotator,
+        Self::Record,
+        Self::Callback,
+        Self::Codex,
+        Self::Provider,
+    ];
+
+    /// The word that people and scripts know it by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Slots => "slots",
+            Self::State => "state",
+            Self::Clock => "clock",
+            Self::Rotator => "rotator",
+            Self::Record => "record",
+            Self::Callback => "callback",
+            Self::Codex => "codex",
+            Self::Provider => "provider",
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Whether LiteLLM calls the callback.
+
+use records::heartbeat::Heartbeat;
+
+use crate::bounds::HEARTBEAT;
+use crate::finding::{Finding, Id};
+use crate::observed::Observed;
+
+/// How LiteLLM is made to call it.
+const HOW: &str = "set callbacks: rotate_now.handler in LiteLLM's config.yaml, with rotate_now.py beside it, and restart it";
+
+pub(super) fn finding(observed: &Observed) -> Option<Finding> {
+    match &observed.heartbeat {
+        None => {
+            let message = "no LiteLLM has loaded the callback: the rotator does not hear of refusals";
+            Some(Finding::new(Id::CallbackMissing, message).advise(HOW))
+        }
+        Some(Heartbeat { at, litellm, .. }) if observed.overview.at.since(*at) > HEARTBEAT => {
+            let message = format!(
+                "the last heartbeat of the callback in LiteLLM {litellm} was {at}: LiteLLM is gone, or runs without it"
+            );
+            Some(
+                Finding::new(Id::CallbackLate, message)
+                    .advise(format!("look at kubectl logs deploy/litellm; {HOW}")),
+            )
+        }
+        Some(Heartbeat { held: false, litellm, .. }) => {
+            let message = format!("LiteLLM {litellm} has imported the callback, and does not call it");
+            Some(Finding::new(Id::CallbackNotCalled, message).advise(HOW))
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether the rotator runs, and alone.
+
+use judgement::remedy;
+use records::text::printable;
+use records::writer::rivals;
+
+use crate::bounds::{SIGNAL_WAITS, pass_age};
+use crate::finding::{Finding, Id};
+use crate::observed::Observed;
+use crate::words::span;
+
+/// Where the sidecar says why it does not run.
+const SIDECAR: &str = "then look at kubectl logs deploy/litellm -c rotator";
+
+pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
+    let waits = signal_waits(observed);
+    // A signal that waits says the same, and sooner.
+    let late = if waits.is_none() { pass_late(observed) } else { None };
+    waits.into_iter().chain(late).chain(two_rotators(observed)).collect()
+}
+
+fn signal_waits(observed: &Observed) -> Option<Finding> {
+    let now = observed.overview.at;
+    let since = observed.waiting_since.filter(|since| now.since(*since) > SIGNAL_WAITS)?;
+    let message = format!("a signal has waited since {since}: the rotator does not run");
+    Some(Finding::new(Id::SignalWaits, message).run(remedy::PASS).advise(SIDECAR))
+}
+
+fn pass_late(observed: &Observed) -> Option<Finding> {
+    let age = observed.last_pass_age().filter(|age| *age > pass_age(observed.interval))?;
+    let every = humantime::format_duration(observed.interval);
+    let message = format!("the last pass was {} ago, and one is due every {every}", span(age));
+    Some(Finding::new(Id::PassLate, message).run(remedy::PASS).advise(SIDECAR))
+}
+
+/// Two rotators on one volume, whether their locks reach each other or not.
+fn two_rotators(observed: &Observed) -> Option<Finding> {
+    let advice =
+        "leave one rotator for this volume: look for a second release, Deployment or CronJob that mounts it";
+    let out_of_reach = observed.examined.iter().flat_map(|examined| &examined.out_of_reach).next();
+    let message = if let Some(marker) = out_of_reach {
+        format!(
+            "two writers are at work on this volume, and their locks do not reach each other: another one has been \
+             refreshing {} since {}",
+            marker.slot, marker.since
+        )
+    } else {
+        let (one, other) = rivals(&observed.writers, observed.overview.at)?;
+        let (a, b) = (printable(&one.host), printable(&other.host));
+        format!(
+            "two rotators are at work on this volume: {a} (last {}) and {b} (last {})",
+            one.last, other.last
+        )
+    };
+    Some(Finding::new(Id::TwoRotators, message).advise(advice))
+}

@@ -1,0 +1,72 @@
+//! Observing a volume for those who look: without the lock, and without changing anything.
+
+use std::time::Duration;
+
+use auth_volume::{Volume, VolumeError, almost};
+use judgement::pool::{Candidate, Pool};
+use overview::finding::Finding;
+use overview::findings;
+use overview::observed::{Observed, SlotFile};
+use overview::overview;
+use records::counters::Counters;
+use records::{Classified as _, Naming, Slot, Timestamp};
+
+use crate::reading::{self, Reading};
+
+/// How an observer looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Observer {
+    /// How people are named.
+    pub naming: Naming,
+    /// How long before its end the rotator refreshes a login.
+    pub refresh_before: Duration,
+    /// How often the rotator runs.
+    pub interval: Duration,
+}
+
+impl Observer {
+    /// Looks at everything that can be seen without the lock, and gives how often what happened, too.
+    ///
+    /// # Errors
+    /// The logins or the state cannot be read; [`unreadable`] says what to do.
+    pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<(Observed, Counters), VolumeError> {
+        let Reading { pool, notes, state_note, too_open, .. } = reading::read(volume, now)?;
+        let signals = volume.signals().unwrap_or_default();
+        let observed = Observed {
+            overview: overview(&pool, self.refresh_before, self.naming, now),
+            state_note,
+            notes,
+            files: files(volume, &pool, &too_open),
+            almost_slots: almost::almost_slots(volume.layout().auth()).unwrap_or_default(),
+            waiting_since: signals.iter().map(|taken| taken.left_at).min(),
+            last_pass: volume.last_pass(),
+            interval: self.interval,
+            writers: volume.writers(),
+            heartbeat: volume.callback(),
+            examined: None,
+        };
+        Ok((observed, pool.state.counters))
+    }
+}
+
+/// The finding that a volume is which cannot be read.
+#[must_use]
+pub fn unreadable(error: &VolumeError) -> Finding {
+    let is_missing = matches!(error, VolumeError::NotThere(_));
+    findings::unreadable(error.class(), &error.to_string(), is_missing)
+}
+
+fn files(volume: &Volume, pool: &Pool, too_open: &[Slot]) -> Vec<SlotFile> {
+    let stored = pool.slots.iter().filter(|candidate| candidate.is_stored);
+    let file = |candidate: &Candidate| {
+        let login = candidate.login.as_ref().ok();
+        SlotFile {
+            slot: candidate.slot,
+            path: volume.layout().master(candidate.slot),
+            issued: login.and_then(|login| login.issued),
+            plan: login.and_then(|login| login.plan.clone()),
+            too_open: too_open.contains(&candidate.slot),
+        }
+    };
+    stored.map(file).collect()
+}
