@@ -1,5 +1,9 @@
 //! Habits of this repository that are easier kept by a test than by good will.
 
+mod items;
+mod variables;
+mod versions;
+
 use std::fs;
 
 use crate::pages::markdown::pages;
