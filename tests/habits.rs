@@ -1,7 +1,8 @@
 //! Habits of this repository that are easier kept by a test than by good will.
 
 mod items;
-mod variables;
+pub(crate) mod sources;
+pub(crate) mod variables;
 mod versions;
 
 use std::fs;

@@ -1,21 +1,12 @@
 //! Every item says what it is. `missing_docs` would ask the same of fields and variants, whose names mostly say it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
+use crate::habits::sources::rust_files;
 use crate::pod::repository;
 
 const ITEMS: [&str; 11] =
     ["async", "const", "enum", "fn", "macro", "static", "struct", "trait", "type", "union", "unsafe"];
-
-/// Each `.rs` file below this directory.
-pub(super) fn sources(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
-}
 
 /// The items that any crate can use and that say nothing of themselves. A module does so within its file.
 fn undocumented(text: &str) -> Vec<&str> {
@@ -40,7 +31,7 @@ fn undocumented(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_public_item_says_what_it_is() {
-    let files = sources(&repository().join("crates"));
+    let files = rust_files(&repository().join("crates"));
     assert!(files.len() > 100, "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
@@ -51,7 +42,9 @@ fn every_public_item_says_what_it_is() {
 
 #[test]
 fn every_source_file_says_in_its_first_line_what_it_is_for() {
-    for file in sources(&repository().join("crates")).into_iter().filter(|file| !file.ends_with("tests.rs")) {
+    for file in
+        rust_files(&repository().join("crates")).into_iter().filter(|file| !file.ends_with("tests.rs"))
+    {
         assert!(fs::read_to_string(&file).unwrap().starts_with("//! "), "{}", file.display());
     }
 }
