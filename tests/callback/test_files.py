@@ -3,14 +3,19 @@
 import asyncio
 import json
 import os
+import queue
 import time
 import unittest
 from collections.abc import Callable
+from unittest import mock
 
 import litellm
 from loaded import rotate_now
 from rotate_now import Signal
 from test_rules import ANN, CAPPED, LiteLLMError, call_with, signal_of
+
+# How long the rotator takes, in seconds: long beside what a machine that is busy adds, short beside WAIT_SEC.
+LATE = 0.5
 
 
 class Files(unittest.TestCase):
@@ -51,20 +56,37 @@ class Files(unittest.TestCase):
         beat = json.loads(rotate_now.HEARTBEAT.read_bytes())
         self.assertEqual((beat["pid"], beat["litellm"]), (os.getpid(), "0"))
 
-    def test_a_retry_is_held_until_another_token_is_published(self) -> None:
-        rotate_now.RECORD.write_text(json.dumps({"access_token": ANN}))
-        call = call_with(ANN)
+    async def held(self, status: int) -> float:
+        """How long a call that failed for a cap is held, while the rotator takes a while."""
 
         async def publish_later() -> None:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LATE)
             rotate_now.RECORD.write_text(json.dumps({"access_token": "another"}))
 
-        async def fail() -> float:
-            begun = time.monotonic()
-            await asyncio.gather(rotate_now.handler.failed(call, LiteLLMError(429, CAPPED)), publish_later())
-            return time.monotonic() - begun
+        rotate_now.RECORD.write_text(json.dumps({"access_token": ANN}))
+        publishing = asyncio.create_task(publish_later())
+        begun = time.monotonic()
+        await rotate_now.handler.failed(call_with(ANN), LiteLLMError(status, CAPPED))
+        held = time.monotonic() - begun
+        await publishing
+        return held
 
-        held = asyncio.run(fail())
-        self.assertTrue(0.1 <= held < rotate_now.WAIT_SEC, held)
+    def test_a_retry_is_held_until_another_token_is_published(self) -> None:
+        held = asyncio.run(self.held(429))
+        self.assertTrue(LATE - 0.01 < held < rotate_now.WAIT_SEC, held)
         self.wait_until(rotate_now.SIGNAL.exists)
         self.assertEqual(self.there()["account_id"], "acct-ann")
+
+    def test_a_stream_that_has_begun_is_not_held(self) -> None:
+        self.assertLess(asyncio.run(self.held(500)), LATE)
+        self.wait_until(rotate_now.SIGNAL.exists)
+
+    def test_an_attempt_is_signalled_once_however_often_litellm_calls(self) -> None:
+        rotate_now.RECORD.write_text(json.dumps({"access_token": "another"}))
+        call = call_with(ANN)
+        signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
+        with mock.patch.object(rotate_now, "signals", signals):
+            for attempt, signalled in ((1, 1), (1, 1), (2, 2)):
+                call["api_call_start_time"] = attempt
+                asyncio.run(rotate_now.handler.failed(call, LiteLLMError(429, CAPPED)))
+                self.assertEqual(signals.qsize(), signalled)

@@ -104,6 +104,8 @@ class Refusals(unittest.TestCase):
         for token in (ANN, other, "eyJ", "c2lnbmF0dXJl"):
             self.assertNotIn(token, text)
         self.assertIn("… and …", text)
+        opaque = signal_of(LiteLLMError(401, {"message": "no such token: opaque"}), "opaque")
+        self.assertEqual(opaque["message"], "no such token: …")
 
     def test_nonsense_of_the_provider_is_left_out(self) -> None:
         for nonsense in ({"a": 1}, ["plus"], float("nan"), float("inf"), 10**400):
