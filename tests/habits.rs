@@ -1,5 +1,10 @@
 //! Habits of this repository that are easier kept by a test than by good will.
 
+mod items;
+pub(crate) mod sources;
+pub(crate) mod variables;
+mod versions;
+
 use std::fs;
 
 use crate::pages::markdown::pages;

@@ -51,7 +51,7 @@ fn a_refused_account_is_named_and_the_rotator_moves_on(version: &str) {
     assert_eq!(capped["headers"]["x-codex-primary-reset-at"], resets_at.to_string());
     assert_eq!(capped["headers"]["x-codex-primary-used-percent"], "100.0");
     assert!(capped["resets_in_seconds"].is_i64());
-    assert_eq!(capped["model"], "gpt-5.6-sol");
+    assert_eq!([&capped["model"], &capped["plan_type"]], ["gpt-5.6-sol", "plus"]);
 
     pod.rotate_once(&["--policy", "sticky"]).success();
     assert!(!pod.file("rotate-now").exists());

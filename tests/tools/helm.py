@@ -10,29 +10,30 @@ usage: helm.py template CHART VALUES…   the manifests, as `helm template` prin
 import json
 import sys
 import tempfile
+from pathlib import Path
+from typing import Any
 
 import helm_python
 import yaml
 
 
-def values(files):
+def values(files: tuple[str, ...]) -> dict[str, Any]:
     """The values in these files; the tests give one at most, so nothing is merged."""
-    given = {}
+    given: dict[str, Any] = {}
     for file in files:
-        with open(file) as text:
-            given.update(yaml.safe_load(text) or {})
+        given.update(yaml.safe_load(Path(file).read_text()) or {})
     return given
 
 
-def render(chart, given):
+def render(chart: str, given: dict[str, Any]) -> dict[str, str]:
     try:
         with helm_python.Chart.load(chart) as loaded:
-            return loaded.render(given, name="podkit", namespace="agents")
+            return dict(loaded.render(given, name="podkit", namespace="agents"))
     except helm_python.HelmError as error:
         sys.exit(f"helm: {error}")
 
 
-def main(verb, chart, *files):
+def main(verb: str, chart: str, *files: str) -> None:
     given = values(files)
     if verb == "readme":
         with tempfile.TemporaryDirectory() as directory:

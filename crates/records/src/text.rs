@@ -21,7 +21,7 @@ pub fn line(text: &str) -> String {
     bounded(text, LONGEST_LINE)
 }
 
-/// A document for scripts, with every text in it as [`line`] gives it: what reads it may print it.
+/// A document for scripts, with every text in it as [`line()`] gives it: what reads it may print it.
 #[must_use]
 pub fn document(value: Value) -> Value {
     match value {

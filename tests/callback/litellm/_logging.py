@@ -1,0 +1,3 @@
+import logging
+
+verbose_proxy_logger = logging.getLogger("LiteLLM Proxy")
