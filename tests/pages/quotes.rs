@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use fixture::workspace::{SHIPPED, repository};
+
 use crate::pages::markdown::{Page, pages};
 use crate::pages::page;
-use crate::pod::repository;
-use crate::workspace::SHIPPED;
 
 /// Words in capitals that are no variables: the name of an argument, a key of codex's own file.
 const NO_VARIABLES: [&str; 2] = ["CODEX_LOGIN_ARGS", "OPENAI_API_KEY"];
