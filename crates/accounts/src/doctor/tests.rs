@@ -5,6 +5,7 @@ use auth_volume::trial::{Fault, Trial};
 use auth_volume::writers::Writer;
 use auth_volume::{Layout, Volume, VolumeError};
 use clap::Parser as _;
+use fixture::every_state;
 use issuer::provider::ProbeResult;
 use overview::Serving;
 use records::audit::By;
@@ -18,7 +19,6 @@ use super::judgement::judge;
 use super::report::text;
 use crate::args::{Args, DoctorArgs};
 use crate::doctor::About;
-use crate::fixture::{every_state, volume_at};
 use crate::operator::Operator;
 
 /// One in the morning.
@@ -30,7 +30,7 @@ fn at(seconds: i64) -> Timestamp {
 
 /// The volume with every state in it, in a pod in which all else is well.
 fn facts() -> Facts {
-    let directory = volume_at(NOW);
+    let directory = fixture::Volume::with_every_state(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let operator = Operator {
         volume: &volume,
