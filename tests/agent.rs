@@ -5,8 +5,7 @@ use std::fs;
 use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
-
-use crate::pod::{Pod, codex};
+use support::pod::{Pod, codex};
 
 fn seed(pod: &Pod, home: &std::path::Path, args: &[&str]) -> Command {
     let mut command = pod.command("seed-codex-config");

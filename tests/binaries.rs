@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
+use fixture::workspace::{SHIPPED, shipped};
+use fixture::{ANN, Pool};
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
-
-use crate::pod::shipped;
-use crate::workspace::SHIPPED;
 
 /// `PT_INTERP` of the ELF specification: the program header that names a dynamic loader.
 const PT_INTERP: u32 = 3;
@@ -64,23 +63,18 @@ fn rotate_once_works_from_scratch() {
 #[test]
 fn names_resolve_from_scratch() {
     let root = from_scratch("rotate-once");
-    let openai = stand_in::StandIn::start();
+    let pool = Pool::new();
+    pool.put_login_for(1, ANN, 60);
     for directory in ["etc", "chatgpt-auth"] {
         fs::create_dir(root.path().join(directory)).unwrap();
     }
     fs::write(root.path().join("etc/hosts"), "127.0.0.1 issuer.test\n").unwrap();
-    let lifetime = stand_in::AccountRequest {
-        email: "ann@example.test".into(),
-        token_lifetime_seconds: Some(60),
-        ..Default::default()
-    };
-    openai.account(&lifetime);
-    let login = openai.sign_in("ann@example.test").codex_auth_json(openai.url());
-    fs::write(root.path().join("chatgpt-auth/auth-1.json"), login.to_string()).unwrap();
-    // The one that is refreshed lives long enough to be worth it.
-    openai.account(&stand_in::AccountRequest { token_lifetime_seconds: Some(864_000), ..lifetime });
+    fs::copy(pool.file("auth-1.json"), root.path().join("chatgpt-auth/auth-1.json")).unwrap();
     run(root.path(), "rotate-once")
-        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url().replace("127.0.0.1", "issuer.test"))
+        .env(
+            "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
+            pool.openai.refresh_url().replace("127.0.0.1", "issuer.test"),
+        )
         .assert()
         .success()
         .stderr(contains("account-1 refreshed"));

@@ -5,14 +5,12 @@ use std::fs::{self, File};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fixture::{ANN, BEN, Running, wait_until};
 use serde_json::{Value, json};
 use stand_in::Behaviour;
+use support::litellm::{LiteLlm, Said, VERSIONS, codex_exec};
+use support::pod::Pod;
 
-use crate::litellm::{LiteLlm, Said, VERSIONS, codex_exec};
-use crate::pod::{Pod, Running, wait_until};
-
-const ANN: &str = "ann@example.test";
-const BEN: &str = "ben@example.test";
 const CEM: &str = "cem@example.test";
 const DAN: &str = "dan@example.test";
 const EVE: &str = "eve@example.test";
@@ -183,13 +181,13 @@ fn the_worst_that_is_known_of_an_account_is_told(version: &str) {
         (Behaviour::Invalidated, false, json!([401, "invalid_request_error", false])),
     ] {
         pod.openai.set(ANN, behaviour);
-        litellm.ask_for(stream);
+        let _ = litellm.ask_for(stream);
         wait_until(&format!("{behaviour:?}: {told} is told"), || signal(&pod) == told);
     }
     let worst = pod.read("rotate-now");
     for behaviour in [Behaviour::RateLimited, Behaviour::Capped] {
         pod.openai.set(ANN, behaviour);
-        litellm.ask_for(true);
+        let _ = litellm.ask_for(true);
     }
     // The callback writes on a thread of its own, and here it has nothing to show for it.
     thread::sleep(Duration::from_secs(1));

@@ -7,8 +7,9 @@ mod versions;
 
 use std::fs;
 
+use fixture::workspace::repository;
+
 use crate::pages::markdown::pages;
-use crate::pod::repository;
 
 #[test]
 fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_a_page() {

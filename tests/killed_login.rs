@@ -1,16 +1,13 @@
 //! A login that is killed at any moment leaves no token outside `auth-N.json`, and never takes the old login along.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Instant;
 
-use crate::pod::{Pod, wait_until};
-
-const ANN: &str = "ann@example.test";
+use fixture::strace::Strace;
+use fixture::{ANN, wait_until};
+use support::pod::Pod;
 
 /// How many moments are tried while codex runs, evenly spread over the time that a login takes.
 const MOMENTS: u32 = 10;
@@ -44,44 +41,21 @@ fn killed_while_codex_runs_a_login_takes_codex_along() {
 
 fn kill_at_every_system_call(renewal: bool) {
     let (mut killed, mut stored) = (0, 0);
-    for (call, times) in system_calls_of_a_login(renewal) {
-        for nth in 1..=times {
-            let kept_old = killed_login_leaves_order(renewal, |pod| {
-                let inject = format!("inject={call}:signal=SIGKILL:when={nth}");
-                let status = traced(pod, "/dev/null".as_ref(), &inject).status().unwrap();
-                killed += u32::from(status.signal() == Some(9));
-                assert!(status.signal() == Some(9) || status.success(), "killed at {call} {nth}: {status}");
-            });
-            stored += u32::from(!kept_old);
-        }
+    // Only the first process is followed: codex and the keeper are left alone.
+    for call in Strace::new().trace("file,desc,process").calls(&pod(renewal).auth_login(&["1"])) {
+        let kept_old = killed_login_leaves_order(renewal, |pod| {
+            let login = Strace::new().spoil(&call, "signal=SIGKILL").command(&pod.auth_login(&["1"]));
+            let status = silent(login).status().unwrap();
+            killed += u32::from(status.signal() == Some(9));
+            let at = format!("{} {}", call.name, call.nth);
+            assert!(status.signal() == Some(9) || status.success(), "killed at {at}: {status}");
+        });
+        stored += u32::from(!kept_old);
     }
     println!(
         "killed at {killed} system calls; the login was stored before {stored} of them, and none was lost"
     );
     assert!(killed > 100 && stored > 10, "the calls were not traced to the end");
-}
-
-/// How often a login that nobody kills makes each system call that touches files or processes.
-fn system_calls_of_a_login(renewal: bool) -> BTreeMap<String, u32> {
-    let pod = pod(renewal);
-    let log = tempfile::NamedTempFile::new().unwrap();
-    assert!(traced(&pod, log.path(), "trace=file,desc,process").status().unwrap().success());
-    let mut calls = BTreeMap::new();
-    for line in fs::read_to_string(log.path()).unwrap().lines() {
-        if let Some((name, _)) = line.split_once('(').filter(|(name, _)| !name.contains([' ', '-', '+'])) {
-            *calls.entry(name.to_owned()).or_default() += 1;
-        }
-    }
-    calls
-}
-
-/// A login under strace, which follows the first process only: codex and the keeper are left alone.
-fn traced(pod: &Pod, log: &Path, expression: &str) -> Command {
-    let login = pod.auth_login(&["1"]);
-    let mut strace = silent(Command::new("strace"));
-    strace.arg("-o").arg(log).args(["-e", expression]).arg(login.get_program()).args(login.get_args());
-    strace.env_clear().envs(login.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    strace
 }
 
 /// Signs in while `kill` does its worst, and tells whether the login did *not* get stored.
@@ -92,7 +66,10 @@ fn killed_login_leaves_order(renewal: bool, kill: impl FnOnce(&Pod)) -> bool {
     wait_until("the keeper has put things in order", || {
         pod.memory_is_empty()
             && pod.files_with_tokens().iter().all(|file| file == "auth-1.json")
-            && pod.names().iter().all(|name| name == "auth-1.json" || !name.contains("auth-1"))
+            && pod
+                .names_without_ended_grants()
+                .iter()
+                .all(|name| name == "auth-1.json" || !name.contains("auth-1"))
     });
     if !pod.file("auth-1.json").exists() {
         assert!(!renewal, "the old login is gone");

@@ -8,10 +8,10 @@ mod quotes;
 use std::collections::BTreeSet;
 use std::fs;
 
+use fixture::workspace::repository;
 use serde_json::Value;
 
 use crate::pages::markdown::{Page, pages};
-use crate::pod::repository;
 
 /// Two screens.
 const README_LINES: usize = 120;

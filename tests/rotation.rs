@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use fixture::{Running, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use crate::pod::{Pod, Running, wait_until};
+use support::pod::Pod;
 
 #[test]
 fn signing_in_publishes_at_once_and_a_touch_moves_on() {

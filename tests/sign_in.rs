@@ -7,13 +7,13 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
+use fixture::{Running, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use predicates::prelude::*;
 use predicates::str::{contains, is_match};
 use stand_in::DeviceBehaviour;
-
-use crate::pod::{Pod, Running, wait_until};
+use support::pod::Pod;
 
 #[test]
 fn a_login_is_stored_as_codex_wrote_it_and_leaves_nothing_else() {
@@ -164,7 +164,7 @@ fn signing_in_again_renews_the_owners_login() {
     let before = pod.read("auth-1.json");
     pod.sign_in(1, "ann@example.test");
     assert_ne!(pod.read("auth-1.json"), before);
-    assert_eq!(pod.names(), [".lock", "auth-1.json", "rotate-now"]);
+    assert_eq!(pod.names_without_ended_grants(), [".lock", "auth-1.json", "rotate-now"]);
 }
 
 #[test]
@@ -196,14 +196,14 @@ fn an_account_that_another_slot_holds_is_refused_or_moved() {
     Command::from_std(pod.auth_login(&["2"])).assert().code(1).stderr(contains(
         "acct-ann/user-ann is already signed in as account-1: run auth-login 1 to renew it, or auth-login --replace 2 to move it",
     ));
-    assert_eq!(pod.names(), [".lock", "auth-1.json"]);
+    assert_eq!(pod.names_without_ended_grants(), [".lock", "auth-1.json"]);
 
     pod.openai.approve_next("ann@example.test");
     Command::from_std(pod.auth_login(&["--replace", "2"]))
         .assert()
         .success()
         .stderr(contains("account-1 held the same account and was removed"));
-    assert_eq!(pod.names(), [".lock", "auth-2.json", "rotate-now"]);
+    assert_eq!(pod.names_without_ended_grants(), [".lock", "auth-2.json", "rotate-now"]);
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn bad_surroundings_are_found_before_anybody_opens_a_browser() {
             format!("cannot write /proc/.login-1.lock as user {user}: No such file or directory (os error 2)"),
         ),
         (
-            pod.volume().to_owned(),
+            pod.path().to_owned(),
             78,
             format!("{}: not a regular file: run accounts remove 1 first", pod.file("auth-1.json").display()),
         ),

@@ -2,13 +2,11 @@
 
 use std::fs;
 
+use fixture::{ANN, wait_until};
 use serde_json::{Value, json};
 use stand_in::Behaviour;
-
-use crate::litellm::{LiteLlm, VERSIONS};
-use crate::pod::{Pod, wait_until};
-
-const ANN: &str = "ann@example.test";
+use support::litellm::{LiteLlm, VERSIONS};
+use support::pod::Pod;
 
 /// The signal without its parts that differ from run to run.
 fn signal(pod: &Pod) -> Value {

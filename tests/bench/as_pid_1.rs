@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fixture::workspace::shipped;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -18,7 +19,6 @@ use nix::unistd::{Pid, pipe2, write};
 use crate::process::built;
 use crate::report::{Aim, Panel, Report, Table};
 use crate::samples::{Samples, kib, ratio, seconds, thousands};
-use crate::workspace::shipped;
 
 const ROUNDS: usize = 31;
 

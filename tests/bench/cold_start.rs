@@ -6,12 +6,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::pod::Pod;
+use fixture::strace::Strace;
+use fixture::workspace::shipped;
+use support::pod::Pod;
+
 use crate::process::{Case, built, peak, python, start_to_exit};
 use crate::report::{Aim, Panel, Report, Table};
 use crate::samples::{kib, ratio, seconds};
 use crate::volume;
-use crate::workspace::shipped;
 
 const ROUNDS: usize = 200;
 const BASE_URL: &str = "http://litellm:4000/v1";
@@ -75,7 +77,7 @@ fn on(file_system: &str, directory: &Path, report: &mut Report) -> Vec<Measured>
 }
 
 fn tasks(pod: &Pod, home: &Path) -> [Task; 3] {
-    let volume = pod.volume();
+    let volume = pod.path();
     let at = |name: &str| volume.join(name).display().to_string();
     let logins: Vec<_> = (1..=3).map(|slot| at(&format!("auth-{slot}.json"))).collect();
     let config = home.join("config.toml");
@@ -156,7 +158,10 @@ fn system_calls() -> Table {
             let status = (case.command)().stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
             assert!(status.success(), "{}", case.name);
             (case.before)();
-            let calls = calls_of(&(case.command)());
+            let mut calls = BTreeMap::new();
+            for call in Strace::new().follow().calls(&(case.command)()) {
+                *calls.entry(call.name).or_insert(0_usize) += 1;
+            }
             let count: usize = calls.values().sum();
             let listed: Vec<_> = calls.iter().map(|(name, n)| format!("{name} {n}")).collect();
             let listed = if case.name == "python3" { String::new() } else { listed.join(", ") };
@@ -164,29 +169,4 @@ fn system_calls() -> Table {
         }
     }
     table
-}
-
-fn calls_of(command: &Command) -> BTreeMap<String, usize> {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let mut traced = Command::new("strace");
-    traced.env_clear().args(["-f", "-qq", "-o"]).arg(log.path());
-    for (name, value) in command.get_envs() {
-        let mut variable = name.to_owned();
-        variable.push("=");
-        variable.push(value.unwrap_or_default());
-        traced.arg("-E").arg(variable);
-    }
-    traced.arg(command.get_program()).args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(traced.status().unwrap().success(), "{traced:?}");
-    let mut calls = BTreeMap::new();
-    for line in fs::read_to_string(log.path()).unwrap().lines() {
-        // As in `1234  openat(AT_FDCWD, …`.
-        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
-        if let Some((name, _)) = call.split_once('(')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        {
-            *calls.entry(name.to_owned()).or_default() += 1;
-        }
-    }
-    calls
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::pod::Pod;
+use support::pod::Pod;
+
 use crate::process::{Case, peak, start_to_exit};
 use crate::report::{Aim, Panel, Report, Series, Table};
 use crate::samples::{kib, ratio, seconds, thousands, time};
@@ -71,7 +72,7 @@ fn bounded(report: &mut Report) {
             *largest = size(&pod, file).max(*largest);
         }
         if [10, 100, 1_000, 10_000, 30_000, 100_000].contains(&n) {
-            let names = pod.names();
+            let names = pod.names_without_ended_grants();
             let all: u64 = names.iter().map(|name| size(&pod, name)).sum();
             table.row(
                 [

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::podman::{podman, said};
+use fixture::files_below;
+use fixture::workspace::repository;
+use support::podman::{podman, said};
+
 use crate::process::script;
 use crate::report::{Report, Table};
 use crate::samples::{in_seconds, seconds, thousands, time};
 use crate::volume;
-use crate::workspace::repository;
 
 const ROUNDS: usize = 7;
 const DEBIAN: &str = "localhost/codex-podkit-test/base:bookworm";
@@ -34,10 +36,10 @@ pub(crate) fn measure() -> Report {
 
     let pod = volume::with_accounts(&volume::disk(), 3);
     // The container's user is nobody in particular, who must be able to write here.
-    let chown = Command::new("chown").args(["-R", "65532:65532"]).arg(pod.volume()).status();
+    let chown = Command::new("chown").args(["-R", "65532:65532"]).arg(pod.path()).status();
     assert!(chown.unwrap().success());
     let mount = |path: &Path, at: &str| format!("{}:{at}", path.display());
-    let on_volume = mount(pod.volume(), "/chatgpt-auth");
+    let on_volume = mount(pod.path(), "/chatgpt-auth");
     let peers = mount(script("rotate.py").parent().unwrap(), "/peers:ro");
     let mut starts = Table::new(
         &format!("A container from nothing to done and removed, {ROUNDS} runs"),
@@ -109,6 +111,6 @@ fn installed_at_start() -> (Duration, u64) {
         .status();
     let taken = begun.elapsed();
     assert!(status.unwrap().success(), "npm installs codex");
-    let files = crate::pod::files_below(&home.path().join("node_modules"));
+    let files = files_below(&home.path().join("node_modules"));
     (taken, files.values().map(|content| content.len() as u64).sum())
 }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use fixture::Running;
 use serde_json::json;
+use support::litellm::{KEY, LiteLlm, VERSIONS};
+use support::pod::Pod;
 
-use crate::litellm::{KEY, LiteLlm, VERSIONS};
-use crate::pod::{Pod, Running};
 use crate::report::{Aim, Report, Table};
 use crate::samples::{ratio, thousands, time};
 use crate::volume;

@@ -10,32 +10,20 @@ mod chart;
 mod cold_start;
 mod growth;
 mod images;
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../litellm.rs"]
-mod litellm;
 mod load;
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../pod.rs"]
-mod pod;
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../installed/podman.rs"]
-mod podman;
 mod process;
 mod report;
 mod samples;
 mod signal;
 mod sizes;
 mod volume;
-#[allow(dead_code, reason = "the tests use all of it")]
-#[path = "../workspace.rs"]
-mod workspace;
 
 use std::fs;
 
 use clap::{Parser, ValueEnum};
+use fixture::workspace::repository;
 
 use crate::report::{Report, aims, fill_in};
-use crate::workspace::repository;
 
 /// Measures the utilities beside their peers and writes docs/benchmarks.md with its chart
 #[derive(Debug, Parser)]

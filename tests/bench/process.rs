@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use fixture::workspace::{repository, tool};
+
 use crate::samples::Samples;
-use crate::workspace::repository;
 
 /// A command to run again and again.
 pub(crate) struct Case {
@@ -71,7 +72,7 @@ pub(crate) fn peak(case: &Case, rounds: usize) -> Samples {
 
 /// One of the C programs in `peers/`, which `scripts/bench` has compiled.
 pub(crate) fn built(name: &str) -> PathBuf {
-    crate::workspace::tool("bench").join(name)
+    tool("bench").join(name)
 }
 
 pub(crate) fn script(name: &str) -> PathBuf {

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::pod::{Pod, Running, wait_until};
+use fixture::{Running, wait_until};
+use support::pod::Pod;
+
 use crate::process::script;
 use crate::report::{Aim, Panel, Report, Table};
 use crate::samples::{Samples, in_seconds, ratio, seconds, time};
@@ -224,10 +226,10 @@ fn polled() -> Samples {
 }
 
 fn poll(pod: &Pod) -> Running {
-    let pass = format!("/usr/bin/python3 {} {}", script("rotate.py").display(), pod.volume().display());
+    let pass = format!("/usr/bin/python3 {} {}", script("rotate.py").display(), pod.path().display());
     let looks = format!("{pass}; while sleep 10; do [ -e rotate-now ] && {pass}; done");
     let mut shell = Command::new("/bin/sh");
-    shell.env_clear().env("PATH", "/usr/bin:/bin").args(["-c", &looks]).current_dir(pod.volume());
+    shell.env_clear().env("PATH", "/usr/bin:/bin").args(["-c", &looks]).current_dir(pod.path());
     Running(shell.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 

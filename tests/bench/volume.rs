@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::pod::Pod;
-use crate::workspace::{repository, shipped};
+use fixture::workspace::{repository, shipped};
+use support::pod::Pod;
 
 /// Where files are only in memory.
 pub(crate) const MEMORY: &str = "/dev/shm";
@@ -26,7 +26,7 @@ pub(crate) fn with_accounts(directory: &Path, count: u32) -> Pod {
 
 /// One of the utilities on this volume, by its whole path.
 pub(crate) fn utility(pod: &Pod, name: &str, args: &[&str]) -> impl Fn() -> Command + use<> {
-    let (program, volume) = (shipped(name), pod.volume().to_owned());
+    let (program, volume) = (shipped(name), pod.path().to_owned());
     let args: Vec<OsString> = args.iter().map(OsString::from).collect();
     move || {
         let mut command = Command::new(&program);

@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use fixture::strace::Strace;
+use fixture::wait_until;
+use fixture::{ANN, BEN, LONG};
 use stand_in::OauthFault;
 use tempfile::TempDir;
 
@@ -13,8 +16,7 @@ use crate::faults::dice::Dice;
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
-use crate::faults::volume::{ANN, BEN, LONG, Volume};
-use crate::pod::wait_until;
+use crate::faults::volume::Volume;
 
 /// How many times two rotators meet.
 const ROUNDS: u64 = 80;
@@ -67,8 +69,8 @@ impl Node {
 fn two_rotators_whose_locks_do_not_cross() {
     let mut figures = Figures::of("two rotators whose locks do not cross");
     let (volume, node, mut dice) = (Volume::new(), Node::new(), Dice::of(11));
-    volume.put_login(1, ANN, LONG);
-    volume.put_login(2, BEN, LONG);
+    volume.put_login_for(1, ANN, LONG);
+    volume.put_login_for(2, BEN, LONG);
     assert!(volume.pass(&[]).status.success());
     let mut before = 0;
     for round in 0..ROUNDS {
@@ -91,8 +93,8 @@ fn two_rotators_whose_locks_do_not_cross() {
         sleep(Duration::from_millis(dice.below(SLOW)));
         let second = here.output().unwrap();
         let first = first.wait_with_output().unwrap();
-        figures.struck += usize::from(volume.refreshes(ANN) + volume.refreshes(BEN) > before);
-        before = volume.refreshes(ANN) + volume.refreshes(BEN);
+        figures.struck += usize::from(volume.refreshes_of(ANN) + volume.refreshes_of(BEN) > before);
+        before = volume.refreshes_of(ANN) + volume.refreshes_of(BEN);
         for output in [first, second] {
             case.at_once(&output, &mut figures);
             if !matches!(output.status.code(), Some(0 | 75)) {
@@ -115,7 +117,8 @@ fn one_is_slow_at_any_sync_while_the_other_refreshes() {
         let name = format!("slow at sync {nth}");
         let case = Case { volume: &volume, name, served, may_be_lost_on_the_wire: false };
         let mut slow = node.command(&Scenario::Asked.command(&volume));
-        slow.env("SLOW", format!("strace -qq -o /dev/null -e inject=fsync:delay_enter=1000000:when={nth}"));
+        let strace = Strace::new().inject("fsync", "delay_enter=1000000", &nth.to_string());
+        slow.env("SLOW", strace.words());
         let slow = slow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         sleep(Duration::from_millis(500));
         let quick = Scenario::Asked.command(&volume).output().unwrap();
@@ -127,7 +130,7 @@ fn one_is_slow_at_any_sync_while_the_other_refreshes() {
             }
         }
         case.once_mended(figures);
-        if volume.refreshes(ANN) == 0 {
+        if volume.refreshes_of(ANN) == 0 {
             case.complain(figures, "neither refreshed it");
         }
     });
@@ -162,7 +165,7 @@ fn the_lock_is_removed_or_a_backup_laid_over_it_during_a_refresh() {
             let case = Case { volume: &volume, name, served, may_be_lost_on_the_wire: false };
             let mut first = scenario.command(&volume);
             let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-            wait_until("the issuer is asked", || volume.refreshes(ANN) == 1);
+            wait_until("the issuer is asked", || volume.refreshes_of(ANN) == 1);
             deed(&volume, &backup);
             figures.struck += 1;
             case.at_once(&volume.pass(&[]), figures);

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use auth_volume::{Layout, clock};
+use auth_volume::Layout;
+use fixture::{LONG, now};
 use records::{Slot, Timestamp};
 use serde_json::json;
 
 use crate::faults::figures::Figures;
 use crate::faults::judge::{Case, has_token, is_well_formed};
-use crate::faults::volume::{LONG, Volume};
+use crate::faults::volume::Volume;
 
 /// How many passes are run in all.
 const PASSES: usize = 10_000;
@@ -64,10 +65,10 @@ fn eight_rotators_beside_a_litellm_that_writes() {
     let mut figures = Figures::of("eight rotators beside a LiteLLM that writes");
     let volume = Volume::new();
     for (slot, email) in (1..).zip(OPERATORS) {
-        volume.put_login(slot, email, LONG);
+        volume.put_login_for(slot, email, LONG);
     }
     for (slot, email) in (3..).zip(LITELLMS) {
-        volume.put_login(slot, email, LONG);
+        volume.put_login_for(slot, email, LONG);
     }
     assert!(volume.pass(&[]).status.success());
 
@@ -105,7 +106,7 @@ fn eight_rotators_beside_a_litellm_that_writes() {
             case.complain(&mut figures, &format!("{count} {what}"));
         }
     }
-    let state = volume.json("rotator_state.json");
+    let state = volume.json_or_null("rotator_state.json");
     let until = Timestamp::from_json(&state["accounts"][0]["cooldown"]["until"]);
     if until.map(Timestamp::seconds) != last_reset {
         case.complain(&mut figures, &format!("a signal was lost: {last_reset:?} is not in {state}"));
@@ -148,14 +149,14 @@ fn rotate(volume: &Volume, passes: &AtomicUsize, rotated: &Mutex<Rotated>) {
 
 /// Leaves signals of every kind, and gives the end of ann's cooldown as the last one about her says.
 fn leave_signals(volume: &Volume, is_over: &dyn Fn() -> bool) -> Option<i64> {
-    let (now, mut last) = (clock::now().seconds(), None);
+    let (start, mut last) = (now(), None);
     for nth in 0.. {
         if is_over() {
             break;
         }
-        let resets_at = now + 3600 + nth;
+        let resets_at = start + 3600 + nth;
         let refused = |name: &str| {
-            json!({"at": clock::now().seconds(), "status": 429, "account_id": format!("acct-{name}"),
+            json!({"at": now(), "status": 429, "account_id": format!("acct-{name}"),
                 "type": "usage_limit_reached", "resets_at": resets_at})
             .to_string()
         };
@@ -166,7 +167,7 @@ fn leave_signals(volume: &Volume, is_over: &dyn Fn() -> bool) -> Option<i64> {
             3 => json!({"status": 200, "account_id": "acct-ben"}).to_string(),
             _ => "{half".to_owned(),
         };
-        if volume.signal(&signal) && nth % 5 == 0 {
+        if volume.signal_unless_one_waits(&signal) && nth % 5 == 0 {
             last = Some(resets_at);
         }
         sleep(SIGNAL_EVERY);
@@ -235,7 +236,7 @@ impl Written {
         }
         met.replaced_unread += usize::from(self.was_seen);
         met.written_to_nowhere += usize::from(!self.was_seen);
-        let login = volume.openai.sign_in(self.email).codex_auth_json(volume.openai.url());
+        let login = volume.login(self.email);
         locked.install(self.slot, login.to_string().as_bytes()).unwrap();
         true
     }

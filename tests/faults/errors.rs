@@ -1,9 +1,11 @@
 //! A volume that fails at any one call, once or from then on, and a network that does.
 
+use fixture::strace::Call;
+
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
-use crate::faults::trace::{Call, Disk, calls, spoilt, wire};
+use crate::faults::trace::{Disk, calls, spoilt, wire};
 use crate::faults::volume::Volume;
 
 /// What changes a volume.

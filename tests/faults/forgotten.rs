@@ -3,12 +3,13 @@
 use std::fs;
 use std::process::Stdio;
 
+use fixture::wait_until;
+use fixture::{ANN, BEN, LONG};
 use stand_in::OauthFault;
 
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
-use crate::faults::volume::{ANN, BEN, LONG, Volume};
-use crate::pod::wait_until;
+use crate::faults::volume::Volume;
 
 const STATE: &str = "rotator_state.json";
 
@@ -19,7 +20,7 @@ const LOSSES: [(&str, Loss); 5] = [
     ("deleted", |volume, _| drop(fs::remove_file(volume.file(STATE)))),
     ("torn", |volume, _| volume.write(STATE, "{")),
     ("emptied", |volume, _| volume.write(STATE, "")),
-    ("of before", |volume, before| volume.write(STATE, &String::from_utf8_lossy(before))),
+    ("of before", |volume, before| volume.write(STATE, before)),
     ("of others", |volume, _| {
         volume.write(STATE, r#"{"version": 1, "accounts": [{"account_id": "acct-eve"}]}"#);
     }),
@@ -56,8 +57,8 @@ fn lost(
     figures: &mut Figures,
 ) {
     let volume = Volume::new();
-    volume.put_login(1, ANN, 3600);
-    volume.put_login(2, BEN, LONG);
+    volume.put_login_for(1, ANN, 3600);
+    volume.put_login_for(2, BEN, LONG);
     // Each refresh gives a token that is due again at once.
     volume.lifetime(ANN, 3600);
     assert!(volume.pass(&["--refresh-before", "0s"]).status.success());
@@ -77,7 +78,7 @@ fn lost(
     let mut pass = volume.rotate_once();
     let pass = pass.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     if under_way {
-        wait_until("the issuer is asked", || volume.refreshes(ANN) == 1);
+        wait_until("the issuer is asked", || volume.refreshes_of(ANN) == 1);
         loss(&volume, &before);
     }
     judged(pass.wait_with_output().unwrap(), figures);
@@ -91,8 +92,8 @@ fn lost(
     if is_over {
         let standing = volume.openai.refreshable(&volume.refresh_token(1));
         figures.lost_on_the_wire += usize::from(standing.why == "spent");
-        if volume.refreshes(ANN) != 1 {
-            case.complain(figures, &format!("asked about {} times", volume.refreshes(ANN)));
+        if volume.refreshes_of(ANN) != 1 {
+            case.complain(figures, &format!("asked about {} times", volume.refreshes_of(ANN)));
         }
     } else {
         case.once_mended(figures);

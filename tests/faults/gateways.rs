@@ -1,9 +1,11 @@
 //! Gateways that answer for the issuer, before it has used the refresh token up or after.
 
+use fixture::{ANN, BEN, LONG};
+
 use crate::faults::figures::Figures;
 use crate::faults::gateway::{Gateway, Manner, http};
 use crate::faults::judge::Case;
-use crate::faults::volume::{ANN, BEN, LONG, Volume};
+use crate::faults::volume::Volume;
 
 /// What stands between says of a request of which the issuer may have heard or not.
 fn answers() -> Vec<(&'static str, String)> {
@@ -49,8 +51,8 @@ fn a_gateway_answers_for_the_issuer() {
 fn answered(name: &str, answer: &str, uses_up: bool, by_hand: bool, figures: &mut Figures) {
     let volume = Volume::new();
     let gateway = Gateway::before(&volume.openai);
-    volume.put_login(1, ANN, 3600);
-    volume.put_login(2, BEN, LONG);
+    volume.put_login_for(1, ANN, 3600);
+    volume.put_login_for(2, BEN, LONG);
     volume.pass(&["--refresh-before", "0s"]);
     let served = volume.bytes("auth.json");
     let case = Case { volume: &volume, name: name.to_owned(), served, may_be_lost_on_the_wire: uses_up };

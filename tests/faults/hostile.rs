@@ -1,8 +1,8 @@
 //! A live directory of its own, in which LiteLLM's container leaves anything under every name that we use.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use fixture::strace::Strace;
+use fixture::{ANN, BEN, LONG, codex_that};
 use nix::sys::stat::Mode;
 use records::Slot;
 
 use crate::faults::dice::Dice;
 use crate::faults::figures::Figures;
 use crate::faults::judge::{has_token, is_well_formed};
-use crate::faults::volume::{ANN, BEN, LONG, Volume};
+use crate::faults::volume::Volume;
 
 /// No command takes longer, whatever lies there.
 const SOON: Duration = Duration::from_secs(5);
@@ -103,6 +105,7 @@ const COMMANDS: [&[&str]; 14] = [
 /// Two directories, and a codex that signs carl in.
 struct Pod {
     volume: Volume,
+    codex: PathBuf,
     masters: [Vec<u8>; 2],
 }
 
@@ -113,18 +116,15 @@ impl Pod {
             fs::create_dir(volume.file(directory)).unwrap();
         }
         for (slot, email) in [(1, ANN), (2, BEN)] {
-            volume.put_login(slot, email, LONG);
+            volume.put_login_for(slot, email, LONG);
             let name = format!("auth-{slot}.json");
             fs::rename(volume.file(&name), volume.file("auth").join(name)).unwrap();
         }
-        let carl = volume.openai.sign_in("carl@example.test").codex_auth_json(volume.openai.url());
-        fs::write(volume.file("login"), carl.to_string()).unwrap();
-        let codex = "#!/bin/sh\n[ \"$1\" = --version ] && exec echo codex-cli 0\ncp \"$LOGIN\" \"$CODEX_HOME/auth.json\"\n";
-        fs::write(volume.file("codex"), codex).unwrap();
-        fs::set_permissions(volume.file("codex"), Permissions::from_mode(0o755)).unwrap();
+        fs::write(volume.file("login"), volume.login("carl@example.test").to_string()).unwrap();
+        let codex = codex_that(volume.path(), "cp \"$LOGIN\" \"$CODEX_HOME/auth.json\"");
         let masters =
             ["auth-1.json", "auth-2.json"].map(|name| fs::read(volume.file("auth").join(name)).unwrap());
-        Self { volume, masters }
+        Self { volume, codex, masters }
     }
 
     fn live(&self, name: &str) -> PathBuf {
@@ -137,7 +137,7 @@ impl Pod {
         command
             .env("CHATGPT_AUTH_DIR", self.volume.file("auth"))
             .env("CHATGPT_LIVE_DIR", self.volume.file("live"));
-        command.env("CODEX_BIN", self.volume.file("codex")).env("LOGIN", self.volume.file("login"));
+        command.env("CODEX_BIN", &self.codex).env("LOGIN", self.volume.file("login"));
         command.env("TMPDIR", self.volume.file("home"));
         command
     }
@@ -327,12 +327,10 @@ fn run_in_time(mut command: Command) -> Option<Output> {
 
 /// The most memory that a program had, in KiB: strace lets it linger at its end, so that it can be asked.
 fn peak(command: &Command) -> u64 {
-    let mut strace = Command::new("strace");
-    strace.args(["-D", "-qq", "-o", "/dev/null", "-e", "trace=exit_group"]);
-    strace.args(["-e", "inject=exit_group:delay_enter=200000"]);
-    strace.arg(command.get_program()).args(command.get_args());
-    strace.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut child = strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let lingers =
+        Strace::new().beside().trace("exit_group").inject_always("exit_group", "delay_enter=200000");
+    let mut lingering = lingers.command(command);
+    let mut child = lingering.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let name = Path::new(command.get_program()).file_name().unwrap().to_string_lossy().into_owned();
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {

@@ -5,11 +5,12 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use fixture::{ANN, BEN};
 use tempfile::TempDir;
 
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
-use crate::faults::volume::{ANN, BEN, Volume};
+use crate::faults::volume::Volume;
 
 /// Who the rotator is, and who owns the file, on a volume where every user may make files.
 const ROTATOR: u32 = 65532;
@@ -38,8 +39,8 @@ impl Held {
     fn by(hold: Hold) -> Option<Self> {
         let is_root = nix::unistd::geteuid().is_root();
         let volume = Volume::new();
-        volume.put_login(1, ANN, 3600);
-        volume.put_login(2, BEN, 3600);
+        volume.put_login_for(1, ANN, 3600);
+        volume.put_login_for(2, BEN, 3600);
         assert!(volume.pass(&["--refresh-before", "0s"]).status.success());
         let made = Self { hold, volume, beside: tempfile::tempdir().unwrap() };
         let can_be_held = match hold {
@@ -154,7 +155,7 @@ fn nothing_is_sent(held: &Held, figures: &mut Figures) {
         figures,
     );
     run(&["accounts", "refresh", "1", "--yes"], 75, "its refresh token was not sent", figures);
-    let refreshes = [ANN, BEN].map(|email| volume.refreshes(email));
+    let refreshes = [ANN, BEN].map(|email| volume.refreshes_of(email));
     if refreshes != [0, 1] {
         case.complain(figures, &format!("ann and ben were refreshed {refreshes:?} times"));
     }
@@ -164,7 +165,7 @@ fn nothing_is_sent(held: &Held, figures: &mut Figures) {
     held.let_go();
     volume.end_pause();
     case.once_mended(figures);
-    if volume.refreshes(ANN) != 1 {
+    if volume.refreshes_of(ANN) != 1 {
         case.complain(figures, "not refreshed once it was let go");
     }
 }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use fixture::ANN;
 use stand_in::OauthFault;
 
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
-use crate::faults::volume::{ANN, Volume};
+use crate::faults::volume::Volume;
 
 /// The longest that a pass may take, whatever the issuer does: the grace of a pod that is told to stop.
 const GRACE: Duration = Duration::from_secs(29);
@@ -33,8 +34,8 @@ fn the_issuer_misbehaves() {
         volume.openai.oauth_fault(fault.clone());
         let name = format!("{fault:?}");
         let case = twice(&volume, name, uses_up_the_grant, &[], &mut figures);
-        if volume.refreshes(ANN) != 1 {
-            case.complain(&mut figures, &format!("asked {} times in two passes", volume.refreshes(ANN)));
+        if volume.refreshes_of(ANN) != 1 {
+            case.complain(&mut figures, &format!("asked {} times in two passes", volume.refreshes_of(ANN)));
         }
         volume.openai.oauth_fault(OauthFault::None);
         case.once_mended(&mut figures);

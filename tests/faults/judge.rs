@@ -4,6 +4,7 @@ use std::process::Output;
 
 use auth_volume::{Layout, clock};
 use durable_file::draft::Draft;
+use fixture::files_below;
 use records::grant::GrantStatus;
 use records::{Login, Slot};
 use serde_json::Value;
@@ -11,7 +12,6 @@ use stand_in::AccountGrants;
 
 use crate::faults::figures::Figures;
 use crate::faults::volume::Volume;
-use crate::pod::files_below;
 
 /// The codes that `rotate-once --help` names, and that tell what to do. `accounts` also fails with a line of its own.
 const DOCUMENTED: [i32; 5] = [0, 69, 73, 75, 78];
@@ -126,7 +126,7 @@ impl Case<'_> {
     /// An answer that nobody got is no loss of ours if the login is still served while its access token lives,
     /// and the grant, which may be used up, is not tried again meanwhile.
     fn why_not_excused(&self, login: &Login) -> Option<&'static str> {
-        let record = self.volume.json("auth.json");
+        let record = self.volume.json_or_null("auth.json");
         let of_account = |grants: &AccountGrants| Some(&grants.email) == login.email.as_ref();
         let grants = self.volume.openai.grants().into_iter().find(of_account);
         let ours = auth_volume::Volume::open(Layout::new(self.volume.path().to_owned(), None)).unwrap();
@@ -135,7 +135,7 @@ impl Case<'_> {
             Some("no marker says so")
         } else if !login.is_live(clock::now()) || record["access_token"] != login.access_token.expose() {
             Some("it is not served any more")
-        } else if self.volume.refreshes(login.email.as_deref().unwrap_or_default()) != 1 {
+        } else if self.volume.refreshes_of(login.email.as_deref().unwrap_or_default()) != 1 {
             Some("it was asked about again")
         } else if grants.is_none_or(|grants| grants.logins.iter().any(|login| login.ended.is_some())) {
             Some("the issuer has ended it")

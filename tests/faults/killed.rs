@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
+use fixture::ANN;
+
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
 use crate::faults::trace::{Disk, calls, spoilt, wire, worth_a_strike};
-use crate::faults::volume::{ANN, Volume};
+use crate::faults::volume::Volume;
 
 /// How long the issuer may take to have seen a request whose sender is dead.
 const SEEN: Duration = Duration::from_millis(500);
@@ -76,7 +78,7 @@ fn strike(scenario: Scenario, disk: Disk, how: &str, signal: i32, figures: &mut 
 
 fn issuer_has_seen_it(volume: &Volume) {
     let start = Instant::now();
-    while volume.refreshes(ANN) == 0 && start.elapsed() < SEEN {
+    while volume.refreshes_of(ANN) == 0 && start.elapsed() < SEEN {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -5,16 +5,16 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use auth_volume::clock;
+use fixture::strace::Strace;
+use fixture::wait_until;
+use fixture::{ANN, BEN, LONG, now};
 use serde_json::json;
 use stand_in::OauthFault;
 
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
-use crate::faults::trace::slowed;
-use crate::faults::volume::{ANN, BEN, LONG, Volume};
-use crate::pod::wait_until;
+use crate::faults::volume::Volume;
 
 /// How long the pass takes for what others do meanwhile.
 const WHILE: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ fn what_litellm_writes_while_a_pass_waits_for_the_issuer_is_brought_home() {
         times: None,
     });
     let pass = volume.rotate_once().stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the issuer is asked", || volume.refreshes(ANN) == 1);
+    wait_until("the issuer is asked", || volume.refreshes_of(ANN) == 1);
     volume.lifetime(BEN, LONG + 60);
     let record = volume.refresh_as_litellm(BEN, &volume.refresh_token(2)).to_string();
     fs::write(volume.file("auth.json"), record).unwrap();
@@ -46,20 +46,20 @@ fn what_litellm_writes_while_a_pass_waits_for_the_issuer_is_brought_home() {
 fn a_signal_left_while_a_pass_is_under_way_is_the_next_ones() {
     let mut figures = Figures::of("signals left while a pass is under way");
     let volume = Volume::new();
-    volume.put_login(1, ANN, LONG);
-    volume.put_login(2, BEN, LONG);
+    volume.put_login_for(1, ANN, LONG);
+    volume.put_login_for(2, BEN, LONG);
     volume.pass(&[]);
     let refused = |name: &str| {
-        let now = clock::now().seconds();
+        let now = now();
         let account = format!("acct-{name}");
         json!({"at": now, "status": 429, "account_id": account, "resets_at": now + 3600}).to_string()
     };
     // The first comes between the moment the pass takes the signals and the moment it reads them, the second
     // while it publishes.
     let micros = (WHILE * 2).as_micros();
-    let taking = format!("inject=rename:delay_exit={micros}:when=1");
-    let publishing = format!("inject=fsync:delay_enter={micros}:when=1");
-    let mut pass = slowed(&volume, &[&taking, &publishing]).stderr(Stdio::null()).spawn().unwrap();
+    let strace = Strace::new().inject("rename", &format!("delay_exit={micros}"), "1");
+    let strace = strace.inject("fsync", &format!("delay_enter={micros}"), "1");
+    let mut pass = strace.command(&volume.rotate_once()).stderr(Stdio::null()).spawn().unwrap();
     sleep(WHILE);
     fs::write(volume.file("rotate-now"), refused("ann")).unwrap();
     sleep(WHILE * 2);
@@ -69,7 +69,7 @@ fn a_signal_left_while_a_pass_is_under_way_is_the_next_ones() {
     let name = "signals".to_owned();
     let case = Case { volume: &volume, name, served, may_be_lost_on_the_wire: false };
     case.once_mended(&mut figures);
-    let state = volume.json("rotator_state.json");
+    let state = volume.json_or_null("rotator_state.json");
     let cooling: Vec<_> =
         state["accounts"].as_array().into_iter().flatten().map(|a| &a["account_id"]).collect();
     // The one that came first may have been replaced unread by the second, as whoever writes in place must know.

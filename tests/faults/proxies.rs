@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
+use fixture::ANN;
+
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
 use crate::faults::scenario::Scenario;
-use crate::faults::volume::ANN;
 
 /// Longer than anybody waits for a connection.
 const FOR_EVER: Duration = Duration::from_secs(8);
@@ -126,8 +127,11 @@ fn behind(proxy: &str, name: &str, figures: &mut Figures) {
     }
     volume.end_pause();
     case.once_mended(figures);
-    if volume.refreshes(ANN) != 1 {
-        case.complain(figures, &format!("refreshed {} times once the way was free", volume.refreshes(ANN)));
+    if volume.refreshes_of(ANN) != 1 {
+        case.complain(
+            figures,
+            &format!("refreshed {} times once the way was free", volume.refreshes_of(ANN)),
+        );
     }
 }
 

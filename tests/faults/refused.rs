@@ -1,12 +1,12 @@
 //! A backend that refuses every access token for a while.
 
-use auth_volume::clock;
+use fixture::{LONG, now};
 use records::Login;
 use serde_json::json;
 
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
-use crate::faults::volume::{LONG, Volume};
+use crate::faults::volume::Volume;
 
 const EMAILS: [&str; 4] = ["ann@example.test", "ben@example.test", "carl@example.test", "dora@example.test"];
 
@@ -18,7 +18,7 @@ fn the_backend_refuses_every_access_token_for_a_minute() {
     let mut figures = Figures::of("the backend refuses every access token for a minute");
     let volume = Volume::new();
     for (slot, email) in (1..).zip(EMAILS) {
-        volume.put_login(slot, email, LONG);
+        volume.put_login_for(slot, email, LONG);
     }
     assert!(volume.pass(&[]).status.success());
     let case = Case {
@@ -41,12 +41,12 @@ fn the_backend_refuses_every_access_token_for_a_minute() {
         }
     }
     for email in EMAILS {
-        let refreshes = volume.refreshes(email);
+        let refreshes = volume.refreshes_of(email);
         if refreshes > 1 {
             case.complain(&mut figures, &format!("{email} was refreshed {refreshes} times"));
         }
     }
-    let refreshed: usize = EMAILS.iter().map(|email| volume.refreshes(email)).sum();
+    let refreshed: usize = EMAILS.iter().map(|email| volume.refreshes_of(email)).sum();
     if refreshed == 0 {
         case.complain(&mut figures, "nobody was refreshed");
     }
@@ -78,7 +78,7 @@ fn signal(volume: &Volume, status: u16) -> String {
     let record = volume.bytes("auth.json");
     let login = Login::parse(&record).unwrap();
     json!({
-        "at": clock::now().seconds(), "status": status, "account_id": login.account.account_id,
+        "at": now(), "status": status, "account_id": login.account.account_id,
         "user_id": login.account.user_id, "token": login.access_token.fingerprint(),
         "type": (status == 401).then_some("invalid_request_error"),
         "code": (status == 401).then_some("token_invalidated"),

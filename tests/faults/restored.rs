@@ -1,9 +1,11 @@
 //! A backup that is laid over a volume whose logins have been refreshed since.
 
+use fixture::{ANN, BEN};
+
 use crate::faults::backup::Backup;
 use crate::faults::figures::Figures;
 use crate::faults::judge::Case;
-use crate::faults::volume::{ANN, BEN, Volume};
+use crate::faults::volume::Volume;
 
 #[test]
 fn a_backup_is_laid_over_the_volume() {
@@ -17,8 +19,8 @@ fn a_backup_is_laid_over_the_volume() {
 /// Whether the access tokens in the backup have ended by then is the second.
 fn restored(refreshes: usize, has_ended: bool, figures: &mut Figures) {
     let volume = Volume::new();
-    volume.put_login(1, ANN, 3600);
-    volume.put_login(2, BEN, 3600);
+    volume.put_login_for(1, ANN, 3600);
+    volume.put_login_for(2, BEN, 3600);
     assert!(volume.pass(&["--refresh-before", "0s"]).status.success());
     if has_ended {
         volume.end_access_token(1);

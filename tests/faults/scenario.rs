@@ -3,10 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use auth_volume::clock;
+use fixture::{ANN, BEN, LONG, now};
 use serde_json::json;
 
-use crate::faults::volume::{ANN, BEN, LONG, Volume};
+use crate::faults::volume::Volume;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
@@ -29,29 +29,29 @@ impl Scenario {
     /// A volume just before the pass: ann in slot 1 and in use, ben in slot 2.
     pub(crate) fn volume(self) -> Volume {
         let volume = Volume::new();
-        volume.put_login(1, ANN, if self.is_refreshed() { 3600 } else { LONG });
-        volume.put_login(2, BEN, LONG);
+        volume.put_login_for(1, ANN, if self.is_refreshed() { 3600 } else { LONG });
+        volume.put_login_for(2, BEN, LONG);
         let first = volume.pass(&["--refresh-before", "0s"]);
         assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
         match self {
             Self::LoginDue | Self::Asked => {}
             Self::Refused => {
-                let now = clock::now().seconds();
+                let now = now();
                 let signal = json!({
                     "at": now, "status": 429, "account_id": "acct-ann", "user_id": "user-ann",
                     "type": "usage_limit_reached", "resets_at": now + 3600,
                 });
-                assert!(volume.signal(&signal.to_string()));
+                volume.signal(&signal.to_string());
             }
             Self::Touched => {
                 // A file's time is that of the last tick of the kernel's clock, and the account is in use since now.
                 std::thread::sleep(Duration::from_millis(12));
-                assert!(volume.signal(""));
+                volume.signal("");
             }
             Self::Harvest => {
                 volume.lifetime(ANN, LONG + 60);
                 let record = volume.refresh_as_litellm(ANN, &volume.refresh_token(1));
-                volume.write("auth.json", &record.to_string());
+                volume.write("auth.json", record.to_string());
             }
         }
         volume
@@ -74,9 +74,9 @@ impl Scenario {
 
     /// What is wrong with the volume once all is done; what every scenario has in common is judged elsewhere.
     pub(crate) fn complaint(self, volume: &Volume) -> Option<String> {
-        let state = volume.json("rotator_state.json");
+        let state = volume.json_or_null("rotator_state.json");
         let (served, active) =
-            (volume.json("auth.json")["account_id"].clone(), &state["active"]["account_id"]);
+            (volume.json_or_null("auth.json")["account_id"].clone(), &state["active"]["account_id"]);
         let expected = match self {
             Self::LoginDue | Self::Asked | Self::Harvest => "acct-ann",
             Self::Refused | Self::Touched => "acct-ben",

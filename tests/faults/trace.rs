@@ -1,23 +1,11 @@
-//! Running a command under strace: to list its system calls, and to spoil one of them. Only its first thread is traced,
-//! so that the calls are the same in each run.
+//! Passes under strace: their system calls, and passes of which one is spoilt.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use crate::faults::scenario::Scenario;
-use crate::faults::volume::Volume;
+use fixture::strace::{Call, Strace};
 
-/// One system call of a command that nothing befell.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) name: String,
-    /// Counted from 1 among those of its name.
-    pub(crate) nth: u32,
-    /// As strace prints it.
-    pub(crate) line: String,
-}
+use crate::faults::scenario::Scenario;
 
 /// How the file system is that the volume lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +19,10 @@ pub(crate) enum Disk {
 impl Disk {
     pub(crate) const ALL: [Self; 2] = [Self::Local, Self::Network];
 
-    fn faults(self) -> &'static [&'static str] {
+    fn strace(self) -> Strace {
         match self {
-            Self::Local => &[],
-            Self::Network => &["-e", "inject=linkat:error=EXDEV"],
+            Self::Local => Strace::new(),
+            Self::Network => Strace::new().inject_always("linkat", "error=EXDEV"),
         }
     }
 }
@@ -64,36 +52,15 @@ const CHANGES: [&str; 19] = [
 
 /// The calls of a program's first thread that touch files or the network, in order.
 pub(crate) fn calls(scenario: Scenario, disk: Disk) -> Vec<Call> {
-    let (volume, log) = (scenario.volume(), tempfile::NamedTempFile::new().unwrap());
-    let pass = scenario.command(&volume);
-    let output = traced(&pass, log.path(), disk, &["trace=file,desc,network,process"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    let text = fs::read_to_string(log.path()).unwrap();
-    let calls = text.lines().filter_map(|line| {
-        let (name, _) = line.split_once('(').filter(|(name, _)| !name.contains([' ', '-', '+']))?;
-        let nth = counts.entry(name.to_owned()).or_default();
-        *nth += 1;
-        Some(Call { name: name.to_owned(), nth: *nth, line: line.to_owned() })
-    });
-    calls.collect()
+    let volume = scenario.volume();
+    disk.strace().trace("file,desc,network,process").calls(&scenario.command(&volume))
 }
 
 /// The calls at which there is something new for who is killed: those that change something, and the first after each.
 /// Between two that only read, the volume and the network are as they were.
 pub(crate) fn worth_a_strike(calls: &[Call]) -> impl Iterator<Item = (usize, &Call)> {
-    let is_new = |at: usize| calls[at].changes_something() || at == 0 || calls[at - 1].changes_something();
+    let is_new = |at: usize| at == 0 || changes_something(&calls[at]) || changes_something(&calls[at - 1]);
     calls.iter().enumerate().filter(move |(at, _)| is_new(*at))
-}
-
-impl Call {
-    fn changes_something(&self) -> bool {
-        CHANGES.contains(&self.name.as_str()) || self.makes_a_file()
-    }
-
-    pub(crate) fn makes_a_file(&self) -> bool {
-        self.name == "openat" && (self.line.contains("O_CREAT") || self.line.contains("O_TMPFILE"))
-    }
 }
 
 /// The calls during which the issuer's answer is nowhere but in memory, if at all: what is killed then loses it.
@@ -114,20 +81,9 @@ pub(crate) fn wire(calls: &[Call]) -> BTreeSet<usize> {
 
 /// A scenario's command with one of its calls spoilt, as `signal=SIGKILL` or `error=EIO` says.
 pub(crate) fn spoilt(command: &Command, disk: Disk, call: &Call, how: &str, when: &str) -> Output {
-    let inject = format!("inject={}:{how}:when={when}", call.name);
-    traced(command, "/dev/null".as_ref(), disk, &[&inject]).output().unwrap()
+    disk.strace().inject(&call.name, how, when).command(command).output().unwrap()
 }
 
-/// A pass that takes its time at some calls, as `inject=CALL:delay_exit=MICROSECONDS:when=N` says.
-pub(crate) fn slowed(volume: &Volume, how: &[&str]) -> Command {
-    traced(&volume.rotate_once(), "/dev/null".as_ref(), Disk::Local, how)
-}
-
-fn traced(command: &Command, log: &Path, disk: Disk, expressions: &[&str]) -> Command {
-    let mut strace = Command::new("strace");
-    strace.arg("-o").arg(log).args(["-s", "64"]).args(disk.faults());
-    strace.args(expressions.iter().flat_map(|expression| ["-e", expression]));
-    strace.arg(command.get_program()).args(command.get_args());
-    strace.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    strace
+fn changes_something(call: &Call) -> bool {
+    CHANGES.contains(&call.name.as_str()) || call.makes_a_file()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::habits::sources::rust_files;
-use crate::pod::repository;
+use fixture::workspace::repository;
 
 const ITEMS: [&str; 11] =
     ["async", "const", "enum", "fn", "macro", "static", "struct", "trait", "type", "union", "unsafe"];

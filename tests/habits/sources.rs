@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::pod::repository;
+use fixture::workspace::repository;
 
 /// Crates of which nothing is in an image or an archive.
 const NOT_SHIPPED: [&str; 2] = ["fixture", "stand-in"];

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::habits::sources::shipped;
 use crate::pages::markdown::{Page, pages};
-use crate::pod::repository;
+use fixture::workspace::repository;
 
 /// Words in capitals that are no variables: the name of an argument, a key of codex's own file.
 const NO_VARIABLES: [&str; 2] = ["CODEX_LOGIN_ARGS", "OPENAI_API_KEY"];

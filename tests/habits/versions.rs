@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::pod::repository;
+use fixture::workspace::repository;
 
 fn read(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap()

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fixture::workspace::PATIENCE;
 use serde_json::{Value, json};
-
-use crate::workspace::PATIENCE;
 
 /// A browser with one tab.
 pub(crate) struct Browser {

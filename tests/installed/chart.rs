@@ -5,10 +5,10 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
+use fixture::workspace::{repository, tool};
 use serde_json::{Value, json};
 
 use crate::manifest::{containers, find, names, of, pod, refused, rendered, values};
-use crate::workspace::{repository, tool};
 
 const CASES: [&str; 6] = ["defaults", "claim", "cronjob", "agents", "only-agents", "everything"];
 

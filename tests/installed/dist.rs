@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::workspace::{SHIPPED, repository};
+use fixture::workspace::{SHIPPED, repository};
 
 /// What `scripts/dist` made: the archive, and its checksum from either of two runs.
 struct Dist {

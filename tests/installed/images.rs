@@ -3,10 +3,9 @@
 use std::fs;
 use std::process::Command;
 
+use fixture::workspace::{repository, tool};
 use serde_json::Value;
-
-use crate::podman::{podman, said, text_of};
-use crate::workspace::{repository, tool};
+use support::podman::{does, podman, said, text_of};
 
 const IMAGES: [&str; 4] = ["codex-cli", "rotator", "accounts-serve", "agent"];
 
@@ -28,7 +27,7 @@ fn content(image: &str) -> Vec<String> {
         .args(["-o", "(", "-type", "l", "-printf", "/%P -> %l\n", ")", "-o", "-printf", "/%P\n"])
         .output()
         .unwrap();
-    said(["image", "unmount", &name_of(image)]);
+    does(["image", "unmount", &name_of(image)]);
     let mut paths: Vec<_> = text_of(&find).lines().map(str::to_owned).collect();
     paths.sort();
     paths
@@ -125,7 +124,7 @@ fn the_same_inputs_make_the_same_image() {
         );
         let after = said(["image", "inspect", "--format", "{{.Digest}}", name.trim()]);
         assert_eq!(before.as_str().unwrap(), after.trim(), "{image}");
-        said(["rmi", name.trim()]);
+        does(["rmi", name.trim()]);
     }
 }
 

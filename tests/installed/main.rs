@@ -6,15 +6,11 @@
 
 mod browser;
 mod chart;
+mod cluster;
 mod dist;
-#[path = "../../crates/accounts/tests/it/fixture.rs"]
-mod fixture;
 mod images;
 mod manifest;
 mod monitoring;
 mod page;
-mod podman;
 mod pods;
 mod served;
-#[path = "../workspace.rs"]
-mod workspace;

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use fixture::workspace::{repository, tool};
 use serde_json::Value;
-
-use crate::workspace::{repository, tool};
 
 /// One of the sets of values under `tests/installed/chart`, by its folder's name.
 pub(crate) fn values(case: &str) -> PathBuf {

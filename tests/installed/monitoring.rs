@@ -4,9 +4,10 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use fixture::workspace::{repository, tool};
+
 use crate::manifest::{find, refused, rendered, values};
 use crate::served::Served;
-use crate::workspace::{repository, tool};
 
 /// What promtool says to this input, and whether it is content.
 fn promtool(args: &[&str], input: &str) -> (bool, String) {

@@ -4,11 +4,12 @@ use std::env;
 use std::fs;
 use std::process::Command;
 
+use fixture::wait_until;
+use fixture::workspace::{repository, shipped};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Screen};
 use crate::served::Served;
-use crate::workspace::{repository, shipped, wait_until};
 
 const DESK: Screen = Screen { width: 1100, height: 1010, is_phone: false };
 const PHONE: Screen = Screen { width: 360, height: 740, is_phone: true };

@@ -4,14 +4,15 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use fixture::wait_until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use stand_in::{Behaviour, StandIn};
+use support::podman::{podman, text_of};
 
+use crate::cluster::{Cluster, Container, Network};
 use crate::manifest::rendered_from;
-use crate::podman::{Cluster, Container, Network, podman, text_of};
-use crate::workspace::wait_until;
 
 const KEY: &str = "sk-installed-1f0c9b";
 /// Where the pods find the stand-in.
@@ -133,7 +134,7 @@ impl<'a> Gateway<'a> {
     fn move_on_to(&self, slot: usize) {
         let log = self.rotated(&format!("active account-{slot} ("));
         let touch = podman(["exec", self.litellm.name(), "touch", "/chatgpt-live/rotate-now"]).output();
-        text_of(&touch.unwrap());
+        let _ = text_of(&touch.unwrap());
         wait_until("the rotator moved on", || self.rotated(&format!("active account-{slot} (")) > log);
     }
 }

@@ -2,43 +2,33 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Stdio;
 
-use crate::fixture;
-use crate::workspace::{PATIENCE, shipped};
+use fixture::workspace::{PATIENCE, shipped};
+use fixture::{Running, Volume, now};
 
 pub(crate) struct Served {
-    process: Child,
-    pub(crate) volume: tempfile::TempDir,
+    process: Running,
+    pub(crate) volume: Volume,
     pub(crate) url: String,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Served {
     pub(crate) fn every_state() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let volume = fixture::volume_at(now.try_into().unwrap());
-        let sign = format!(r#"{{"at": {now}, "litellm": "1.106.2", "held": true}}"#);
-        fs::write(volume.path().join("callback.json"), sign).unwrap();
-        let process = Command::new(shipped("accounts-serve"))
-            .env_clear()
-            .env("CHATGPT_AUTH_DIR", volume.path())
+        let volume = Volume::with_every_state(now());
+        let sign = format!(r#"{{"at": {}, "litellm": "1.106.2", "held": true}}"#, now());
+        fs::write(volume.file("callback.json"), sign).unwrap();
+        let process = volume
+            .command(shipped("accounts-serve"))
             .args(["--listen", "127.0.0.1:0", "--host", "accounts.test"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         // Whatever fails from here on, it is ended.
-        let mut served = Self { process, volume, url: String::new() };
+        let mut served = Self { process: Running(process), volume, url: String::new() };
         let mut line = String::new();
-        BufReader::new(served.process.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(served.process.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
         line.trim().strip_prefix("accounts-serve: listening on ").unwrap().clone_into(&mut served.url);
         served
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use fixture::workspace::{SHIPPED, repository, shipped};
+
 use crate::pages::markdown::{Block, pages};
 use crate::pages::page;
-use crate::pod::{repository, shipped};
-use crate::workspace::SHIPPED;
 
 /// What each command says of itself, asked once.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::pod::repository;
+use fixture::workspace::repository;
 
 #[derive(Debug)]
 pub(crate) struct Page {

@@ -1,9 +1,10 @@
 //! What the pages quote from the code is in the code.
 
+use fixture::workspace::SHIPPED;
+
 use crate::habits::sources::shipped;
 use crate::habits::variables::is_variable;
 use crate::pages::page;
-use crate::workspace::SHIPPED;
 
 /// Whether a word of a quoted line is not the program's own, but an example, such as `account-1`, `X`, a time or `…`.
 fn is_example(word: &str) -> bool {

@@ -3,20 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 #![expect(clippy::float_cmp, reason = "counts and truths are whole numbers")]
 
-#[path = "../../accounts/tests/it/fixture.rs"]
-mod fixture;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use fixture::{Running, Volume, now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use predicates::str::contains;
@@ -24,15 +22,8 @@ use serde_json::Value;
 
 /// A server that is told to stop when the test is over.
 struct Served {
-    process: Child,
+    process: Running,
     address: String,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn serve(volume: &Path, args: &[&str]) -> Served {
@@ -51,7 +42,7 @@ fn started(command: &mut Command, volume: &Path) -> Served {
     let mut line = String::new();
     BufReader::new(process.stderr.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim().strip_prefix("accounts-serve: listening on http://").unwrap().to_owned();
-    Served { process, address }
+    Served { process: Running(process), address }
 }
 
 impl Served {
@@ -78,7 +69,7 @@ impl Served {
     }
 
     fn files(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.process.0.id())).unwrap().count()
     }
 
     fn get(&self, path: &str) -> String {
@@ -89,9 +80,8 @@ impl Served {
 }
 
 /// The volume with every state in it, now.
-fn every_state() -> tempfile::TempDir {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    fixture::volume_at(now.try_into().unwrap())
+fn every_state() -> Volume {
+    Volume::with_every_state(now())
 }
 
 /// The samples of a scrape by their names and labels.
@@ -121,7 +111,7 @@ fn the_page_shows_every_account_and_for_each_problem_the_command_to_copy() {
 #[test]
 fn a_record_that_is_gone_is_mended_in_the_rotators_container() {
     let volume = every_state();
-    fs::remove_file(volume.path().join("auth.json")).unwrap();
+    fs::remove_file(volume.file("auth.json")).unwrap();
     let page = serve(volume.path(), &[]).get("/");
     assert!(page.contains("No account of ours serves."), "{page}");
     assert!(
@@ -142,8 +132,8 @@ fn scripts_get_the_document_that_accounts_prints() {
 fn a_scrape_has_who_serves_each_state_the_times_and_the_usage() {
     let volume = every_state();
     fs::write(
-        volume.path().join("callback.json"),
-        format!(r#"{{"at": {}, "litellm": "1.106.2", "held": true}}"#, seconds_now()),
+        volume.file("callback.json"),
+        format!(r#"{{"at": {}, "litellm": "1.106.2", "held": true}}"#, now()),
     )
     .unwrap();
     let metrics = serve(volume.path(), &["--interval", "10m"]).get("/metrics");
@@ -182,10 +172,10 @@ fn a_scrape_has_who_serves_each_state_the_times_and_the_usage() {
 
 #[test]
 fn a_scrape_has_what_the_rotator_counted() {
-    let volume = tempfile::tempdir().unwrap();
+    let volume = Volume::new();
     let counters = r#"{"refreshes": {"renewed": {"expiring": 4}}, "rotations": {"moved": {"capped": 2}}}"#;
     let state = format!(r#"{{"version": 1, "counters": {counters}}}"#);
-    fs::write(volume.path().join("rotator_state.json"), state).unwrap();
+    fs::write(volume.file("rotator_state.json"), state).unwrap();
     let metrics = serve(volume.path(), &[]).get("/metrics");
     let samples = samples(&metrics);
     assert_eq!(samples["codex_refreshes_total{result=\"renewed\",reason=\"expiring\"}"], 4.0);
@@ -194,9 +184,9 @@ fn a_scrape_has_what_the_rotator_counted() {
 
 #[test]
 fn a_rotator_that_is_silent_is_missed_also_while_nobody_can_serve() {
-    let volume = tempfile::tempdir().unwrap();
-    fs::write(volume.path().join("auth-1.json"), "{half").unwrap();
-    let mark = File::create(volume.path().join(".last-pass")).unwrap();
+    let volume = Volume::new();
+    fs::write(volume.file("auth-1.json"), "{half").unwrap();
+    let mark = File::create(volume.file(".last-pass")).unwrap();
     mark.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
     let served = serve(volume.path(), &[]);
     let page = served.get("/");
@@ -230,9 +220,9 @@ fn nothing_shows_a_token_and_only_those_who_ask_see_whole_addresses() {
 #[test]
 fn looking_changes_nothing_and_waits_for_no_lock() {
     let volume = every_state();
-    let lock = File::create(volume.path().join(".lock")).unwrap();
+    let lock = File::create(volume.file(".lock")).unwrap();
     lock.lock().unwrap();
-    fs::write(volume.path().join("rotate-now"), "").unwrap();
+    fs::write(volume.file("rotate-now"), "").unwrap();
     let snapshot = || -> BTreeMap<_, _> {
         let files = fs::read_dir(volume.path()).unwrap().map(|file| file.unwrap());
         let what = |file: fs::DirEntry| {
@@ -263,7 +253,7 @@ fn a_volume_that_is_not_there_is_told_and_makes_neither_probe_red() {
 
 #[test]
 fn accounts_make_no_probe_red() {
-    let volume = tempfile::tempdir().unwrap();
+    let volume = Volume::new();
     let served = serve(volume.path(), &[]);
     assert!(served.get("/").contains("nobody has signed in"));
     assert_eq!(served.get("/readyz"), "ok\n");
@@ -311,7 +301,7 @@ fn strangers_who_say_nothing_or_too_much_keep_nobody_waiting() {
 
 #[test]
 fn a_head_that_is_not_whole_after_a_second_is_not_waited_for() {
-    let served = serve(tempfile::tempdir().unwrap().path(), &[]);
+    let served = serve(Volume::new().path(), &[]);
     for head in ["", "GET / HTTP/1.1\r\nHost: local"] {
         let begun = Instant::now();
         assert_eq!(served.told(head), "");
@@ -377,7 +367,7 @@ fn names_may_come_from_the_environment_and_none_is_none() {
     for (names, status) in [("a.test, b.test", "200"), ("", "421")] {
         let mut command = Command::new("env");
         command.arg(format!("ACCOUNTS_HOSTS={names}")).arg(cargo_bin("accounts-serve"));
-        let served = started(&mut command, tempfile::tempdir().unwrap().path());
+        let served = started(&mut command, Volume::new().path());
         let answer = served.told("GET /healthz HTTP/1.1\r\nHost: b.test\r\n\r\n");
         assert_eq!(answer.split(' ').nth(1), Some(status), "{names}");
     }
@@ -419,8 +409,8 @@ fn sigterm_ends_it_whoever_is_connected() {
     let mut served = serve(volume.path(), &[]);
     let _silent = TcpStream::connect(&served.address).unwrap();
     served.get("/");
-    kill(Pid::from_raw(served.process.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    assert!(served.process.wait().unwrap().success());
+    kill(Pid::from_raw(served.process.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert!(served.process.0.wait().unwrap().success());
 }
 
 #[test]
@@ -433,8 +423,4 @@ fn an_address_that_cannot_be_had_is_said() {
         .assert()
         .code(78)
         .stderr(contains(format!("accounts-serve: cannot listen on {address}: ")));
-}
-
-fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

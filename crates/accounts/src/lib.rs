@@ -5,9 +5,6 @@
 
 mod args;
 mod doctor;
-#[cfg(test)]
-#[path = "../tests/it/fixture.rs"]
-mod fixture;
 mod listing;
 mod operator;
 mod outcome;

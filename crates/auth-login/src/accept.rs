@@ -83,20 +83,19 @@ pub(crate) fn accept(
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use fixture::jwt;
     use records::Secret;
+    use serde_json::json;
 
     use super::*;
 
     const NOW: i64 = 1_700_000_000;
 
-    /// A token whose claims are `{"exp":EXP,"https://api.openai.com/auth":{"chatgpt_account_id":ACCOUNT}}`.
+    /// What codex has written.
     fn written(account: &str, exp: i64, refresh_token: &str) -> Vec<u8> {
-        let claims =
-            format!(r#"{{"exp":{exp},"https://api.openai.com/auth":{{"chatgpt_account_id":"{account}"}}}}"#);
-        let jwt = format!("e30.{}.x", BASE64_URL_SAFE_NO_PAD.encode(claims));
-        format!(r#"{{"tokens":{{"access_token":"{jwt}","refresh_token":"{refresh_token}"}}}}"#).into_bytes()
+        let claims = json!({"exp": exp, "https://api.openai.com/auth": {"chatgpt_account_id": account}});
+        let tokens = json!({"access_token": jwt(&claims), "refresh_token": refresh_token});
+        json!({"tokens": tokens}).to_string().into_bytes()
     }
 
     fn slot(number: u32) -> Slot {

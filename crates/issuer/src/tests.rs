@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fixture::http::{Request, read_head};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion, version};
 
@@ -35,22 +36,6 @@ fn listen(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -
         }
     });
     address
-}
-
-fn read_head(stream: &mut impl Read) -> io::Result<String> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
-}
-
-/// Reads a request with its body.
-fn read_request(stream: &mut impl Read) -> io::Result<()> {
-    let head = read_head(stream)?.to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    stream.read_exact(&mut vec![0; length.unwrap()])
 }
 
 fn answer(stream: &mut impl Write, status: &str, body: &str) -> io::Result<()> {
@@ -87,7 +72,7 @@ impl Server {
             Self::ClosesAtOnce => return Ok(()),
             Self::Hangs => thread::sleep(FOR_EVER),
             Self::TalksGarbage => stream.write_all(b"SSH-2.0-garbage\r\n\r\n")?,
-            _ => read_request(&mut stream)?,
+            _ => drop(Request::read(&mut stream)?),
         }
         match self {
             Self::ClosesAtOnce | Self::Hangs | Self::ClosesAfterTheRequest => Ok(()),

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn jwt(claims: &Value) -> Secret {
-        Secret::new(&format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string())))
+        Secret::new(&fixture::jwt(claims))
     }
 
     #[test]

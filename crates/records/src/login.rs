@@ -214,17 +214,16 @@ fn secret(value: &Value) -> Option<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use fixture::jwt;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
-    fn jwt(account: &str, exp: i64) -> String {
+    fn token_of(account: &str, exp: i64) -> String {
         let claims = json!({"exp": exp, "email": "ann@example.test", "https://api.openai.com/auth":
             {"chatgpt_account_id": account, "chatgpt_user_id": "user-A", "chatgpt_plan_type": "plus"}});
-        format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+        jwt(&claims)
     }
 
     fn parse(value: &Value) -> Result<Login, NotALogin> {
@@ -235,7 +234,7 @@ mod tests {
     fn reads_what_codex_writes() {
         let login = parse(&json!({
             "auth_mode": "chatgpt", "OPENAI_API_KEY": null,
-            "tokens": {"id_token": jwt("acct-A", 1), "access_token": jwt("acct-A", 1_795_439_575),
+            "tokens": {"id_token": token_of("acct-A", 1), "access_token": token_of("acct-A", 1_795_439_575),
                 "refresh_token": "rt-1", "account_id": "acct-A"},
             "last_refresh": "2026-11-23T12:35:27.198020374Z"
         }))
@@ -261,7 +260,7 @@ mod tests {
     fn the_newer_login_is_the_one_whose_token_ends_later_whatever_its_file_says() {
         let login = |exp: i64, iat: i64, last_refresh: Value| {
             let claims = json!({"exp": exp, "iat": iat});
-            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+            let token = jwt(&claims);
             parse(&json!({"access_token": token, "account_id": "a", "last_refresh": last_refresh})).unwrap()
         };
         let in_order = [
@@ -279,22 +278,21 @@ mod tests {
     #[test]
     fn two_people_of_a_workspace_are_two_accounts_also_without_user_ids() {
         let login = |claims: Value| {
-            let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
-            parse(&json!({"access_token": token, "account_id": "team"})).unwrap().account
+            parse(&json!({"access_token": jwt(&claims), "account_id": "team"})).unwrap().account
         };
         let eve = login(json!({"email": "eve@example.test"}));
         assert_ne!(eve, login(json!({"email": "fay@example.test"})));
         assert_eq!(eve, login(json!({"email": "Eve@Example.Test"})));
         assert_ne!(login(json!({"sub": "1"})), login(json!({"sub": "2"})));
         // What only the id token says counts, too, and a user id before all else.
-        let id_token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(json!({"sub": "1"}).to_string()));
-        let both = json!({"access_token": jwt("team", 1), "id_token": id_token});
+        let id_token = jwt(&json!({"sub": "1"}));
+        let both = json!({"access_token": token_of("team", 1), "id_token": id_token});
         assert_eq!(parse(&both).unwrap().account.user_id.as_deref(), Some("user-A"));
     }
 
     #[test]
     fn the_token_knows_better_than_the_file_whose_it_is() {
-        let login = parse(&json!({"access_token": jwt("acct-A", 1), "account_id": "acct-B"})).unwrap();
+        let login = parse(&json!({"access_token": token_of("acct-A", 1), "account_id": "acct-B"})).unwrap();
         assert_eq!(login.account.account_id, "acct-A");
     }
 
@@ -326,7 +324,7 @@ mod tests {
     #[test]
     fn an_id_token_does_not_prolong_an_access_token() {
         let login =
-            parse(&json!({"access_token": "opaque", "id_token": jwt("acct-A", 1), "account_id": "a"}));
+            parse(&json!({"access_token": "opaque", "id_token": token_of("acct-A", 1), "account_id": "a"}));
         assert_eq!(login.unwrap().expiry, None);
     }
 
@@ -334,11 +332,11 @@ mod tests {
     fn renewing_keeps_every_field_that_is_not_a_token() {
         let master = json!({
             "auth_mode": "chatgpt", "OPENAI_API_KEY": null, "later": [1],
-            "tokens": {"id_token": "it-1", "access_token": jwt("acct-A", 1), "refresh_token": "rt-1",
+            "tokens": {"id_token": "it-1", "access_token": token_of("acct-A", 1), "refresh_token": "rt-1",
                 "login_owner_id": "o", "account_id": "acct-A"},
             "last_refresh": "2026-11-23T12:35:27.198020374Z"
         });
-        let (access, refresh) = (Secret::new(&jwt("acct-A", 1_795_439_575)), Some(Secret::new("rt-2")));
+        let (access, refresh) = (Secret::new(&token_of("acct-A", 1_795_439_575)), Some(Secret::new("rt-2")));
         let login = Login::of_tokens(access.clone(), refresh, None, None).unwrap();
         let renewed: Value = serde_json::from_slice(
             &login.refreshed(master.to_string().as_bytes(), Timestamp::from_seconds(7)),
@@ -398,7 +396,8 @@ mod tests {
 
     #[test]
     fn renewing_keeps_the_flat_shape_flat() {
-        let login = Login::of_tokens(Secret::new(&jwt("acct-A", 1_795_439_575)), None, None, None).unwrap();
+        let login =
+            Login::of_tokens(Secret::new(&token_of("acct-A", 1_795_439_575)), None, None, None).unwrap();
         let renewed = login.refreshed(
             br#"{"access_token": "x", "account_id": "a", "expires_at": 1}"#,
             Timestamp::from_seconds(7),

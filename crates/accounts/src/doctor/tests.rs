@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use auth_volume::trial::{Fault, Trial};
 use auth_volume::{Layout, Volume, VolumeError};
+use fixture::every_state;
 use overview::Serving;
 use overview::finding::Id;
 use overview::observed::Examined;
@@ -15,7 +16,6 @@ use records::writer::Writer;
 
 use super::examining::{examine, tried};
 use super::*;
-use crate::fixture::{every_state, volume_at};
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
@@ -26,7 +26,7 @@ fn at(seconds: i64) -> Timestamp {
 
 /// The volume with every state in it, in a pod in which all else is well.
 fn everything() -> Observed {
-    let directory = volume_at(NOW);
+    let directory = fixture::Volume::with_every_state(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let observer = Observer {
         naming: Naming::Masked,

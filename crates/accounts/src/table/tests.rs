@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use auth_volume::{Layout, Volume};
 use clap::Parser as _;
+use fixture::every_state;
 use overview::findings::findings;
 use overview::observed::Observed;
 use records::Naming;
@@ -10,13 +11,12 @@ use records::state::Source;
 use rotation::observing::Observer;
 
 use super::*;
-use crate::fixture::{every_state, volume_at};
 
 /// One in the morning.
 const NOW: i64 = 1_795_482_000;
 
 fn observed_at(now: i64) -> Observed {
-    let directory = volume_at(now);
+    let directory = fixture::Volume::with_every_state(now);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let now = Timestamp::from_seconds(now);
     let observer = Observer {
@@ -133,7 +133,7 @@ fn an_age_has_one_unit_and_is_rounded_down() {
 
 #[test]
 fn why_is_the_rotators_own_words() {
-    let directory = volume_at(NOW);
+    let directory = fixture::Volume::with_every_state(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let options = crate::args::Args::parse_from(["accounts"]).policy.options(None);
     let (_, assessment, plan) = rotation::pass::look(&volume, options, Timestamp::from_seconds(NOW)).unwrap();

@@ -10,15 +10,14 @@ use std::process::Stdio;
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use fixture::{Volume, jwt};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 use rexpect::session::PtySession;
 use serde_json::Value;
 use stand_in::StandIn;
 
-use crate::{accounts, every_state, fixture};
+use crate::{accounts, every_state};
 
 type Snapshot = BTreeMap<String, (Vec<u8>, u32, i64, i64, u64)>;
 
@@ -59,9 +58,9 @@ fn no_command_lists_and_the_table_is_the_one_in_the_fixture_but_for_its_times() 
 #[test]
 fn looking_changes_nothing_asks_nobody_and_waits_for_no_lock() {
     let (volume, openai) = (every_state(), StandIn::start());
-    let lock = File::create(volume.path().join(".lock")).unwrap();
+    let lock = File::create(volume.file(".lock")).unwrap();
     lock.lock().unwrap();
-    fs::write(volume.path().join("rotate-now"), "").unwrap();
+    fs::write(volume.file("rotate-now"), "").unwrap();
     let before = snapshot(volume.path());
     for args in [&["list"][..], &["--json"], &["why"], &["why", "--json"]] {
         accounts(volume.path())
@@ -84,8 +83,7 @@ fn a_volume_that_cannot_be_written_can_be_looked_at() {
     let bin = tempfile::tempdir().unwrap();
     fs::set_permissions(bin.path(), Permissions::from_mode(0o755)).unwrap();
     Command::new("cp").arg(cargo_bin("accounts")).arg(bin.path()).assert().success();
-    let mut command = std::process::Command::new(bin.path().join("accounts"));
-    command.env_clear().env("CHATGPT_AUTH_DIR", volume.path());
+    let mut command = volume.command(bin.path().join("accounts"));
     if nix::unistd::geteuid().is_root() {
         // Root may write anywhere, so it is somebody else who looks.
         for file in fs::read_dir(volume.path()).unwrap() {
@@ -130,7 +128,7 @@ fn why_says_what_the_rotator_would_do() {
 
 #[test]
 fn a_volume_on_which_nobody_can_serve_says_so_in_why_and_not_in_the_table() {
-    let volume = tempfile::tempdir().unwrap();
+    let volume = Volume::new();
     accounts(volume.path()).assert().success().stdout("nobody has signed in: run auth-login 1\n");
     accounts(volume.path()).arg("why").assert().code(69).stderr(contains("run auth-login 1"));
     accounts(Path::new("/nonexistent")).assert().code(78).stderr(contains("CHATGPT_AUTH_DIR"));
@@ -139,16 +137,15 @@ fn a_volume_on_which_nobody_can_serve_says_so_in_why_and_not_in_the_table() {
 #[test]
 fn a_state_of_a_later_release_is_not_guessed_at() {
     let volume = every_state();
-    fs::write(volume.path().join("rotator_state.json"), r#"{"version": 9}"#).unwrap();
+    fs::write(volume.file("rotator_state.json"), r#"{"version": 9}"#).unwrap();
     accounts(volume.path()).assert().code(78).stderr(contains("newer than this program"));
 }
 
 #[test]
 fn watching_shows_the_accounts_again_when_something_has_changed() {
     let volume = every_state();
-    let mut watching = std::process::Command::new(cargo_bin("accounts"))
-        .env_clear()
-        .env("CHATGPT_AUTH_DIR", volume.path())
+    let mut watching = volume
+        .command(cargo_bin("accounts"))
         .args(["--json", "--watch=10ms"])
         .stdout(Stdio::piped())
         .spawn()
@@ -159,24 +156,24 @@ fn watching_shows_the_accounts_again_when_something_has_changed() {
         document["accounts"].as_array().unwrap().len()
     };
     assert_eq!(slots(), 12);
-    fs::remove_file(volume.path().join("auth-6.json")).unwrap();
+    fs::remove_file(volume.file("auth-6.json")).unwrap();
     assert_eq!(slots(), 11);
     watching.kill().unwrap();
     watching.wait().unwrap();
 }
 
-fn on_a_terminal(volume: &Path, variable: Option<(&str, &str)>) -> PtySession {
-    let mut command = std::process::Command::new(cargo_bin("accounts"));
-    command.env_clear().env("CHATGPT_AUTH_DIR", volume).env("TERM", "xterm").envs(variable);
+fn on_a_terminal(volume: &Volume, variable: Option<(&str, &str)>) -> PtySession {
+    let mut command = volume.command(cargo_bin("accounts"));
+    command.env("TERM", "xterm").envs(variable);
     rexpect::session::spawn_command(command, Some(60_000)).unwrap()
 }
 
 #[test]
 fn colours_are_for_terminals_and_no_color_is_honoured() {
     let volume = every_state();
-    let shown = on_a_terminal(volume.path(), None).exp_eof().unwrap();
+    let shown = on_a_terminal(&volume, None).exp_eof().unwrap();
     assert!(shown.contains("\x1b[32mactive\x1b[0m"), "{shown:?}");
-    let plain = on_a_terminal(volume.path(), Some(("NO_COLOR", "1"))).exp_eof().unwrap();
+    let plain = on_a_terminal(&volume, Some(("NO_COLOR", "1"))).exp_eof().unwrap();
     assert!(plain.contains("active") && !plain.contains('\x1b'), "{plain:?}");
     accounts(volume.path()).assert().stdout(contains("\x1b").not());
 }
@@ -187,17 +184,17 @@ fn what_a_login_or_a_signal_says_of_itself_reaches_no_terminal_unchanged() {
     let claims = serde_json::json!({"exp": 4_000_000_000_u32, "email": format!("{hostile}@{hostile}"),
         "https://api.openai.com/auth": {"chatgpt_account_id": hostile, "chatgpt_user_id": hostile,
             "chatgpt_plan_type": hostile}});
-    let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let volume = tempfile::tempdir().unwrap();
+    let token = jwt(&claims);
+    let volume = Volume::new();
     let master = serde_json::json!({"access_token": token, "refresh_token": "rt"}).to_string();
-    fs::write(volume.path().join("auth-1.json"), master).unwrap();
+    fs::write(volume.file("auth-1.json"), master).unwrap();
     fs::write(
-        volume.path().join("rotate-now"),
+        volume.file("rotate-now"),
         serde_json::json!({"status": 429, "account_id": hostile.repeat(2)}).to_string(),
     )
     .unwrap();
     fs::write(
-        volume.path().join("callback.json"),
+        volume.file("callback.json"),
         serde_json::json!({"at": 1, "held": true, "litellm": hostile}).to_string(),
     )
     .unwrap();
@@ -227,7 +224,7 @@ fn what_a_login_or_a_signal_says_of_itself_reaches_no_terminal_unchanged() {
             assert!(!shown.contains("\nrotate-once"), "{line}: {shown:?}");
         }
     }
-    let audit = fs::read_to_string(volume.path().join("audit.jsonl")).unwrap();
+    let audit = volume.read("audit.jsonl");
     assert!(!audit.contains(['\u{9b}', '\u{7f}', '\u{202e}']), "{audit:?}");
     assert!(audit.contains("x [2J 31m "), "it is still known whose it was: {audit:?}");
 }
@@ -243,7 +240,7 @@ fn the_plan_is_the_one_that_the_provider_told_since_the_token_was_made() {
     let told = |plan: &str| {
         let signal = serde_json::json!({"status": 429, "account_id": "acct-bob", "user_id": "user-bob",
             "headers": {"x-codex-plan-type": plan}});
-        fs::write(volume.path().join("rotate-now"), signal.to_string()).unwrap();
+        fs::write(volume.file("rotate-now"), signal.to_string()).unwrap();
         accounts(volume.path()).args(["use", "2"]).assert().success();
     };
     assert_eq!(plan(), "pro");
@@ -254,9 +251,9 @@ fn the_plan_is_the_one_that_the_provider_told_since_the_token_was_made() {
     let claims = serde_json::json!({"iat": 4_000_000_000_u32, "exp": 4_000_000_001_u32,
         "https://api.openai.com/auth": {"chatgpt_account_id": "acct-bob", "chatgpt_user_id": "user-bob",
             "chatgpt_plan_type": "plus"}});
-    let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let token = jwt(&claims);
     let master = serde_json::json!({"tokens": {"access_token": token, "refresh_token": "rt"}});
-    fs::write(volume.path().join("auth-2.json"), master.to_string()).unwrap();
+    fs::write(volume.file("auth-2.json"), master.to_string()).unwrap();
     assert_eq!(plan(), "plus");
 }
 

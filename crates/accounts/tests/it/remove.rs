@@ -1,15 +1,15 @@
 //! Removing: who is asked, who serves then, and what the issuer is told.
 
 use std::fs;
-use std::path::Path;
 
 use assert_cmd::cargo::cargo_bin;
+use fixture::{ANN, Pool, Volume};
 use predicates::prelude::*;
 use predicates::str::contains;
 use rexpect::session::PtySession;
 use stand_in::StandIn;
 
-use crate::{accounts, audit, every_state, json, served};
+use crate::{accounts, audit, every_state};
 
 #[test]
 fn without_a_terminal_or_a_yes_nothing_is_removed() {
@@ -17,12 +17,12 @@ fn without_a_terminal_or_a_yes_nothing_is_removed() {
     accounts(volume.path()).args(["remove", "1"]).assert().code(2).stderr(
         "accounts: there is no terminal to ask on: accounts remove 1 --yes removes account-1 (a…@example.test)\n",
     );
-    assert!(volume.path().join("auth-1.json").exists() && audit(volume.path()).is_empty());
+    assert!(volume.file("auth-1.json").exists() && audit(&volume).is_empty());
 }
 
-fn on_a_terminal(volume: &Path) -> PtySession {
-    let mut command = std::process::Command::new(cargo_bin("accounts"));
-    command.env_clear().env("CHATGPT_AUTH_DIR", volume).args(["remove", "10"]);
+fn on_a_terminal(volume: &Volume) -> PtySession {
+    let mut command = volume.command(cargo_bin("accounts"));
+    command.args(["remove", "10"]);
     let mut session = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
     session.exp_string("@example.test)? Only a new sign-in brings it back.").unwrap();
     session
@@ -31,23 +31,23 @@ fn on_a_terminal(volume: &Path) -> PtySession {
 #[test]
 fn on_a_terminal_it_asks_and_only_a_yes_is_one() {
     let volume = every_state();
-    let mut session = on_a_terminal(volume.path());
+    let mut session = on_a_terminal(&volume);
     session.send_line("").unwrap();
     session.exp_string("nothing was removed: account-10 is as it was").unwrap();
     session.exp_eof().unwrap();
-    assert!(volume.path().join("auth-10.json").exists());
-    let mut session = on_a_terminal(volume.path());
+    assert!(volume.file("auth-10.json").exists());
+    let mut session = on_a_terminal(&volume);
     session.send_line("y").unwrap();
     session.exp_string("is removed").unwrap();
     session.exp_eof().unwrap();
-    assert!(!volume.path().join("auth-10.json").exists());
+    assert!(!volume.file("auth-10.json").exists());
 }
 
 #[test]
 fn the_account_in_use_hands_over_before_it_goes_and_nobody_is_asked() {
     let (volume, openai) = (every_state(), StandIn::start());
     // Its older login would come to life again.
-    fs::remove_file(volume.path().join("auth-7.json")).unwrap();
+    fs::remove_file(volume.file("auth-7.json")).unwrap();
     accounts(volume.path())
         .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url())
         .env("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/oauth/revoke", openai.url()))
@@ -55,11 +55,11 @@ fn the_account_in_use_hands_over_before_it_goes_and_nobody_is_asked() {
         .assert()
         .success()
         .stdout("account-1 (a…@example.test) is removed\nserving: account-5 (e…@example.test)\n");
-    assert_eq!(served(volume.path()), Some(5));
-    assert!(!volume.path().join("auth-1.json").exists());
-    let state = fs::read_to_string(volume.path().join("rotator_state.json")).unwrap();
+    assert_eq!(volume.served_slot(), Some(5));
+    assert!(!volume.file("auth-1.json").exists());
+    let state = volume.read("rotator_state.json");
     assert!(!state.contains("acct-ann"), "nothing is left to surprise a later sign-in: {state}");
-    assert_eq!(audit(volume.path()).last().unwrap()["what"], "removed");
+    assert_eq!(audit(&volume).last().unwrap()["what"], "removed");
     assert_eq!(openai.requests(), []);
 }
 
@@ -67,7 +67,7 @@ fn the_account_in_use_hands_over_before_it_goes_and_nobody_is_asked() {
 fn one_of_two_logins_of_an_account_goes_and_the_account_serves_on() {
     let volume = every_state();
     accounts(volume.path()).args(["remove", "7", "--yes"]).assert().success();
-    assert_eq!(served(volume.path()), Some(1));
+    assert_eq!(volume.served_slot(), Some(1));
     accounts(volume.path()).assert().stdout(contains("same account").not());
 }
 
@@ -79,7 +79,7 @@ fn a_broken_file_can_be_removed() {
         .assert()
         .success()
         .stdout(contains("account-6 (not JSON (line 1, column 29)) is removed\n"));
-    assert!(!volume.path().join("auth-6.json").exists());
+    assert!(!volume.file("auth-6.json").exists());
     accounts(volume.path())
         .args(["remove", "6", "--yes"])
         .assert()
@@ -87,56 +87,53 @@ fn a_broken_file_can_be_removed() {
         .stderr(contains("no auth-6.json"));
 }
 
-fn volume_of_ann(openai: &StandIn) -> (tempfile::TempDir, String) {
-    let volume = tempfile::tempdir().unwrap();
-    let tokens = openai.sign_in("ann@example.test");
-    let login = tokens.codex_auth_json(openai.url()).to_string();
-    fs::write(volume.path().join("auth-1.json"), login).unwrap();
-    accounts(volume.path()).args(["use", "1"]).assert().success();
-    (volume, tokens.refresh_token)
+fn pool_of_ann() -> Pool {
+    let pool = Pool::new();
+    pool.put_login(1, ANN);
+    accounts(pool.path()).args(["use", "1"]).assert().success();
+    pool
 }
 
 #[test]
 fn the_token_of_the_last_account_is_not_served_on_when_it_is_removed() {
-    let openai = StandIn::start();
-    let (volume, _) = volume_of_ann(&openai);
-    accounts(volume.path())
+    let pool = pool_of_ann();
+    accounts(pool.path())
         .args(["remove", "1", "--yes"])
         .assert()
         .success()
         .stdout(contains("no usable account: no auth-N.json in "));
-    assert_eq!(json(&volume.path().join("auth.json"))["access_token"], "placeholder");
+    assert_eq!(pool.json("auth.json")["access_token"], "placeholder");
 }
 
 #[test]
 fn with_revoke_the_issuer_ends_the_login_first() {
-    let openai = StandIn::start();
-    let (volume, refresh_token) = volume_of_ann(&openai);
-    assert!(openai.refreshable(&refresh_token).good);
-    accounts(volume.path())
-        .env("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/oauth/revoke", openai.url()))
+    let pool = pool_of_ann();
+    let refresh_token = pool.refresh_token(1);
+    assert!(pool.openai.refreshable(&refresh_token).good);
+    accounts(pool.path())
+        .env("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/oauth/revoke", pool.openai.url()))
         .args(["remove", "1", "--yes", "--revoke"])
         .assert()
         .success();
-    assert_eq!(openai.refreshable(&refresh_token).why, "ended: token_revoked");
-    let what: Vec<_> = audit(volume.path()).iter().map(|entry| entry["what"].clone()).collect();
+    assert_eq!(pool.openai.refreshable(&refresh_token).why, "ended: token_revoked");
+    let what: Vec<_> = audit(&pool).iter().map(|entry| entry["what"].clone()).collect();
     assert_eq!(what, ["used", "revoked", "removed"]);
 }
 
 #[test]
 fn an_issuer_that_was_not_told_keeps_the_login_where_it_is_put_aside() {
-    let openai = StandIn::start();
-    let (volume, refresh_token) = volume_of_ann(&openai);
-    accounts(volume.path())
-        .env("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/nowhere", openai.url()))
+    let pool = pool_of_ann();
+    let refresh_token = pool.refresh_token(1);
+    accounts(pool.path())
+        .env("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/nowhere", pool.openai.url()))
         .args(["remove", "1", "--yes", "--revoke"])
         .assert()
         .code(75)
         .stderr(contains(
             "account-1 was not removed, for the issuer was not told (HTTP 404): it is put aside",
         ));
-    assert!(openai.refreshable(&refresh_token).good && volume.path().join("auth-1.json").exists());
-    accounts(volume.path()).assert().stdout(contains("account-1 parked: being removed\n"));
-    accounts(volume.path()).args(["unpark", "1"]).assert().success();
-    assert_eq!(served(volume.path()), Some(1));
+    assert!(pool.openai.refreshable(&refresh_token).good && pool.file("auth-1.json").exists());
+    accounts(pool.path()).assert().stdout(contains("account-1 parked: being removed\n"));
+    accounts(pool.path()).args(["unpark", "1"]).assert().success();
+    assert_eq!(pool.served_slot(), Some(1));
 }

@@ -1,18 +1,17 @@
 //! Steering: `park`, `unpark`, `pin`, `unpin`, `use`, and the record of it.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use assert_cmd::assert::Assert;
+use fixture::{ANN, Pool};
 use predicates::prelude::*;
 use predicates::str::{contains, starts_with};
 use serde_json::{Value, json};
-use stand_in::{AccountRequest, StandIn};
 
-use crate::{accounts, audit, every_state, json, served};
+use crate::{accounts, audit, every_state};
 
 fn run(volume: &Path, line: &str) -> Assert {
     accounts(volume).args(line.split(' ')).assert()
@@ -25,7 +24,7 @@ fn done(volume: &Path, line: &str) -> String {
 #[test]
 fn parking_the_account_in_use_has_another_one_serve_at_once() {
     let volume = every_state();
-    assert_eq!(served(volume.path()), Some(1));
+    assert_eq!(volume.served_slot(), Some(1));
     accounts(volume.path())
         .args(["park", "1", "--reason", "kept for the release", "--by", "ann"])
         .assert()
@@ -35,9 +34,9 @@ fn parking_the_account_in_use_has_another_one_serve_at_once() {
              serving: account-5 (e…@example.test)\n",
         )
         .stderr(contains("accounts: active account-5 (expires "));
-    assert_eq!(served(volume.path()), Some(5));
-    assert!(!volume.path().join("rotate-now").exists(), "nobody needs to be woken");
-    assert!(!volume.path().join(".last-pass").exists(), "it says nothing of the rotator");
+    assert_eq!(volume.served_slot(), Some(5));
+    assert!(!volume.file("rotate-now").exists(), "nobody needs to be woken");
+    assert!(!volume.file(".last-pass").exists(), "it says nothing of the rotator");
     run(volume.path(), "why")
         .stdout(contains("account-1 passed over: parked by the operator (kept for the release)\n"));
 }
@@ -47,7 +46,7 @@ fn parking_another_account_moves_nobody() {
     let volume = every_state();
     let said = done(volume.path(), "park 10 --for 6h");
     assert!(said.ends_with("serving: account-1 (a…@example.test)\n"), "{said}");
-    assert_eq!(served(volume.path()), Some(1));
+    assert_eq!(volume.served_slot(), Some(1));
     let rows = done(volume.path(), "--json");
     let until = serde_json::from_str::<Value>(&rows).unwrap()["accounts"][9]["parked"]["until"].clone();
     assert!(until.is_string(), "{rows}");
@@ -57,8 +56,8 @@ fn parking_another_account_moves_nobody() {
 fn a_park_follows_the_account_and_not_the_slot() {
     let volume = every_state();
     done(volume.path(), "park 10 --until 2099-01-01T00:00:00Z");
-    fs::rename(volume.path().join("auth-10.json"), volume.path().join("auth-12.json")).unwrap();
-    fs::copy(volume.path().join("auth-5.json"), volume.path().join("auth-10.json")).unwrap();
+    fs::rename(volume.file("auth-10.json"), volume.file("auth-12.json")).unwrap();
+    fs::copy(volume.file("auth-5.json"), volume.file("auth-10.json")).unwrap();
     run(volume.path(), "why")
         .stdout(contains("account-12 passed over: parked by the operator until 2099-01-01T00:00:00Z\n"));
 }
@@ -66,10 +65,9 @@ fn a_park_follows_the_account_and_not_the_slot() {
 #[test]
 fn the_published_record_stays_readable_for_those_who_could_read_it() {
     let volume = every_state();
-    let record = volume.path().join("auth.json");
-    fs::set_permissions(&record, fs::Permissions::from_mode(0o640)).unwrap();
+    volume.set_mode("auth.json", 0o640);
     done(volume.path(), "park 1");
-    assert_eq!(fs::metadata(&record).unwrap().permissions().mode() & 0o7777, 0o640);
+    assert_eq!(volume.mode("auth.json"), 0o640);
 }
 
 #[test]
@@ -81,7 +79,7 @@ fn unpark_ends_a_park_and_a_cooldown_and_nothing_else() {
         "account-2 (b…@example.test) may serve again: neither parked nor cooling down\n\
          serving: account-2 (b…@example.test)\n"
     );
-    assert_eq!(served(volume.path()), Some(2));
+    assert_eq!(volume.served_slot(), Some(2));
     done(volume.path(), "unpark 4");
     assert_eq!(
         done(volume.path(), "unpark 3"),
@@ -97,7 +95,7 @@ fn unpark_ends_a_park_and_a_cooldown_and_nothing_else() {
 fn a_pinned_account_serves_until_it_is_unpinned() {
     let volume = every_state();
     done(volume.path(), "pin 10");
-    assert_eq!(served(volume.path()), Some(10));
+    assert_eq!(volume.served_slot(), Some(10));
     run(volume.path(), "why").stdout(starts_with("would refresh").and(contains("): pinned\n")));
     assert_eq!(
         done(volume.path(), "unpin"),
@@ -112,9 +110,9 @@ fn what_only_a_renewal_can_mend_is_left_to_the_rotator_which_is_woken() {
     // The access token of slot 8 has ended, and a new one can be had for it.
     let said = done(volume.path(), "pin 8");
     assert!(said.contains("the rotator was woken"), "{said}");
-    let signal = json(&volume.path().join("rotate-now"));
+    let signal = volume.json("rotate-now");
     assert_eq!(signal["type"], "accounts_changed");
-    assert_eq!(served(volume.path()), Some(1), "meanwhile nobody else is moved");
+    assert_eq!(volume.served_slot(), Some(1), "meanwhile nobody else is moved");
 }
 
 #[test]
@@ -130,31 +128,23 @@ fn parking_the_last_account_says_that_nobody_can_serve() {
 
 #[test]
 fn use_of_an_expired_login_refreshes_it_first_and_no_other() {
-    let (volume, openai) = (tempfile::tempdir().unwrap(), StandIn::start());
-    for (slot, email, lifetime) in [(1, "ann@example.test", 900_000), (2, "bob@example.test", 1)] {
-        openai.account(&AccountRequest {
-            email: email.into(),
-            token_lifetime_seconds: Some(lifetime),
-            ..AccountRequest::default()
-        });
-        let login = openai.sign_in(email).codex_auth_json(openai.url());
-        fs::write(volume.path().join(format!("auth-{slot}.json")), login.to_string()).unwrap();
+    let pool = Pool::new();
+    let bob = "bob@example.test";
+    for (slot, email, lifetime) in [(1, ANN, 900_000), (2, bob, 1)] {
+        pool.lifetime(email, lifetime);
+        pool.put_login(slot, email);
     }
-    openai.account(&AccountRequest {
-        email: "bob@example.test".into(),
-        token_lifetime_seconds: Some(3600),
-        ..AccountRequest::default()
-    });
+    pool.lifetime(bob, 3600);
     thread::sleep(Duration::from_millis(1100));
-    accounts(volume.path())
-        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url())
+    accounts(pool.path())
+        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", pool.openai.refresh_url())
         .args(["use", "2"])
         .assert()
         .success()
         .stdout(starts_with("account-2 (b…@example.test) serves from now on\n"))
         .stderr(contains("account-2 refreshed"));
-    assert_eq!(served(volume.path()), Some(2));
-    assert_eq!(audit(volume.path())[0]["what"], "used");
+    assert_eq!(pool.served_slot(), Some(2));
+    assert_eq!(audit(&pool)[0]["what"], "used");
 }
 
 #[test]
@@ -164,8 +154,8 @@ fn use_of_an_account_that_cannot_serve_says_why() {
         .code(69)
         .stderr(contains("accounts: account-4 cannot be used: parked by the operator"));
     run(volume.path(), "use 6").code(69);
-    assert_eq!(served(volume.path()), Some(1));
-    assert!(audit(volume.path()).is_empty());
+    assert_eq!(volume.served_slot(), Some(1));
+    assert!(audit(&volume).is_empty());
 }
 
 #[test]
@@ -193,7 +183,7 @@ fn every_change_is_a_line_that_says_when_what_whose_why_and_by_whom() {
     done(volume.path(), "unpark 10");
     done(volume.path(), "pin 10");
     done(volume.path(), "unpin");
-    let entries = audit(volume.path());
+    let entries = audit(&volume);
     let what: Vec<_> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
     assert_eq!(what, ["parked", "unparked", "pinned", "unpinned"], "and nothing of what changed nothing");
     let mut first = entries[0].clone();
@@ -207,8 +197,7 @@ fn every_change_is_a_line_that_says_when_what_whose_why_and_by_whom() {
             "by": {"command": "accounts", "uid": uid, "name": "ann"},
         })
     );
-    let mode = fs::metadata(volume.path().join("audit.jsonl")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(volume.mode("audit.jsonl"), 0o600);
 }
 
 #[test]
@@ -228,9 +217,9 @@ fn a_script_reads_the_outcome() {
 #[test]
 fn another_writer_that_does_not_finish_is_named_and_nothing_is_changed() {
     let volume = every_state();
-    let before = fs::read(volume.path().join("rotator_state.json")).unwrap();
-    let lock = File::create(volume.path().join(".lock")).unwrap();
+    let before = fs::read(volume.file("rotator_state.json")).unwrap();
+    let lock = File::create(volume.file(".lock")).unwrap();
     lock.lock().unwrap();
     run(volume.path(), "park 1").code(75).stderr(contains("another process has held"));
-    assert_eq!(fs::read(volume.path().join("rotator_state.json")).unwrap(), before);
+    assert_eq!(fs::read(volume.file("rotator_state.json")).unwrap(), before);
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod backend;
+mod cli;
 mod client;
 mod device;
 mod oauth;

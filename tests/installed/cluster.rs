@@ -3,43 +3,18 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use base64::prelude::{BASE64_STANDARD as STANDARD, Engine as _};
 use nix::sched::{CloneFlags, setns};
 use stand_in::StandIn;
+use support::podman::{does, podman, said};
 use tempfile::TempDir;
-
-use crate::workspace::tool;
 
 /// One pod of a name at a time.
 static CLUSTER: Mutex<()> = Mutex::new(());
-
-/// Podman with the store that `scripts/setup-tools pod-images` filled.
-pub(crate) fn podman<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
-    // One that waits for itself, as this one at times does, is a failure and not the end of the day.
-    let mut command = Command::new("timeout");
-    command
-        .args(["--kill-after", "1", "180", "podman"])
-        .env("CONTAINERS_CONF", tool("podman/containers.conf"))
-        .env("CONTAINERS_STORAGE_CONF", tool("podman/storage.conf"))
-        .args(args);
-    command
-}
-
-/// What it says on stdout; it must succeed.
-pub(crate) fn said<'a>(args: impl IntoIterator<Item = &'a str>) -> String {
-    text_of(&podman(args).output().unwrap())
-}
-
-/// What a command that succeeded said on stdout.
-pub(crate) fn text_of(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
-}
 
 /// The one cluster, empty at first.
 pub(crate) struct Cluster {
@@ -67,7 +42,7 @@ impl Cluster {
     pub(crate) fn secret(&self, name: &str, entries: &[(&str, &str)]) {
         let encoded = |(key, value): &(&str, &str)| ((*key).to_owned(), STANDARD.encode(value).into());
         let json: serde_json::Map<_, _> = entries.iter().map(encoded).collect();
-        said(["secret", "create", name, &self.file(&serde_json::Value::from(json).to_string())]);
+        does(["secret", "create", name, &self.file(&serde_json::Value::from(json).to_string())]);
     }
 
     /// Runs manifests, as `kubectl apply` would; claims that are there stay as they are.
@@ -81,17 +56,17 @@ impl Cluster {
         // Else this podman removes an init container when it has ended, and fails when it is too quick about it.
         let keep = "kind: Deployment\nmetadata:\n  annotations: {io.podman.annotations.init.container.type: always}\n";
         let manifests = manifests.join("---\n").replace("kind: Deployment\nmetadata:\n", keep);
-        said(["kube", "play", &self.file(&manifests)]);
+        does(["kube", "play", &self.file(&manifests)]);
     }
 
     /// Deletes the pod that these manifests made, and all that is no claim with it.
     pub(crate) fn delete(&self, manifests: &str) {
-        said(["kube", "down", &self.file(manifests)]);
+        does(["kube", "down", &self.file(manifests)]);
         // An emptyDir is a volume to this podman, which it may forget.
         for directory in manifests.split("emptyDir").filter_map(|before| before.rsplit_once("- name: ")) {
             let name = directory.1.lines().next().unwrap();
             if podman(["volume", "exists", name]).status().unwrap().success() {
-                said(["volume", "rm", name]);
+                does(["volume", "rm", name]);
             }
         }
     }

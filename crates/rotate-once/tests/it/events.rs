@@ -1,67 +1,49 @@
 //! Telling a command and a webhook what is the matter: once, in bounded time, and without a secret.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use assert_cmd::cargo::cargo_bin;
+use fixture::http::Request;
+use fixture::{ANN, BEN, Pool, now};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use predicates::prelude::*;
 use predicates::str::contains;
-use records::Login;
 use serde_json::{Value, json};
-use stand_in::{OauthFault, StandIn};
-
-const ANN: &str = "ann@example.test";
-const BEN: &str = "ben@example.test";
+use stand_in::OauthFault;
 
 /// What a webhook's address has in it that must be seen nowhere.
 const PATH: &str = "/services/T0/sEcReT";
 
-/// A volume on which ann and ben have signed in, and where a command writes down what it is told.
-struct Pool {
-    openai: StandIn,
-    dir: tempfile::TempDir,
+/// A pool to which ann and ben have signed in, and whose events a command writes down.
+struct Watched {
+    pool: Pool,
     hooks: tempfile::TempDir,
 }
 
-impl Pool {
+impl Deref for Watched {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+impl Watched {
     fn new() -> Self {
-        let pool = Self {
-            openai: StandIn::start(),
-            dir: tempfile::tempdir().unwrap(),
-            hooks: tempfile::tempdir().unwrap(),
-        };
-        pool.sign_in(1, ANN);
-        pool.sign_in(2, BEN);
+        let pool = Self { pool: Pool::new(), hooks: tempfile::tempdir().unwrap() };
+        pool.put_login(1, ANN);
+        pool.put_login(2, BEN);
         pool
-    }
-
-    fn sign_in(&self, slot: u32, email: &str) {
-        let login = self.openai.sign_in(email).codex_auth_json(self.openai.url());
-        self.write(&format!("auth-{slot}.json"), &login.to_string());
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        fs::write(self.file(name), content).unwrap();
-        fs::set_permissions(self.file(name), Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&fs::read(self.file(name)).unwrap()).unwrap()
     }
 
     /// The provider refuses the account's token, and the issuer its grant.
@@ -76,16 +58,8 @@ impl Pool {
     }
 
     fn refused(&self, name: &str, refusal: &Value) {
-        let mut signal = refusal.clone();
-        signal["at"] = now().into();
-        signal["account_id"] = format!("acct-{name}").into();
-        signal["user_id"] = format!("user-{name}").into();
-        let logins =
-            [1, 2].map(|slot| Login::parse(&fs::read(self.file(&format!("auth-{slot}.json"))).unwrap()));
-        let is_whose = |login: &Login| login.account.account_id == format!("acct-{name}");
-        let login = logins.into_iter().flatten().find(is_whose).unwrap();
-        signal["token"] = login.access_token.fingerprint().into();
-        self.write("rotate-now", &signal.to_string());
+        let is_whose = |slot: &u32| self.token(*slot, "account_id") == format!("acct-{name}");
+        self.refuse((1..=2).find(is_whose).unwrap(), refusal);
         let _ = self.command().output().unwrap();
         self.openai.oauth_fault(OauthFault::None);
     }
@@ -94,7 +68,7 @@ impl Pool {
     fn is_lifted(&self) {
         let mut state = self.json("rotator_state.json");
         state.as_object_mut().unwrap().remove("accounts");
-        self.write("rotator_state.json", &state.to_string());
+        self.write("rotator_state.json", state.to_string());
     }
 
     /// Lets the pause after a failure pass.
@@ -103,22 +77,21 @@ impl Pool {
         for receiver in ["command", "webhook"] {
             told[receiver].as_object_mut().unwrap().remove("not_before");
         }
-        self.write("events.json", &told.to_string());
+        self.write("events.json", told.to_string());
     }
 
     /// A pass that tells nobody, until it is told whom.
     fn command(&self) -> assert_cmd::Command {
-        let mut command = cargo_bin_cmd!("rotate-once");
-        command.env_clear().envs(self.environment()).timeout(Duration::from_mins(1));
+        let mut command = assert_cmd::Command::from_std(self.started());
+        command.timeout(Duration::from_mins(1));
         command
     }
 
-    fn environment(&self) -> [(&'static str, String); 3] {
-        [
-            ("CHATGPT_AUTH_DIR", self.dir.path().to_str().unwrap().to_owned()),
-            ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", self.openai.refresh_url()),
-            ("PATH", std::env::var("PATH").unwrap()),
-        ]
+    /// The same, to be started and watched.
+    fn started(&self) -> std::process::Command {
+        let mut command = self.pool.command(cargo_bin("rotate-once"));
+        command.env("PATH", std::env::var("PATH").unwrap());
+        command
     }
 
     /// A command that does this with each event; `$DIR` is its own directory.
@@ -137,18 +110,10 @@ impl Pool {
     fn events(&self) -> Vec<Value> {
         self.by_hook("events").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-
-    fn published(&self) -> Value {
-        self.json("auth.json")["account_id"].clone()
-    }
 }
 
 /// Writes down what it is told.
 const WRITES_DOWN: &str = "cat >> $DIR/events";
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
 
 /// The kinds of events, and of whom.
 fn kinds(events: &[Value]) -> Vec<(&str, Option<u64>)> {
@@ -210,17 +175,11 @@ impl Receiver {
 }
 
 fn answer(connection: &mut TcpStream, status: u16, location: &str) -> io::Result<Value> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        connection.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let Request { head, body } = Request::read(connection)?;
+    let head = head.to_ascii_lowercase();
     assert!(head.starts_with(&format!("post {}", PATH.to_ascii_lowercase())), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length.unwrap()];
-    connection.read_exact(&mut body)?;
+    assert!(head.contains("content-length: "), "{head}");
     let answer = format!(
         "HTTP/1.1 {status} x\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
@@ -230,7 +189,7 @@ fn answer(connection: &mut TcpStream, status: u16, location: &str) -> io::Result
 
 #[test]
 fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     let hook = pool.hook(&format!("{WRITES_DOWN}; echo $CODEX_EVENT >> $DIR/kinds"));
     let pass = || pool.command().args(["--on-event", &hook]).assert().success();
     pass();
@@ -259,7 +218,7 @@ fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
     let id = event["id"].as_str().unwrap();
     assert!(id.starts_with("needs-login-2-"), "{id}");
 
-    pool.sign_in(2, BEN);
+    pool.put_login(2, BEN);
     for _ in 0..2 {
         pass();
     }
@@ -273,7 +232,7 @@ fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
 
 #[test]
 fn a_pool_of_which_all_are_capped_is_told_with_the_time_at_which_the_first_comes_back() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     let pass = || pool.command().args(["--webhook", &receiver.url()]).assert().success();
     pool.is_capped("ann");
     pass();
@@ -315,7 +274,7 @@ fn a_pool_of_which_all_are_capped_is_told_with_the_time_at_which_the_first_comes
 
 #[test]
 fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     pool.dies("ann");
     pool.dies("ben");
     let mut pass = pool.command();
@@ -330,7 +289,7 @@ fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
     );
     // A login of somebody else takes one's place, and the other is removed.
     fs::remove_file(pool.file("auth-1.json")).unwrap();
-    pool.sign_in(2, "cid@example.test");
+    pool.put_login(2, "cid@example.test");
     pass.assert().success();
     let over = &receiver.events()[3..];
     assert_eq!(kinds(over), [("recovered", None), ("recovered", Some(1)), ("recovered", Some(2))]);
@@ -339,7 +298,7 @@ fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
 
 #[test]
 fn before_the_first_sign_in_nobody_is_told() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     for slot in [1, 2] {
         fs::remove_file(pool.file(&format!("auth-{slot}.json"))).unwrap();
     }
@@ -349,7 +308,7 @@ fn before_the_first_sign_in_nobody_is_told() {
 
 #[test]
 fn a_webhook_that_was_down_is_told_once_by_a_later_pass() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     let pass = || pool.command().args(["--webhook", &receiver.url()]).assert().success();
     pool.dies("ben");
     receiver.answers(500);
@@ -377,7 +336,7 @@ fn a_webhook_that_was_down_is_told_once_by_a_later_pass() {
 
 #[test]
 fn another_receiver_was_told_nothing_yet_and_each_has_its_own_memory() {
-    let (pool, first, second) = (Pool::new(), Receiver::start(), Receiver::start());
+    let (pool, first, second) = (Watched::new(), Receiver::start(), Receiver::start());
     let hook = pool.hook(WRITES_DOWN);
     pool.dies("ben");
     first.answers(404);
@@ -391,7 +350,7 @@ fn another_receiver_was_told_nothing_yet_and_each_has_its_own_memory() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let (pool, receiver, other) = (Pool::new(), Receiver::start(), Receiver::start());
+    let (pool, receiver, other) = (Watched::new(), Receiver::start(), Receiver::start());
     pool.dies("ben");
     for status in [301, 302, 307, 308] {
         receiver.answers(status);
@@ -408,7 +367,7 @@ fn a_redirect_is_not_followed() {
 
 #[test]
 fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_exit_code() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     pool.dies("ben");
     let spews =
         "i=0; while [ $i -lt 20000 ]; do echo 'a long line that nobody reads'; i=$((i+1)); done; exit 4";
@@ -447,20 +406,19 @@ fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_e
 
 #[test]
 fn receivers_that_hang_delay_no_record_and_are_ended_with_all_they_started() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     pool.dies("ann");
     receiver.answers(0);
     let hook = pool.hook("sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
     let begun = Instant::now();
-    let mut pass = std::process::Command::new(cargo_bin("rotate-once"))
-        .env_clear()
-        .envs(pool.environment())
+    let mut pass = pool
+        .started()
         .args(["--on-event", &hook, "--webhook", &receiver.url(), "--to", "2"])
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     wait_for(&pool.hooks.path().join("pids"));
-    assert_eq!(pool.published(), "acct-ben", "before anybody is told");
+    assert_eq!(pool.served(), "acct-ben", "before anybody is told");
     // Nor is another rotator kept waiting, which tells nobody a second time.
     let (mut other, alone) = (pool.command(), Instant::now());
     other.args(["--on-event", &hook]).assert().success().stderr(contains("told").not());
@@ -479,7 +437,7 @@ fn receivers_that_hang_delay_no_record_and_are_ended_with_all_they_started() {
 
 #[test]
 fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     pool.dies("ann");
     receiver.answers(0);
     let signal = pool.file("rotate-now");
@@ -508,15 +466,10 @@ fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() 
 
 #[test]
 fn sigterm_ends_it_at_once_and_the_command_with_all_it_started() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     pool.dies("ann");
     let hook = pool.hook("trap '' TERM; sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
-    let mut pass = std::process::Command::new(cargo_bin("rotate-once"))
-        .env_clear()
-        .envs(pool.environment())
-        .args(["--on-event", &hook])
-        .spawn()
-        .unwrap();
+    let mut pass = pool.started().args(["--on-event", &hook]).spawn().unwrap();
     wait_for(&pool.hooks.path().join("pids"));
     let told = Instant::now();
     kill(Pid::from_raw(pass.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
@@ -532,7 +485,7 @@ fn sigterm_ends_it_at_once_and_the_command_with_all_it_started() {
 
 #[test]
 fn what_a_command_leaves_running_ends_with_it() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     pool.dies("ben");
     let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 600 & echo $! $$ > $DIR/pids"));
     pool.command().args(["--on-event", &hook]).assert().success().stderr(contains("was told of needs-login"));
@@ -542,17 +495,17 @@ fn what_a_command_leaves_running_ends_with_it() {
 
 #[test]
 fn two_rotators_at_once_tell_once() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 0.3"));
     for (name, email) in [("ann", ANN), ("ben", BEN)] {
         pool.dies(name);
-        let mut pass = std::process::Command::new(cargo_bin("rotate-once"));
-        pass.env_clear().envs(pool.environment()).args(["--on-event", &hook]);
+        let mut pass = pool.started();
+        pass.args(["--on-event", &hook]);
         let passes: Vec<_> = (0..4).map(|_| pass.spawn().unwrap()).collect();
         for mut pass in passes {
             assert!(pass.wait().unwrap().success());
         }
-        pool.sign_in(if name == "ann" { 1 } else { 2 }, email);
+        pool.put_login(if name == "ann" { 1 } else { 2 }, email);
     }
     pool.command().args(["--on-event", &hook]).assert().success();
     let told = pool.events().iter().filter(|event| event["event"] == "needs-login").count();
@@ -561,12 +514,12 @@ fn two_rotators_at_once_tell_once() {
 
 #[test]
 fn whoever_is_killed_before_it_is_remembered_tells_twice_at_the_most() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     pool.dies("ben");
     let hook = pool.hook(&format!("{WRITES_DOWN}; mkdir $DIR/once && kill -9 $PPID; true"));
     let pass = || pool.command().args(["--on-event", &hook, "--to", "1"]).assert();
     pass().interrupted();
-    assert_eq!(pool.published(), "acct-ann");
+    assert_eq!(pool.served(), "acct-ann");
     pass().success();
     assert_eq!(pool.events().len(), 1, "not at once: it may have been the receiver's fault");
     pool.after_the_pause();
@@ -580,7 +533,7 @@ fn whoever_is_killed_before_it_is_remembered_tells_twice_at_the_most() {
 
 #[test]
 fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhooks_secret_in_it() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     let hook = pool.hook(&format!("{WRITES_DOWN}; env >> $DIR/env; echo \"$0 $*\" >> $DIR/env"));
     pool.dies("ann");
     pool.dies("ben");
@@ -601,10 +554,10 @@ fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhoo
     pass(&["--dry-run", "--json"]);
     pass(&["--help"]);
     pass(&[]);
-    pool.sign_in(1, ANN);
+    pool.put_login(1, ANN);
     pass(&[]);
     receiver.answers(500);
-    pool.sign_in(2, BEN);
+    pool.put_login(2, BEN);
     pass(&["--json"]);
     let memory = fs::read_to_string(pool.file("events.json")).unwrap();
     assert_eq!(fs::metadata(pool.file("events.json")).unwrap().permissions().mode() & 0o777, 0o600);
@@ -624,7 +577,7 @@ fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhoo
 
 #[test]
 fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     pool.dies("ben");
     let with = |args: &[&str]| {
         let mut command = pool.command();
@@ -651,7 +604,7 @@ fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells
 
 #[test]
 fn a_memory_that_is_broken_is_begun_anew_and_one_of_a_later_release_left_alone() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     let hook = pool.hook(WRITES_DOWN);
     pool.dies("ben");
     let pass = || pool.command().args(["--on-event", &hook]).assert().success();
@@ -672,7 +625,7 @@ fn a_memory_that_is_broken_is_begun_anew_and_one_of_a_later_release_left_alone()
 
 #[test]
 fn where_it_cannot_be_remembered_nobody_is_told() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     let hook = pool.hook(WRITES_DOWN);
     pool.dies("ben");
     // A directory in its place is not replaced by a file.
@@ -689,7 +642,7 @@ fn where_it_cannot_be_remembered_nobody_is_told() {
 
 #[test]
 fn variables_that_are_set_to_nothing_count_as_not_set() {
-    let pool = Pool::new();
+    let pool = Watched::new();
     pool.dies("ben");
     let pass =
         pool.command().envs([("CODEX_EVENT_COMMAND", " "), ("CODEX_EVENT_WEBHOOK", "\n")]).assert().success();
@@ -699,7 +652,7 @@ fn variables_that_are_set_to_nothing_count_as_not_set() {
 
 #[test]
 fn an_event_is_as_the_docs_show_it() {
-    let (pool, receiver) = (Pool::new(), Receiver::start());
+    let (pool, receiver) = (Watched::new(), Receiver::start());
     pool.dies("ben");
     pool.command().args(["--webhook", &receiver.url()]).assert().success();
     let fields = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -723,7 +676,7 @@ fn wait_for(path: &Path) {
     }
 }
 
-fn pids(pool: &Pool) -> Vec<Pid> {
+fn pids(pool: &Watched) -> Vec<Pid> {
     let text = pool.by_hook("pids");
     text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
 }

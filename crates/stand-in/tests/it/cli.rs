@@ -1,6 +1,4 @@
 //! The stand-in as a process of its own, as scripts use it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
-
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +7,8 @@ use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use ureq::Agent;
+
+use crate::client::agent;
 
 #[test]
 fn refuses_to_listen_beyond_this_machine() {
@@ -183,8 +182,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn agent() -> Agent {
-    Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
 }

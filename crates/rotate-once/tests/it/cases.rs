@@ -2,8 +2,6 @@
 //!
 //! `TIME` stands for any time and `VOLUME` for the directory; `.lock`, `.last-pass` and `.gitkeep` do not count.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,22 +1,21 @@
 //! The way to the issuer: TLS and whom it trusts, proxies, and names.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use assert_cmd::cargo::cargo_bin_cmd;
+use assert_cmd::cargo::cargo_bin;
+use fixture::http::{Request, read_head};
+use fixture::{Volume, now};
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What an issuer does with a request that it has read.
 #[derive(Clone, Copy)]
@@ -75,26 +74,13 @@ impl TlsIssuer {
 }
 
 fn answer(mut stream: impl Read + Write, then: Then) -> io::Result<()> {
-    let head = read_head(&mut stream)?;
-    let length = head
-        .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    stream.read_exact(&mut vec![0; length.unwrap_or(0)])?;
+    Request::read(&mut stream)?;
     if let Then::Closes = then {
         return Ok(());
     }
     let body = r#"{"access_token": "renewed", "refresh_token": "next"}"#;
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;
     stream.flush()
-}
-
-fn read_head(stream: &mut impl Read) -> io::Result<String> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
 /// A proxy that connects to the place it is asked for, and counts.
@@ -145,48 +131,32 @@ fn proxy_that_answers(answer: &'static str) -> String {
 }
 
 /// A volume with one login that has ended.
-fn volume() -> tempfile::TempDir {
+fn volume() -> Volume {
     volume_until(1)
 }
 
 /// A volume with one login that is due, and lives for another hour.
-fn living_volume() -> tempfile::TempDir {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    volume_until(now.as_secs() + 3600)
+fn living_volume() -> Volume {
+    volume_until(now() + 3600)
 }
 
-fn volume_until(end: u64) -> tempfile::TempDir {
-    let volume = tempfile::tempdir().unwrap();
-    let path = volume.path().join("auth-1.json");
+fn volume_until(end: i64) -> Volume {
+    let volume = Volume::new();
     let login =
         json!({"access_token": "old", "refresh_token": "rt", "account_id": "acct-ann", "expires_at": end});
-    fs::write(&path, login.to_string()).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    volume.write("auth-1.json", login.to_string());
     volume
 }
 
-fn rotate_once(volume: &tempfile::TempDir, issuer: &TlsIssuer) -> assert_cmd::Command {
-    let mut command = cargo_bin_cmd!("rotate-once");
-    command
-        .env_clear()
-        .env("CHATGPT_AUTH_DIR", volume.path())
-        .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", issuer.url());
-    command
-}
-
-/// As if the pause after a failed refresh had ended.
-fn end_the_pause(volume: &tempfile::TempDir) {
-    let path = volume.path().join("rotator_state.json");
-    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    for account in state["accounts"].as_array_mut().unwrap() {
-        account["refresh_failed"] = json!("2020-01-01T00:00:00Z");
-    }
-    fs::write(path, state.to_string()).unwrap();
+fn rotate_once(volume: &Volume, issuer: &TlsIssuer) -> assert_cmd::Command {
+    let mut command = volume.command(cargo_bin("rotate-once"));
+    command.env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", issuer.url());
+    assert_cmd::Command::from_std(command)
 }
 
 /// A file with the issuer's certificate, as a cluster with a CA of its own mounts it.
-fn bundle(volume: &tempfile::TempDir, issuer: &TlsIssuer) -> std::path::PathBuf {
-    let path = volume.path().join("ca.pem");
+fn bundle(volume: &Volume, issuer: &TlsIssuer) -> std::path::PathBuf {
+    let path = volume.file("ca.pem");
     fs::write(&path, &issuer.certificate).unwrap();
     path
 }
@@ -201,7 +171,7 @@ fn a_certificate_authority_of_the_cluster_is_trusted_when_it_is_named() {
         .success()
         .stderr(contains("account-1 refreshed"));
     assert_eq!(issuer.asked(), 1);
-    assert!(fs::read_to_string(volume.path().join("auth-1.json")).unwrap().contains("\"next\""));
+    assert!(volume.read("auth-1.json").contains("\"next\""));
 }
 
 #[test]
@@ -264,7 +234,7 @@ fn a_webhook_is_told_over_tls_by_whom_the_cluster_trusts_and_nobody_else_is() {
         .code(69)
         .stderr(contains("was not told of pool-exhausted: ").and(contains("sEcReT").not()));
     assert_eq!(issuer.asked(), 0);
-    fs::remove_file(volume.path().join("events.json")).unwrap();
+    fs::remove_file(volume.file("events.json")).unwrap();
     pass()
         .env("SSL_CERT_FILE", bundle)
         .assert()
@@ -326,7 +296,7 @@ fn what_a_proxy_did_not_pass_on_is_asked_again_once_the_proxy_is_well() {
              good as before\n"
         )));
         assert_eq!(issuer.asked(), 0, "{expected}");
-        end_the_pause(&volume);
+        volume.end_pause();
         pass(&well).stderr(contains("account-1 refreshed"));
         assert_eq!(issuer.asked(), 1, "{expected}");
     }
@@ -348,7 +318,7 @@ fn what_the_issuer_may_have_read_is_not_asked_again_through_a_proxy_either() {
                 .and(contains(format!("{named}): left alone while its access token lives"))),
         );
         assert_eq!(issuer.asked(), 1);
-        end_the_pause(&volume);
+        volume.end_pause();
         pass();
         assert_eq!(issuer.asked(), 1, "the grant may be used up");
     }

@@ -1,159 +1,39 @@
 //! Serving comes first: what happens while the issuer is slow, and what a refresh that ends badly leaves.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
-use std::fs::{self, Permissions};
-use std::io::{Read as _, Write as _};
+use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::Duration;
 
-use assert_cmd::cargo::cargo_bin;
 use auth_volume::Layout;
+use fixture::http::{Request, answer};
+use fixture::{ANN, BEN, LONG, now, wait_within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use records::Secret;
 use serde_json::{Value, json};
-use stand_in::{AccountRequest, OauthFault, StandIn};
+use stand_in::OauthFault;
 
-const ANN: &str = "ann@example.test";
-const BEN: &str = "ben@example.test";
-
-const DAYS: i64 = 9 * 86_400;
-
-/// A volume whose logins the stand-in has issued.
-struct Pool {
-    openai: StandIn,
-    dir: tempfile::TempDir,
-    /// Where tokens are refreshed.
-    url: String,
-}
-
-impl Pool {
-    fn new() -> Self {
-        let openai = StandIn::start();
-        Self { url: openai.refresh_url(), openai, dir: tempfile::tempdir().unwrap() }
-    }
-
-    /// Signs a person in; the access token ends so many seconds from now, those that are refreshed end in nine days.
-    fn sign_in(&self, slot: u32, email: &str, seconds: i64) {
-        self.account(email, |account| account.token_lifetime_seconds = Some(seconds));
-        let login = self.openai.sign_in(email).codex_auth_json(self.openai.url());
-        self.write(&format!("auth-{slot}.json"), &login.to_string());
-        self.account(email, |account| account.token_lifetime_seconds = Some(DAYS));
-    }
-
-    fn account(&self, email: &str, change: impl FnOnce(&mut AccountRequest)) {
-        let mut account = AccountRequest { email: email.into(), ..AccountRequest::default() };
-        change(&mut account);
-        self.openai.account(&account);
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        // As LiteLLM's callback does: a signal appears whole.
-        let draft = self.file("draft");
-        fs::write(&draft, content).unwrap();
-        fs::set_permissions(&draft, Permissions::from_mode(0o600)).unwrap();
-        fs::rename(draft, self.file(name)).unwrap();
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&fs::read(self.file(name)).unwrap_or_default()).unwrap_or_default()
-    }
-
-    fn refresh_token(&self, slot: u32) -> String {
-        self.json(&format!("auth-{slot}.json"))["tokens"]["refresh_token"].as_str().unwrap().to_owned()
-    }
-
-    fn is_good(&self, slot: u32) -> bool {
-        self.openai.refreshable(&self.refresh_token(slot)).good
-    }
-
-    fn served(&self) -> String {
-        self.json("auth.json")["account_id"].as_str().unwrap_or_default().to_owned()
-    }
-
-    fn refreshes(&self) -> usize {
-        self.openai.requests_to("/oauth/token").len()
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(cargo_bin("rotate-once"));
-        command.env_clear().env("CHATGPT_AUTH_DIR", self.dir.path());
-        command.env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", &self.url);
-        command
-    }
-
-    fn pass(&self, args: &[&str]) -> String {
-        let output = self.command().args(args).output().unwrap();
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    /// Starts a pass, and gives it as soon as a grant is with the issuer.
-    fn waiting_for_the_issuer(&self) -> Child {
-        let pass = self.command().stderr(Stdio::piped()).spawn().unwrap();
-        let before = self.refreshes();
-        until("a refresh is sent", || self.names().iter().any(|name| name.contains(".asked")));
-        until("the issuer has it", || self.refreshes() > before || before > 0);
-        pass
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.dir.path()).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-
-    /// What LiteLLM's callback leaves when the provider refuses the account in a slot.
-    fn refuse(&self, slot: u32, refusal: &Value) {
-        let login = self.json(&format!("auth-{slot}.json"));
-        let token = Secret::new(login["tokens"]["access_token"].as_str().unwrap()).fingerprint();
-        let mut signal = refusal.clone();
-        signal["at"] = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64().into();
-        signal["account_id"] = login["tokens"]["account_id"].clone();
-        signal["token"] = token.into();
-        self.write("rotate-now", &signal.to_string());
-    }
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) -> Duration {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(10), "it never came to this: {what}");
-        sleep(Duration::from_millis(1));
-    }
-    start.elapsed()
-}
-
-fn said(pass: Child) -> String {
-    String::from_utf8(pass.wait_with_output().unwrap().stderr).unwrap()
-}
+use crate::scene::{SOON, Scene, said};
 
 fn capped() -> Value {
-    let reset = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600;
-    json!({"status": 429, "type": "usage_limit_reached", "resets_at": reset})
+    json!({"status": 429, "type": "usage_limit_reached", "resets_at": now() + 3600})
 }
 
 #[test]
 fn a_signal_is_acted_on_while_the_issuer_is_waited_for() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
-    pool.sign_in(2, BEN, DAYS);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
+    pool.put_login_for(2, BEN, LONG);
     pool.openai.oauth_fault(OauthFault::DelayMs(4000));
     let mut pass = pool.waiting_for_the_issuer();
     assert_eq!(pool.served(), "acct-ann", "published before it is refreshed");
     pool.refuse(1, &capped());
-    until("the other account serves", || pool.served() == "acct-ben");
+    wait_within(SOON, "the other account serves", || pool.served() == "acct-ben");
     assert!(pass.try_wait().unwrap().is_none(), "the issuer still has not answered");
-    pool.write("rotate-now", "");
-    until("the signal is taken", || !pool.file("rotate-now").exists());
+    pool.signal("");
+    wait_within(SOON, "the signal is taken", || !pool.file("rotate-now").exists());
     let said = said(pass);
     assert!(said.contains("account-1 capped until ") && said.contains("account-1 refreshed ("), "{said}");
     assert!(pool.is_good(1));
@@ -162,11 +42,11 @@ fn a_signal_is_acted_on_while_the_issuer_is_waited_for() {
 
 #[test]
 fn no_lock_is_held_while_the_issuer_is_waited_for_and_what_was_changed_meanwhile_stays() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
     pool.openai.oauth_fault(OauthFault::DelayMs(2000));
     let pass = pool.waiting_for_the_issuer();
-    let volume = auth_volume::Volume::open(Layout::new(pool.dir.path().to_owned(), None)).unwrap();
+    let volume = auth_volume::Volume::open(Layout::new(pool.path().to_owned(), None)).unwrap();
     let locked = volume.lock_within(Duration::from_millis(200)).unwrap();
     let mut state = volume.remembered().unwrap().state;
     let account = volume.master("1".parse().unwrap()).login.unwrap().account;
@@ -180,9 +60,9 @@ fn no_lock_is_held_while_the_issuer_is_waited_for_and_what_was_changed_meanwhile
 
 #[test]
 fn a_refused_account_has_its_new_token_within_a_moment_and_no_other_takes_over() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, DAYS);
-    pool.sign_in(2, BEN, DAYS);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, LONG);
+    pool.put_login_for(2, BEN, LONG);
     pool.pass(&[]);
     pool.refuse(1, &json!({"status": 401}));
     let said = pool.pass(&[]);
@@ -192,14 +72,14 @@ fn a_refused_account_has_its_new_token_within_a_moment_and_no_other_takes_over()
 
 #[test]
 fn another_account_takes_over_from_a_refused_one_when_the_issuer_is_slow() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, DAYS);
-    pool.sign_in(2, BEN, DAYS);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, LONG);
+    pool.put_login_for(2, BEN, LONG);
     pool.pass(&[]);
     pool.openai.oauth_fault(OauthFault::DelayMs(3000));
     pool.refuse(1, &json!({"status": 401}));
     let mut pass = pool.waiting_for_the_issuer();
-    until("the other account serves", || pool.served() == "acct-ben");
+    wait_within(SOON, "the other account serves", || pool.served() == "acct-ben");
     assert!(pass.try_wait().unwrap().is_none());
     assert!(said(pass).contains("account-1 refreshed"));
     assert!(pool.json("rotator_state.json")["accounts"][0].get("cooldown").is_none(), "it may serve again");
@@ -207,9 +87,9 @@ fn another_account_takes_over_from_a_refused_one_when_the_issuer_is_slow() {
 
 #[test]
 fn a_pass_that_is_told_to_stop_stores_the_answer_that_is_on_its_way() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
-    pool.sign_in(2, BEN, 3600);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
+    pool.put_login_for(2, BEN, 3600);
     pool.openai.oauth_fault(OauthFault::DelayMs(1500));
     let pass = pool.waiting_for_the_issuer();
     kill(Pid::from_raw(pass.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
@@ -221,12 +101,12 @@ fn a_pass_that_is_told_to_stop_stores_the_answer_that_is_on_its_way() {
 
 #[test]
 fn a_login_made_while_its_predecessor_is_refreshed_is_the_one_that_stays() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
     pool.openai.oauth_fault(OauthFault::DelayMs(1500));
     let pass = pool.waiting_for_the_issuer();
     pool.openai.oauth_fault(OauthFault::None);
-    pool.sign_in(1, ANN, DAYS + 3600);
+    pool.put_login_for(1, ANN, LONG + 3600);
     let new = pool.refresh_token(1);
     let said = said(pass);
     assert!(
@@ -239,11 +119,11 @@ fn a_login_made_while_its_predecessor_is_refreshed_is_the_one_that_stays() {
 
 #[test]
 fn a_used_grant_that_a_backup_brings_back_is_known_and_never_sent_again() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
-    let backup = [pool.json("auth-1.json"), pool.json("rotator_state.json")];
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
+    let backup = pool.read("auth-1.json");
     assert!(pool.pass(&[]).contains("account-1 refreshed"));
-    pool.write("auth-1.json", &backup[0].to_string());
+    pool.write("auth-1.json", backup);
     fs::remove_file(pool.file("rotator_state.json")).unwrap();
     let said = pool.pass(&["--refresh-before", "20d"]);
     assert!(said.contains("active account-1"), "its access token lives: {said}");
@@ -258,8 +138,8 @@ fn a_used_grant_that_a_backup_brings_back_is_known_and_never_sent_again() {
 
 #[test]
 fn a_dead_grant_serves_until_its_access_token_ends_also_after_the_live_directory_was_lost() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 80_000);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 80_000);
     pool.openai.oauth_fault(OauthFault::TerminalCode("refresh_token_expired".into()));
     let said = pool.pass(&[]);
     assert!(said.contains("account-1 needs login: run auth-login 1 (refresh_token_expired)"), "{said}");
@@ -273,13 +153,13 @@ fn a_dead_grant_serves_until_its_access_token_ends_also_after_the_live_directory
 
 #[test]
 fn a_park_follows_a_login_into_another_workspace_and_another_person_rests() {
-    let pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
-    pool.sign_in(2, BEN, DAYS);
+    let pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
+    pool.put_login_for(2, BEN, LONG);
     let parked = json!({"until": "2099-01-01T00:00:00Z", "reason": "legal hold"});
     let state = json!({"version": 1, "accounts": [
         {"account_id": "acct-ann", "user_id": "user-ann", "parked": parked}]});
-    pool.write("rotator_state.json", &state.to_string());
+    pool.write("rotator_state.json", state.to_string());
     pool.account(ANN, |account| account.account_id = Some("acct-other".into()));
     let said = pool.pass(&[]);
     assert!(said.contains("account-1 is now acct-other/user-ann, and was acct-ann/user-ann"), "{said}");
@@ -292,8 +172,8 @@ fn a_park_follows_a_login_into_another_workspace_and_another_person_rests() {
 
 #[test]
 fn a_refresh_token_without_an_access_token_is_kept() {
-    let mut pool = Pool::new();
-    pool.sign_in(1, ANN, 3600);
+    let mut pool = Scene::new();
+    pool.put_login_for(1, ANN, 3600);
     let access = pool.json("auth-1.json")["tokens"]["access_token"].clone();
     pool.url = issuer_that_says("200 OK", r#"{"refresh_token": "rt-new"}"#);
     pool.pass(&[]);
@@ -311,8 +191,8 @@ fn what_a_gateway_says_is_not_the_issuers_word() {
         "403 Forbidden",
         "429 Too Many Requests",
     ] {
-        let mut pool = Pool::new();
-        pool.sign_in(1, ANN, 3600);
+        let mut pool = Scene::new();
+        pool.put_login_for(1, ANN, 3600);
         pool.url = issuer_that_says(status, "<html>no</html>");
         let said = pool.pass(&[]);
         assert!(
@@ -332,15 +212,10 @@ fn issuer_that_says(status: &'static str, body: &'static str) -> String {
     let url = format!("http://{}/oauth/token", listener.local_addr().unwrap());
     thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
-            let mut request = Vec::new();
             // All of it: a connection that is closed with something unread is reset.
-            while !request.ends_with(b"}") {
-                let mut part = [0; 4096];
-                let Ok(read @ 1..) = connection.read(&mut part) else { break };
-                request.extend_from_slice(&part[..read]);
+            if Request::read(&mut connection).is_ok() {
+                let _ = connection.write_all(answer(status, "text/plain", body).as_bytes());
             }
-            let length = body.len();
-            let _ = write!(connection, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
         }
     });
     url
@@ -348,12 +223,12 @@ fn issuer_that_says(status: &'static str, body: &'static str) -> String {
 
 #[test]
 fn a_second_login_of_the_environment_stays_when_the_first_was_refreshed() {
-    let pool = Pool::new();
+    let pool = Scene::new();
     let mut command = pool.command();
-    for (number, email, seconds) in [(1, ANN, 3600), (2, BEN, DAYS)] {
-        pool.account(email, |account| account.token_lifetime_seconds = Some(seconds));
-        let login = pool.openai.sign_in(email).codex_auth_json(pool.openai.url());
-        pool.account(email, |account| account.token_lifetime_seconds = Some(DAYS));
+    for (number, email, seconds) in [(1, ANN, 3600), (2, BEN, LONG)] {
+        pool.lifetime(email, seconds);
+        let login = pool.login(email);
+        pool.lifetime(email, LONG);
         for (name, token) in [("ACCESS", "access_token"), ("REFRESH", "refresh_token")] {
             let value = login["tokens"][token].as_str().unwrap();
             command.env(format!("OPENAI_CODEX_{name}_TOKEN_{number}"), value);
@@ -373,14 +248,14 @@ fn a_second_login_of_the_environment_stays_when_the_first_was_refreshed() {
 #[test]
 fn a_refresh_that_the_issuer_refuses_for_a_day_is_a_finding_whatever_it_says() {
     for body in [r#"{"error": {"code": "odd"}}"#, r#"{"error": {"message": "no"}}"#] {
-        let mut pool = Pool::new();
-        pool.sign_in(1, ANN, 3600);
+        let mut pool = Scene::new();
+        pool.put_login_for(1, ANN, 3600);
         pool.url = issuer_that_says("400 Bad Request", body);
         assert!(pool.pass(&[]).contains("its refresh token is as good as before"));
         let mut state = pool.json("rotator_state.json");
         state["accounts"][0]["refresh_refused"]["since"] = "2026-01-01T00:00:00Z".into();
         state["accounts"][0]["refresh_failed"] = "2026-01-01T00:00:00Z".into();
-        pool.write("rotator_state.json", &state.to_string());
+        pool.write("rotator_state.json", state.to_string());
         let told = pool.command().args(["--on-event", "cat"]).output().unwrap();
         let told = String::from_utf8(told.stderr).unwrap();
         assert!(

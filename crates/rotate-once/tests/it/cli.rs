@@ -1,7 +1,5 @@
 //! What depends on more than the files: the environment, users, modes and other processes.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -10,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
+use fixture::Volume;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 
@@ -24,19 +23,10 @@ fn rotate_once(volume: &Path) -> Command {
     command
 }
 
-fn volume_of_ann() -> tempfile::TempDir {
-    let volume = tempfile::tempdir().unwrap();
-    write(&volume.path().join("auth-1.json"), ANN, 0o600);
+fn volume_of_ann() -> Volume {
+    let volume = Volume::new();
+    volume.write("auth-1.json", ANN);
     volume
-}
-
-fn write(path: &Path, content: &str, mode: u32) {
-    fs::write(path, content).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().mode() & 0o7777
 }
 
 #[test]
@@ -59,7 +49,7 @@ fn a_duration_that_no_clock_can_count_is_wrong_usage() {
 
 #[test]
 fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
-    let volume = tempfile::tempdir().unwrap();
+    let volume = Volume::new();
     rotate_once(volume.path())
         .env("OPENAI_CODEX_ACCESS_TOKEN_2", format!("{JWT}\r\n"))
         .env("OPENAI_CODEX_REFRESH_TOKEN_2", "rt")
@@ -69,7 +59,7 @@ fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
             contains("using the tokens from the environment")
                 .and(contains("active account-2 (expires 2099-01-01T00:00:00Z)")),
         );
-    let published = fs::read_to_string(volume.path().join("auth.json")).unwrap();
+    let published = volume.read("auth.json");
     assert_eq!(
         published,
         format!("{{\"access_token\":\"{JWT}\",\"account_id\":\"acct-env\",\"expires_at\":4102444800}}\n")
@@ -78,7 +68,7 @@ fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
 
 #[test]
 fn tokens_from_the_environment_that_cannot_be_tokens_are_named_and_others_serve() {
-    let volume = tempfile::tempdir().unwrap();
+    let volume = Volume::new();
     rotate_once(volume.path())
         .env("OPENAI_CODEX_ACCESS_TOKEN", format!("{{\"tokens\": {{\"access_token\": \"{JWT}\"}}}}"))
         .env("OPENAI_CODEX_ACCESS_TOKEN_2", format!("\"Bearer {JWT}\"\n"))
@@ -96,7 +86,7 @@ fn tokens_from_the_environment_that_cannot_be_tokens_are_named_and_others_serve(
 #[test]
 fn a_state_that_is_too_large_to_be_read_stops_the_pass_and_is_left_alone() {
     let volume = volume_of_ann();
-    let state = volume.path().join("rotator_state.json");
+    let state = volume.file("rotator_state.json");
     fs::File::create(&state).unwrap().set_len((16 << 20) + 1).unwrap();
     rotate_once(volume.path()).assert().code(78).stderr(format!(
         "rotate-once: {} is larger than 16 MiB, which no state of the rotator is: move it away, from a pod with a shell \
@@ -104,7 +94,7 @@ fn a_state_that_is_too_large_to_be_read_stops_the_pass_and_is_left_alone() {
         state.display()
     ));
     assert_eq!(fs::metadata(&state).unwrap().len(), (16 << 20) + 1);
-    assert!(!volume.path().join("auth.json").exists());
+    assert!(!volume.file("auth.json").exists());
 }
 
 #[test]
@@ -119,7 +109,7 @@ fn a_login_on_the_volume_wins_over_the_environment() {
 
 #[test]
 fn an_opaque_token_from_the_environment_is_named_as_the_reason() {
-    let volume = tempfile::tempdir().unwrap();
+    let volume = Volume::new();
     rotate_once(volume.path())
         .env("OPENAI_CODEX_ACCESS_TOKEN", "opaque-and-secret")
         .assert()
@@ -130,38 +120,31 @@ fn an_opaque_token_from_the_environment_is_named_as_the_reason() {
 #[test]
 fn the_record_gets_the_mode_that_was_asked_for_and_a_slot_is_narrowed() {
     let volume = volume_of_ann();
-    let slot = volume.path().join("auth-1.json");
-    fs::set_permissions(&slot, Permissions::from_mode(0o644)).unwrap();
+    volume.set_mode("auth-1.json", 0o644);
     rotate_once(volume.path())
         .env("CHATGPT_PUBLISHED_MODE", "0640")
         .assert()
         .success()
         .stderr(contains("account-1: others could read its file: narrowed to its owner\n"));
-    assert_eq!(mode(&volume.path().join("auth.json")), 0o640);
-    assert_eq!(mode(&slot), 0o600);
+    assert_eq!(volume.mode("auth.json"), 0o640);
+    assert_eq!(volume.mode("auth-1.json"), 0o600);
     rotate_once(volume.path()).assert().success();
-    assert_eq!(mode(&volume.path().join("auth.json")), 0o600, "the default is private");
+    assert_eq!(volume.mode("auth.json"), 0o600, "the default is private");
 }
 
 #[test]
 fn litellm_can_be_given_a_directory_of_its_own() {
-    let (volume, live) = (volume_of_ann(), tempfile::tempdir().unwrap());
-    fs::write(live.path().join("rotate-now"), "").unwrap();
+    let (volume, live) = (volume_of_ann(), Volume::new());
+    fs::write(live.file("rotate-now"), "").unwrap();
     rotate_once(volume.path()).env("CHATGPT_LIVE_DIR", live.path()).assert().success();
-    let names = |dir: &Path| {
-        let mut names: Vec<_> =
-            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(names(live.path()), ["auth.json"]);
-    assert_eq!(names(volume.path()), [".last-pass", ".lock", "auth-1.json", "rotator_state.json"]);
+    assert_eq!(live.names(), ["auth.json"]);
+    assert_eq!(volume.names(), [".last-pass", ".lock", "auth-1.json", "rotator_state.json"]);
 }
 
 #[test]
 fn a_pass_that_ended_is_marked_also_when_there_was_nobody_to_publish() {
-    let volume = tempfile::tempdir().unwrap();
-    let mark = volume.path().join(".last-pass");
+    let volume = Volume::new();
+    let mark = volume.file(".last-pass");
     rotate_once(volume.path()).arg("--init").assert().success();
     rotate_once(volume.path()).arg("--dry-run").assert().code(69);
     assert!(!mark.exists(), "neither is a pass");
@@ -190,7 +173,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_not_set() {
         ])
         .assert()
         .success();
-    assert!(volume.path().join("auth.json").exists());
+    assert!(volume.file("auth.json").exists());
 }
 
 #[test]
@@ -227,7 +210,7 @@ fn a_volume_of_somebody_else_says_as_whom_it_was_tried() {
 #[test]
 fn another_writer_that_does_not_finish_is_waited_for_and_then_named() {
     let volume = volume_of_ann();
-    let lock = File::create(volume.path().join(".lock")).unwrap();
+    let lock = File::create(volume.file(".lock")).unwrap();
     lock.lock().unwrap();
     rotate_once(volume.path()).assert().code(75).stderr(format!(
         "rotate-once: another process has held {}/.lock for 10 s: try again, or look for a command that hangs\n",

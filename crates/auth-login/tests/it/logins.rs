@@ -1,22 +1,20 @@
 //! Logins around a codex that does what each test says; those around the real one are in the workspace's
 //! `tests/sign_in.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _, pipe};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use fixture::{ANN, Running, Volume, codex_that, jwt, names, wait_within};
 use nix::fcntl::OFlag;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 use tempfile::TempDir;
 
 /// What a stand-in for codex does once the person has approved.
@@ -25,53 +23,52 @@ const LOG_IN: &str = "cp $LOGIN $CODEX_HOME/auth.json";
 /// What it does while nobody approves.
 const WAIT: &str = "echo the link; exec sleep 60";
 
+/// How long anything else may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How soon a login that must end has ended.
 const SOON: Duration = Duration::from_secs(5);
 
 /// A volume, a directory for private homes, and a codex that runs a shell's commands.
 struct Scene {
-    root: TempDir,
+    volume: Volume,
+    /// What lies beside it: private homes in `memory`, `codex`, and the `login` that it will write.
+    beside: TempDir,
 }
 
 impl Scene {
     fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        for directory in ["volume", "memory"] {
-            fs::create_dir(root.path().join(directory)).unwrap();
-        }
-        let scene = Self { root };
-        scene.put_login("ann@example.test");
+        let scene = Self { volume: Volume::new(), beside: tempfile::tempdir().unwrap() };
+        fs::create_dir(scene.beside("memory")).unwrap();
+        scene.put_login(ANN);
         scene
     }
 
     /// What codex will write.
     fn put_login(&self, email: &str) {
-        let claims = format!(
-            r#"{{"exp":4000000000,"email":"{email}","https://api.openai.com/auth":{{"chatgpt_account_id":"acct-ann"}}}}"#
-        );
-        let jwt = format!("e30.{}.x", BASE64_URL_SAFE_NO_PAD.encode(claims));
-        let login = format!(r#"{{"tokens":{{"access_token":"{jwt}","refresh_token":"rt"}}}}"#);
-        fs::write(self.path("login"), login).unwrap();
+        let auth = json!({"chatgpt_account_id": "acct-ann"});
+        let claims = json!({"exp": 4_000_000_000_i64, "email": email, "https://api.openai.com/auth": auth});
+        let login = json!({"tokens": {"access_token": jwt(&claims), "refresh_token": "rt"}});
+        fs::write(self.beside("login"), login.to_string()).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
+    fn beside(&self, name: &str) -> PathBuf {
+        self.beside.path().join(name)
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.path("volume").join(name)
+        self.volume.file(name)
     }
 
     /// `auth-login`, whose codex does this.
     fn auth_login(&self, args: &[&str], codex: &str) -> Command {
-        let program = self.path("codex");
-        let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && exec echo codex-cli 0\n{codex}\n");
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_auth-login"));
-        command.env_clear().args(args).env("PATH", "/usr/bin:/bin").env("CODEX_BIN", program);
-        command.env("CHATGPT_AUTH_DIR", self.path("volume")).env("TMPDIR", self.path("memory"));
-        command.env("LOGIN", self.path("login")).env("VOLUME", self.path("volume"));
+        let mut command = self.volume.command(env!("CARGO_BIN_EXE_auth-login"));
+        command
+            .args(args)
+            .env("PATH", "/usr/bin:/bin")
+            .env("CODEX_BIN", codex_that(self.beside.path(), codex));
+        command.env("TMPDIR", self.beside("memory"));
+        command.env("LOGIN", self.beside("login")).env("VOLUME", self.volume.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -80,8 +77,8 @@ impl Scene {
     fn waiting(&self, set_up: impl FnOnce(&mut Command)) -> Login {
         let mut command = self.auth_login(&["1"], WAIT);
         set_up(&mut command);
-        let mut login = Login(command.spawn().unwrap());
-        let shown = login.0.stdout.as_mut().unwrap();
+        let mut login = Login(Running(command.spawn().unwrap()));
+        let shown = login.0.0.stdout.as_mut().unwrap();
         let mut link = String::new();
         BufReader::with_capacity(1, shown).read_line(&mut link).unwrap();
         assert_eq!(link, "the link\n");
@@ -89,41 +86,41 @@ impl Scene {
     }
 
     fn names(&self) -> Vec<String> {
-        names(&self.path("volume"))
+        self.volume.names()
     }
 
     /// The bytes that are taken on the volume.
     fn taken(&self) -> u64 {
-        let files = fs::read_dir(self.path("volume")).unwrap();
+        let files = fs::read_dir(self.volume.path()).unwrap();
         files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum()
     }
 
     fn nothing_is_left(&self) {
-        wait_until("everything is in order", || {
-            names(&self.path("memory")).is_empty() && self.names() == [".lock"]
+        wait_within(PATIENCE, "everything is in order", || {
+            names(&self.beside("memory")).is_empty() && self.names() == [".lock"]
         });
     }
 
     fn is_stored(&self) {
-        assert_eq!(fs::read(self.file("auth-1.json")).unwrap(), fs::read(self.path("login")).unwrap());
+        assert_eq!(fs::read(self.file("auth-1.json")).unwrap(), fs::read(self.beside("login")).unwrap());
         assert_eq!(self.names(), [".lock", "auth-1.json", "rotate-now"]);
-        assert_eq!(names(&self.path("memory")), [""; 0]);
+        assert_eq!(names(&self.beside("memory")), [""; 0]);
     }
 }
 
 /// A login under way, ended with the test.
-struct Login(Child);
+struct Login(Running);
 
 impl Login {
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.0.id().try_into().unwrap()), signal).unwrap();
+        kill(Pid::from_raw(self.0.0.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Its exit code, once it has ended by itself.
     fn code(&mut self) -> Option<i32> {
         let mut status = None;
-        wait_until("the login has ended", || {
-            status = self.0.try_wait().unwrap();
+        wait_within(PATIENCE, "the login has ended", || {
+            status = self.0.0.try_wait().unwrap();
             status.is_some()
         });
         status.unwrap().code()
@@ -131,35 +128,13 @@ impl Login {
 
     fn said(&mut self) -> String {
         let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        self.0.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         said
     }
 
     fn is_still_waiting(&mut self) {
         sleep(Duration::from_secs(1));
-        assert!(self.0.try_wait().unwrap().is_none(), "it has ended: {}", self.said());
-    }
-}
-
-impl Drop for Login {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let names = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(30);
-    while !is_true() {
-        assert!(Instant::now() < give_up, "gave up waiting until {what}");
-        sleep(Duration::from_millis(5));
+        assert!(self.0.0.try_wait().unwrap().is_none(), "it has ended: {}", self.said());
     }
 }
 
@@ -208,7 +183,7 @@ fn a_script_that_reads_the_link_and_closes_the_pipe_gets_its_login() {
         if with_errors {
             command.stderr(theirs.try_clone().unwrap());
         }
-        let mut login = Login(command.stdout(theirs).spawn().unwrap());
+        let mut login = Login(Running(command.stdout(theirs).spawn().unwrap()));
         drop(command);
         link.read_exact(&mut [0; 9]).unwrap();
         drop(link);
@@ -225,7 +200,7 @@ fn a_login_ends_when_its_input_is_closed() {
     });
     login.is_still_waiting();
     let closed = Instant::now();
-    drop(login.0.stdin.take());
+    drop(login.0.0.stdin.take());
     assert_eq!(login.code(), Some(129));
     assert!(closed.elapsed() < SOON);
     assert_eq!(
@@ -239,10 +214,10 @@ fn a_login_ends_when_its_input_is_closed() {
 fn a_login_ends_when_nobody_is_left_to_read_of_it() {
     let scene = Scene::new();
     let mut login = scene.waiting(|_| ());
-    drop(login.0.stdout.take());
+    drop(login.0.0.stdout.take());
     login.is_still_waiting();
     let closed = Instant::now();
-    drop(login.0.stderr.take());
+    drop(login.0.0.stderr.take());
     assert_eq!(login.code(), Some(129));
     assert!(closed.elapsed() < SOON);
     scene.nothing_is_left();
@@ -254,7 +229,7 @@ fn a_login_ends_when_its_terminal_is_gone() {
     let (mut shown, terminal) = terminal();
     let mut command = scene.auth_login(&["1"], WAIT);
     command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap());
-    let mut login = Login(command.stderr(terminal).spawn().unwrap());
+    let mut login = Login(Running(command.stderr(terminal).spawn().unwrap()));
     drop(command);
     shown.read_exact(&mut [0; 9]).unwrap();
     login.is_still_waiting();
@@ -270,7 +245,7 @@ fn a_login_whose_input_was_empty_from_the_start_goes_on() {
     let scene = Scene::new();
     let (empty, writer) = pipe().unwrap();
     drop(writer);
-    for input in [Stdio::null(), empty.into(), File::open(scene.path("login")).unwrap().into()] {
+    for input in [Stdio::null(), empty.into(), File::open(scene.beside("login")).unwrap().into()] {
         let mut login = scene.waiting(|command| {
             command.stdin(input);
         });
@@ -284,8 +259,8 @@ fn a_login_whose_input_was_empty_from_the_start_goes_on() {
 fn a_codex_that_does_not_listen_is_killed() {
     let scene = Scene::new();
     let stubborn = "trap '' TERM; echo the link; while :; do sleep 0.1; done";
-    let mut login = Login(scene.auth_login(&["1"], stubborn).spawn().unwrap());
-    login.0.stdout.as_mut().unwrap().read_exact(&mut [0; 9]).unwrap();
+    let mut login = Login(Running(scene.auth_login(&["1"], stubborn).spawn().unwrap()));
+    login.0.0.stdout.as_mut().unwrap().read_exact(&mut [0; 9]).unwrap();
     let asked = Instant::now();
     login.signal(Signal::SIGTERM);
     assert_eq!(login.code(), Some(143));
@@ -351,12 +326,13 @@ fn to_end_a_login_is_all_that_abort_does() {
 fn a_finished_login_waits_for_another_writer_and_says_so() {
     let scene = Scene::new();
     let lock = File::create(scene.file(".lock")).unwrap();
-    let mut login =
-        Login(scene.auth_login(&["1"], &format!("echo the link; sleep 1; {LOG_IN}")).spawn().unwrap());
-    login.0.stdout.as_mut().unwrap().read_exact(&mut [0; 9]).unwrap();
+    let mut login = Login(Running(
+        scene.auth_login(&["1"], &format!("echo the link; sleep 1; {LOG_IN}")).spawn().unwrap(),
+    ));
+    login.0.0.stdout.as_mut().unwrap().read_exact(&mut [0; 9]).unwrap();
     lock.lock().unwrap();
     let mut said = String::new();
-    BufReader::with_capacity(1, login.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    BufReader::with_capacity(1, login.0.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
     let expected = format!(
         "auth-login: the login is finished and waits for the volume: another process has held {} for 10 s; ^C gives it up\n",
         scene.file(".lock").display()
@@ -375,8 +351,8 @@ fn a_finished_login_that_waits_can_be_given_up() {
         let scene = Scene::new();
         let lock = File::create(scene.file(".lock")).unwrap();
         let finish = format!("echo the link; sleep 0.5; {LOG_IN}; echo logged in");
-        let mut login = Login(scene.auth_login(&["1"], &finish).spawn().unwrap());
-        let shown = login.0.stdout.as_mut().unwrap();
+        let mut login = Login(Running(scene.auth_login(&["1"], &finish).spawn().unwrap()));
+        let shown = login.0.0.stdout.as_mut().unwrap();
         shown.read_exact(&mut [0; 9]).unwrap();
         lock.lock().unwrap();
         shown.read_exact(&mut [0; 10]).unwrap();
@@ -394,9 +370,9 @@ fn a_finished_login_outlasts_a_volume_that_does_not_take_it() {
     let scene = Scene::new();
     // Nothing can be renamed to a directory that has something in it, not even by root.
     let obstacle = format!("mkdir -p $VOLUME/auth-1.json/full; {LOG_IN}");
-    let mut login = Login(scene.auth_login(&["1"], &obstacle).spawn().unwrap());
+    let mut login = Login(Running(scene.auth_login(&["1"], &obstacle).spawn().unwrap()));
     let mut said = String::new();
-    BufReader::with_capacity(1, login.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    BufReader::with_capacity(1, login.0.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
     let path = scene.file("auth-1.json");
     let begins = format!(
         "auth-login: the login is finished and waits for the volume: cannot write {}",
@@ -427,7 +403,7 @@ fn a_killed_login_leaves_no_room_behind() {
     let mut login = scene.waiting(|_| ());
     assert!(scene.taken() >= 16 << 10);
     login.signal(Signal::SIGKILL);
-    login.0.wait().unwrap();
+    login.0.0.wait().unwrap();
     scene.nothing_is_left();
 }
 
@@ -459,7 +435,7 @@ fn a_slot_that_is_no_file_is_named_with_the_command_that_empties_it() {
 #[test]
 fn nothing_of_others_can_command_the_terminal() {
     let scene = Scene::new();
-    scene.put_login(r"\u001b[2Jann\nrotate-once: active account-9");
+    scene.put_login("\u{1b}[2Jann\nrotate-once: active account-9");
     let codex = format!("printf '\\033]0;title\\007warning\\n' >&2; {LOG_IN}");
     let ended = scene.auth_login(&["1"], &codex).output().unwrap();
     let shown = String::from_utf8(ended.stdout).unwrap();
@@ -474,16 +450,16 @@ fn nothing_of_others_can_command_the_terminal() {
 #[test]
 fn a_pipe_in_the_place_of_a_private_home_stops_nobody() {
     let scene = Scene::new();
-    let pipe = scene.path("memory").join("auth-login-1-1");
+    let pipe = scene.beside("memory").join("auth-login-1-1");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert!(scene.auth_login(&["1"], LOG_IN).status().unwrap().success());
-    assert_eq!(names(&scene.path("memory")), ["auth-login-1-1"]);
+    assert_eq!(names(&scene.beside("memory")), ["auth-login-1-1"]);
 }
 
 #[test]
 fn what_a_login_left_that_was_killed_with_its_keeper_is_swept_by_the_next() {
     let scene = Scene::new();
-    let left = scene.path("memory").join("auth-login-1-1");
+    let left = scene.beside("memory").join("auth-login-1-1");
     fs::create_dir(&left).unwrap();
     File::create(left.join("auth.json")).unwrap().write_all(b"token").unwrap();
     assert!(scene.auth_login(&["1"], LOG_IN).status().unwrap().success());
