@@ -80,6 +80,7 @@ pub enum Verb {
     Remove(RemoveArgs),
 }
 
+/// How often the table is printed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WatchArgs {
     /// Look again and again, every 2 s or as often as said
@@ -87,6 +88,7 @@ pub struct WatchArgs {
     pub(crate) watch: Option<Duration>,
 }
 
+/// What the doctor asks, and with which codex.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DoctorArgs {
     /// Ask the provider once whether it accepts each access token; refreshes nothing
@@ -98,6 +100,7 @@ pub struct DoctorArgs {
     pub(crate) codex_bin: OsString,
 }
 
+/// Which account is parked, how long and why.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ParkArgs {
     /// Its slot
@@ -117,6 +120,7 @@ pub struct ParkArgs {
     pub(crate) reason: Option<String>,
 }
 
+/// Which login is removed, and whether the issuer learns of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RemoveArgs {
     /// Its slot
@@ -132,6 +136,7 @@ pub struct RemoveArgs {
     pub(crate) revoke: bool,
 }
 
+/// Which login is refreshed.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct RefreshArgs {
     /// Its slot
