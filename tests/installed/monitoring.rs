@@ -37,7 +37,7 @@ fn prometheus_reads_the_metrics_and_finds_no_fault_with_their_names() {
 fn every_metric_is_in_the_docs_and_every_metric_of_the_docs_is_there() {
     let served = Served::every_state();
     let state = served.volume.path().join("rotator_state.json");
-    let counters = r#"{"refreshes": {"renewed": {"expiring": 1}}, "rotations": {"moved": {"tick": 1}}}"#;
+    let counters = r#"{"refreshes": {"refreshed": {"expiring": 1}}, "rotations": {"switched": {"tick": 1}}}"#;
     let text = fs::read_to_string(&state).unwrap();
     fs::write(&state, text.replacen('{', &format!("{{\"counters\": {counters},"), 1)).unwrap();
     let metrics = served.get("/metrics");

@@ -19,7 +19,7 @@ impl Exec {
 
     /// The whole of what to type. `rotate-once` is in the rotator's container, everything else in the operator's.
     pub(crate) fn whole(&self, command: &str) -> String {
-        let rotates = command == "rotate-once";
+        let rotates = command.split(' ').next() == Some("rotate-once");
         if let Some(rotate) = self.rotate.as_deref().map(str::trim).filter(|said| rotates && !said.is_empty())
         {
             return rotate.to_owned();

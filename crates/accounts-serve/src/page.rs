@@ -18,7 +18,7 @@ pub(crate) const SCRIPT: &str = include_str!("../page/page.js");
 const SHELL: &str = include_str!("../page/page.html");
 
 const HEAD: &str = "<th scope=\"col\">Slot</th><th scope=\"col\">Account</th><th scope=\"col\">Plan</th>\
-                    <th scope=\"col\">State (UTC)</th><th scope=\"col\">Expires</th><th scope=\"col\">Renewed</th>\
+                    <th scope=\"col\">State (UTC)</th><th scope=\"col\">Expires</th><th scope=\"col\">Refreshed</th>\
                     <th scope=\"col\">Usage</th>";
 
 /// Printable text between tags or in quotes.
@@ -126,7 +126,7 @@ fn line(row: &Row, now: Timestamp) -> String {
         cell("Plan", &known(&|who| who.plan.clone())),
         Escaped(&states(row, now).join(", ")),
         cell("Expires", &known(&|who| Some(ends(who.expiry?.0, now)))),
-        cell("Renewed", &known(&|who| Some(format!("{} ago", span(now.since(who.last_refresh?)))))),
+        cell("Refreshed", &known(&|who| Some(format!("{} ago", span(now.since(who.last_refresh?)))))),
         who.map_or_else(|| "-".to_owned(), usage),
     )
 }

@@ -115,7 +115,7 @@ fn a_record_that_is_gone_is_mended_in_the_rotators_container() {
     let page = serve(volume.path(), &[]).get("/");
     assert!(page.contains("No account of ours serves."), "{page}");
     assert!(
-        page.contains("<code>kubectl exec -it deploy/litellm -c rotator -- rotate-once</code>"),
+        page.contains("<code>kubectl exec -it deploy/litellm -c rotator -- rotate-once --init</code>"),
         "{page}"
     );
 }
@@ -173,13 +173,14 @@ fn a_scrape_has_who_serves_each_state_the_times_and_the_usage() {
 #[test]
 fn a_scrape_has_what_the_rotator_counted() {
     let volume = Volume::new();
-    let counters = r#"{"refreshes": {"renewed": {"expiring": 4}}, "rotations": {"moved": {"capped": 2}}}"#;
+    let counters =
+        r#"{"refreshes": {"refreshed": {"expiring": 4}}, "rotations": {"switched": {"capped": 2}}}"#;
     let state = format!(r#"{{"version": 1, "counters": {counters}}}"#);
     fs::write(volume.file("rotator_state.json"), state).unwrap();
     let metrics = serve(volume.path(), &[]).get("/metrics");
     let samples = samples(&metrics);
-    assert_eq!(samples["codex_refreshes_total{result=\"renewed\",reason=\"expiring\"}"], 4.0);
-    assert_eq!(samples["codex_rotations_total{result=\"moved\",reason=\"capped\"}"], 2.0);
+    assert_eq!(samples["codex_refreshes_total{result=\"refreshed\",reason=\"expiring\"}"], 4.0);
+    assert_eq!(samples["codex_rotations_total{result=\"switched\",reason=\"capped\"}"], 2.0);
 }
 
 #[test]
@@ -190,13 +191,13 @@ fn a_rotator_that_is_silent_is_missed_also_while_nobody_can_serve() {
     mark.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
     let served = serve(volume.path(), &[]);
     let page = served.get("/");
-    assert!(page.contains("the rotator is silent: its last pass was 2h ago"), "{page}");
+    assert!(page.contains("the last pass was 2h ago, and one is due every 30m"), "{page}");
     assert_eq!(
         (samples(&served.get("/metrics"))["codex_rotator_last_pass_age_seconds"] / 60.0).floor(),
         120.0
     );
     mark.set_modified(SystemTime::now()).unwrap();
-    assert!(!serve(volume.path(), &[]).get("/").contains("the rotator is silent"));
+    assert!(!serve(volume.path(), &[]).get("/").contains("the last pass was 2h ago"));
 }
 
 #[test]
@@ -255,7 +256,7 @@ fn a_volume_that_is_not_there_is_told_and_makes_neither_probe_red() {
 fn accounts_make_no_probe_red() {
     let volume = Volume::new();
     let served = serve(volume.path(), &[]);
-    assert!(served.get("/").contains("nobody has signed in"));
+    assert!(served.get("/").contains("no account has signed in"));
     assert_eq!(served.get("/readyz"), "ok\n");
 }
 

@@ -22,15 +22,14 @@ use crate::args::DoctorArgs;
 /// A volume that is there.
 pub(crate) fn examine(
     volume: &Volume,
-    observer: Observer,
+    looks: Observer,
     args: &DoctorArgs,
     now: Timestamp,
     as_json: bool,
 ) -> Result<(), Failure> {
-    match observer.observe(volume, now) {
-        Ok((observed, _)) => {
-            let examined = Some(examining::examine(volume, &observed.overview, args, now));
-            let observed = Observed { examined, ..observed };
+    match looks.observe(volume, now) {
+        Ok((mut observed, _)) => {
+            observed.examined = Some(examining::examine(volume, &observed.overview, args, now));
             conclude(&findings(&observed), Some(&observed), as_json)
         }
         Err(e) => conclude(&[unreadable(&e)], None, as_json),

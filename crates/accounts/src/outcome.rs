@@ -58,7 +58,7 @@ impl Outcome {
             "changed": self.what,
             "slot": self.about,
             "until": self.until,
-            "said": self.said,
+            "message": self.said,
             "serving": serving,
             "rotator_woken": self.served.woke_rotator,
         });

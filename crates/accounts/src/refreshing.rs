@@ -31,7 +31,7 @@ impl Operator<'_> {
             question(slot, &named, &grant).ask()?;
         }
         let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
-        let due = Due { slot, grant: login.grant(), reason: RefreshReason::Asked };
+        let due = Due { slot, grant: login.grant(), reason: RefreshReason::Operator };
         let held = HeldSignals::hold();
         let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.options.refresh_before };
         let report = refresh.one(&due, || ());
@@ -44,8 +44,8 @@ impl Operator<'_> {
         }
         match report.result {
             Some(RefreshResult::Refreshed) => {}
-            Some(RefreshResult::Dead) => return Err(Failure::new(Exit::Failed, last)),
-            Some(RefreshResult::NotNow | RefreshResult::Unanswered) | None => {
+            Some(RefreshResult::Ended) => return Err(Failure::new(Exit::Failed, last)),
+            Some(RefreshResult::Failed | RefreshResult::Unanswered) | None => {
                 return Err(Failure::new(Exit::TryAgain, last));
             }
         }

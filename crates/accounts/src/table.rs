@@ -55,7 +55,7 @@ struct Line {
 }
 
 fn head(windows: &[Minutes]) -> Vec<String> {
-    let fixed = ["SLOT", "ACCOUNT", "PLAN", "STATE (UTC)", "EXPIRES", "RENEWED"].map(str::to_owned);
+    let fixed = ["SLOT", "ACCOUNT", "PLAN", "STATE (UTC)", "EXPIRES", "REFRESH"].map(str::to_owned);
     fixed.into_iter().chain(windows.iter().map(|window| window.to_string().to_uppercase())).collect()
 }
 

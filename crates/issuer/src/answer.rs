@@ -30,9 +30,9 @@ pub enum Answer {
     /// Here they are, an access token or a refresh token at least, and the refresh token that was sent is used up.
     Refreshed(Tokens),
     /// The grant is dead, by this code; see [`codes`].
-    Dead(String),
+    Ended(String),
     /// The issuer itself said no, for now; the refresh token is as good as before.
-    NotNow {
+    Refused {
         /// What it said.
         said: String,
         /// Its code, if it gave one.
@@ -64,8 +64,8 @@ pub(crate) fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
         // Also said by what stands between, of a request that it has passed on.
         408 | 499 => Answer::Unanswered(said),
         400..500 => match dead(&document) {
-            Some(code) if status != 429 => Answer::Dead(code.to_owned()),
-            _ if has_words(&document) => Answer::NotNow { said, code: code.map(ToOwned::to_owned) },
+            Some(code) if status != 429 => Answer::Ended(code.to_owned()),
+            _ if has_words(&document) => Answer::Refused { said, code: code.map(ToOwned::to_owned) },
             _ => unanswered(" with JSON that names no error"),
         },
         _ => Answer::Unanswered(said),
@@ -139,8 +139,8 @@ mod tests {
                     |token: Option<Secret>| token.map_or("-".to_owned(), |token| token.expose().to_owned());
                 format!("renewed {} {} {}", shown(access_token), shown(refresh_token), shown(id_token))
             }
-            Answer::Dead(code) => format!("dead {code}"),
-            Answer::NotNow { said, code } => format!("not now {said} [{}]", code.unwrap_or_default()),
+            Answer::Ended(code) => format!("dead {code}"),
+            Answer::Refused { said, code } => format!("not now {said} [{}]", code.unwrap_or_default()),
             Answer::NotSent(why) => format!("not sent {why}"),
             Answer::Unanswered(why) => format!("unanswered {why}"),
         }

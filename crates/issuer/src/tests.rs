@@ -188,8 +188,8 @@ fn refresh(url: &str, variables: &[(&str, String)]) -> String {
 fn said(answer: Answer) -> String {
     let line = match answer {
         Answer::Refreshed(_) => "renewed".to_owned(),
-        Answer::Dead(code) => format!("dead: {code}"),
-        Answer::NotNow { said, .. } => format!("not now: {said}"),
+        Answer::Ended(code) => format!("dead: {code}"),
+        Answer::Refused { said, .. } => format!("not now: {said}"),
         Answer::NotSent(why) => format!("not sent: {why}"),
         Answer::Unanswered(why) => format!("unanswered: {why}"),
     };

@@ -20,12 +20,12 @@ pub fn count(counters: &mut Counters, pool: &Pool, plan: &Plan, policy: Policy, 
         return;
     }
     let cause = match (policy.purpose, chosen.map(|chosen| chosen.why), before) {
-        (Purpose::To(_), ..) => RotationReason::Asked,
+        (Purpose::To(_), ..) => RotationReason::Operator,
         (_, Some(Why::Pinned), _) => RotationReason::Pinned,
         (_, _, None) => RotationReason::First,
         (purpose, _, Some(before)) => of_the_one_before(pool, before, now).unwrap_or(match purpose {
             Purpose::Tick => RotationReason::Tick,
-            Purpose::Look | Purpose::MoveOn | Purpose::To(_) => RotationReason::Called,
+            Purpose::Look | Purpose::MoveOn | Purpose::To(_) => RotationReason::Signal,
         }),
     };
     counters.rotated(chosen.is_some(), cause);
@@ -38,7 +38,7 @@ fn of_the_one_before(pool: &Pool, account: &AccountId, now: Timestamp) -> Option
     match pool.judge(holder, now) {
         Ok((_, Use::Ready)) => None,
         Ok((_, Use::Cooling(_))) if cooldown.is_some_and(|cooldown| cooldown.kind == Kind::Transient) => {
-            Some(RotationReason::Resting)
+            Some(RotationReason::Transient)
         }
         Ok((_, Use::Cooling(_))) => Some(RotationReason::Capped),
         Err(Reason::Parked(_)) => Some(RotationReason::Parked),

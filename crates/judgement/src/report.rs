@@ -19,7 +19,7 @@ pub fn text(plan: &Plan, assessment: &Assessment) -> String {
     for Due { slot, reason, .. } in &assessment.due {
         let why = match reason {
             RefreshReason::Refused => "its access token was refused",
-            RefreshReason::Expiring | RefreshReason::Asked => "its access token ends",
+            RefreshReason::Expiring | RefreshReason::Operator => "its access token ends",
         };
         let _ = writeln!(text, "would refresh {slot}: {why}");
     }

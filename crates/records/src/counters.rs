@@ -24,9 +24,9 @@ pub enum RefreshResult {
     /// New tokens.
     Refreshed,
     /// The grant is dead.
-    Dead,
+    Ended,
     /// A no that says nothing of the grant, or nobody was reached.
-    NotNow,
+    Failed,
     /// It may have arrived, and no answer came.
     Unanswered,
 }
@@ -39,7 +39,7 @@ pub enum RefreshReason {
     /// The provider refused the access token.
     Refused,
     /// A person asked for it.
-    Asked,
+    Operator,
 }
 
 /// Why another account serves, or why none does.
@@ -50,15 +50,15 @@ pub enum RotationReason {
     /// It was its turn.
     Tick,
     /// Somebody called for another one.
-    Called,
+    Signal,
     /// The operator named it.
-    Asked,
+    Operator,
     /// The operator prefers it.
     Pinned,
     /// The one before is capped.
     Capped,
     /// The one before was refused for what passes.
-    Resting,
+    Transient,
     /// The operator put the one before aside.
     Parked,
     /// The one before cannot be used any more.
@@ -69,33 +69,33 @@ impl Counters {
     /// Counts a request for new tokens.
     pub fn refreshed(&mut self, result: RefreshResult, reason: RefreshReason) {
         let result = match result {
-            RefreshResult::Refreshed => "renewed",
-            RefreshResult::Dead => "dead",
-            RefreshResult::NotNow => "not_now",
+            RefreshResult::Refreshed => "refreshed",
+            RefreshResult::Ended => "ended",
+            RefreshResult::Failed => "failed",
             RefreshResult::Unanswered => "unanswered",
         };
         let reason = match reason {
             RefreshReason::Expiring => "expiring",
             RefreshReason::Refused => "refused",
-            RefreshReason::Asked => "asked",
+            RefreshReason::Operator => "operator",
         };
         count(&mut self.refreshes, result, reason);
     }
 
     /// Counts a change of the account in use, or a pass that found nobody.
-    pub fn rotated(&mut self, somebody: bool, cause: RotationReason) {
+    pub fn rotated(&mut self, is_served: bool, cause: RotationReason) {
         let reason = match cause {
             RotationReason::First => "first",
             RotationReason::Tick => "tick",
-            RotationReason::Called => "called",
-            RotationReason::Asked => "asked",
+            RotationReason::Signal => "signal",
+            RotationReason::Operator => "operator",
             RotationReason::Pinned => "pinned",
             RotationReason::Capped => "capped",
-            RotationReason::Resting => "resting",
+            RotationReason::Transient => "transient",
             RotationReason::Parked => "parked",
             RotationReason::Unusable => "unusable",
         };
-        count(&mut self.rotations, if somebody { "moved" } else { "nobody" }, reason);
+        count(&mut self.rotations, if is_served { "switched" } else { "no_account" }, reason);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -120,7 +120,7 @@ mod tests {
         counters.rotated(false, RotationReason::Tick);
         assert_eq!(
             serde_json::to_string(&counters).unwrap(),
-            r#"{"refreshes":{"renewed":{"expiring":2}},"rotations":{"nobody":{"tick":1}}}"#
+            r#"{"refreshes":{"refreshed":{"expiring":2}},"rotations":{"no_account":{"tick":1}}}"#
         );
     }
 }

@@ -476,7 +476,7 @@ mod tests {
             "pin": {"account_id": "acct-P", "user_id": "user-P"},
             "active": {"account_id": "acct-A", "user_id": "user-A", "slot": 2, "since": "2026-11-18T15:00:00.000Z"},
             "accounts": [account("ann", 2030), account("ben", 2031)],
-            "counters": {"refreshes": {"renewed": {"expiring": 7}}, "rotations": {"moved": {"tick": 8, "first": 9}}}})
+            "counters": {"refreshes": {"refreshed": {"expiring": 7}}, "rotations": {"switched": {"tick": 8, "first": 9}}}})
     }
 
     fn rewritten(document: &Value) -> Value {

@@ -36,7 +36,7 @@ impl Receiver {
         let webhook = (!args.webhook.is_empty()).then(|| Self::at(&args.webhook));
         let webhook = webhook.and_then(|webhook| {
             webhook
-                .inspect_err(|e| log::line(COMMAND, format_args!("the webhook is told nothing: {e:#}")))
+                .inspect_err(|e| log::line(COMMAND, format_args!("the webhook is not notified: {e:#}")))
                 .ok()
         });
         // In this order: the thread of a webhook would be ended by a signal that a command must be ended with.

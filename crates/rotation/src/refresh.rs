@@ -88,7 +88,7 @@ impl Refresh<'_> {
         if login.refresh_token.is_none() || login.grant() != due.grant {
             return Ok(None);
         }
-        let on_purpose = due.reason == RefreshReason::Asked;
+        let on_purpose = due.reason == RefreshReason::Operator;
         let again = match &candidate.grant {
             GrantStatus::Good => None,
             GrantStatus::Unanswered(marker) if on_purpose || !login.is_live(now) => Some(marker),
@@ -150,7 +150,7 @@ impl Refresh<'_> {
     fn conclude(&self, due: &Due, begun: Begun, answer: Answer) -> RefreshReport {
         match answer {
             Answer::Refreshed(tokens) => self.store(due, begun, tokens),
-            Answer::Dead(code) => self.note(due, begun, RefreshResult::Dead, true, |standing, begun| {
+            Answer::Ended(code) => self.note(due, begun, RefreshResult::Ended, true, |standing, begun| {
                 let grant = begun.login.grant();
                 // Of a token that the provider refused, too, nothing is left.
                 let refused = due.reason == RefreshReason::Refused;
@@ -159,8 +159,8 @@ impl Refresh<'_> {
                 standing.refreshing_after_401 = None;
                 (Some(End::Refused(code.clone())), needs_login(due.slot, &code))
             }),
-            Answer::NotNow { said, code } => {
-                self.note(due, begun, RefreshResult::NotNow, true, |standing, _| {
+            Answer::Refused { said, code } => {
+                self.note(due, begun, RefreshResult::Failed, true, |standing, _| {
                     let now = clock::now();
                     // Without a code the status stands for it.
                     let code = code.unwrap_or_else(|| said.clone());
@@ -171,7 +171,7 @@ impl Refresh<'_> {
                     (None, format!("{slot} not refreshed: {said}; its refresh token is as good as before"))
                 })
             }
-            Answer::NotSent(why) => self.note(due, begun, RefreshResult::NotNow, false, |standing, _| {
+            Answer::NotSent(why) => self.note(due, begun, RefreshResult::Failed, false, |standing, _| {
                 rest(standing, due.reason, clock::now());
                 let slot = due.slot;
                 (None, format!("{slot} not refreshed: {why}; its refresh token is as good as before"))

@@ -28,12 +28,12 @@ fn at(seconds: i64) -> Timestamp {
 fn everything() -> Observed {
     let directory = fixture::Volume::with_every_state(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
-    let observer = Observer {
+    let looks = Observer {
         naming: Naming::Masked,
         refresh_before: Duration::from_hours(24),
         interval: Duration::from_mins(30),
     };
-    let (observed, _) = observer.observe(&volume, at(0)).unwrap();
+    let (observed, _) = looks.observe(&volume, at(0)).unwrap();
     let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
     let examined = examine(&volume, &observed.overview, &args, at(0));
     assert!(examined.not_tried.is_none() && examined.directories[0].is_tried);
@@ -277,8 +277,7 @@ fn when_nobody_can_serve_it_is_said_that_agents_are_refused() {
     });
     assert_eq!(
         said,
-        "every account that could serve is capped: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign one \
-         more account in"
+        "no account can serve: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign one more account in"
     );
     assert_eq!(remedy, "auth-login 1");
     let (said, remedy) = only_finding(|facts| {

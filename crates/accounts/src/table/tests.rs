@@ -19,12 +19,12 @@ fn observed_at(now: i64) -> Observed {
     let directory = fixture::Volume::with_every_state(now);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let now = Timestamp::from_seconds(now);
-    let observer = Observer {
+    let looks = Observer {
         naming: Naming::Masked,
         refresh_before: Duration::from_hours(24),
         interval: Duration::from_mins(30),
     };
-    let (observed, _) = observer.observe(&volume, now).unwrap();
+    let (observed, _) = looks.observe(&volume, now).unwrap();
     let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned() };
     Observed { heartbeat: Some(heartbeat), last_pass: Some(now), ..observed }
 }

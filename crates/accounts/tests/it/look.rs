@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
@@ -42,6 +43,9 @@ fn words(text: &str) -> Vec<Vec<&str>> {
 #[test]
 fn no_command_lists_and_the_table_is_the_one_in_the_fixture_but_for_its_times() {
     let volume = every_state();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let heartbeat = format!(r#"{{"at": {now}, "litellm": "1.106.2", "held": true}}"#);
+    fs::write(volume.file("callback.json"), heartbeat).unwrap();
     let output = accounts(volume.path()).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -129,7 +133,10 @@ fn why_says_what_the_rotator_would_do() {
 #[test]
 fn a_volume_on_which_nobody_can_serve_says_so_in_why_and_not_in_the_table() {
     let volume = Volume::new();
-    accounts(volume.path()).assert().success().stdout("nobody has signed in: run auth-login 1\n");
+    accounts(volume.path()).assert().success().stdout(
+        "no account has signed in: run auth-login 1\n\
+         there is no auth.json: LiteLLM would begin a login of its own and hang: run rotate-once --init\n",
+    );
     accounts(volume.path()).arg("why").assert().code(69).stderr(contains("run auth-login 1"));
     accounts(Path::new("/nonexistent")).assert().code(78).stderr(contains("CHATGPT_AUTH_DIR"));
 }

@@ -208,7 +208,7 @@ fn a_script_reads_the_outcome() {
         outcome,
         json!({
             "version": 1, "changed": "parked", "slot": 1, "until": null, "rotator_woken": false,
-            "said": "account-1 (a…@example.test) is parked until it is unparked",
+            "message": "account-1 (a…@example.test) is parked until it is unparked",
             "serving": {"slot": 5, "identity": "e…@example.test"},
         })
     );

@@ -2,6 +2,7 @@
 
 use records::heartbeat::Heartbeat;
 
+use crate::Serving;
 use crate::bounds::HEARTBEAT;
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;
@@ -11,6 +12,8 @@ const HOW: &str = "set callbacks: rotate_now.handler in LiteLLM's config.yaml, w
 
 pub(super) fn finding(observed: &Observed) -> Option<Finding> {
     match &observed.heartbeat {
+        // Before there is a record, LiteLLM has not started either.
+        None if matches!(observed.overview.serving, Serving::Nothing) => None,
         None => {
             let message = "no LiteLLM has loaded the callback: the rotator does not hear of refusals";
             Some(Finding::new(Id::CallbackMissing, message).advise(HOW))

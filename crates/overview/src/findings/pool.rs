@@ -15,24 +15,15 @@ pub(super) fn findings(overview: &Overview) -> Option<Finding> {
         return None;
     }
     let one_more = remedy::login(Slot::first_free(&rows.iter().map(|row| row.slot).collect::<Vec<_>>()));
-    Some(match overview.first_back() {
-        Some((row, until)) => {
-            let message = format!(
-                "every account that could serve is capped: {} comes back first, {until}; wait, or sign one more account in",
-                row.slot
-            );
-            Finding::new(Id::PoolCapped, message).run(one_more)
-        }
-        None => {
-            let is_only_waiting = |state: &SlotState| matches!(state, SlotState::RefreshDue);
-            let command = if rows.iter().any(|row| is_only_waiting(&row.state)) {
-                remedy::PASS.to_owned()
-            } else {
-                remedy::WHY.to_owned()
-            };
-            Finding::new(Id::PoolExhausted, "no account can serve: agents are refused until one can")
-                .run(command)
-                .advise(format!("mend one of the accounts, or sign one more in: {one_more}"))
-        }
-    })
+    if let Some((row, until)) = overview.first_back() {
+        let message = format!(
+            "no account can serve: {} comes back first, {until}; wait, or sign one more account in",
+            row.slot
+        );
+        return Some(Finding::new(Id::PoolCapped, message).run(one_more));
+    }
+    let is_about_to_be_refreshed = rows.iter().any(|row| row.state == SlotState::RefreshDue);
+    let finding = Finding::new(Id::PoolExhausted, "no account can serve: agents are refused until one can")
+        .run(if is_about_to_be_refreshed { remedy::PASS } else { remedy::WHY });
+    Some(finding.advise(format!("mend one of the accounts, or sign one more in: {one_more}")))
 }

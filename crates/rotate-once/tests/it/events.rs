@@ -197,10 +197,10 @@ fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
     assert!(!pool.file("events.json").exists(), "there was nothing to remember");
     pool.dies("ben");
     pass().stderr(contains(
-        "rotate-once: command sh was told of needs-login: account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)\n",
+        "rotate-once: command sh was notified of needs-login: account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)\n",
     ));
     for _ in 0..3 {
-        pass().stderr(contains("told").not());
+        pass().stderr(contains("notified").not());
     }
     let [event] = &pool.events()[..] else { panic!("{:?}", pool.events()) };
     let since = event["since"].clone();
@@ -285,7 +285,7 @@ fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
     );
     assert_eq!(
         receiver.events()[0]["text"],
-        "no account can serve: agents are refused until one can; run accounts why"
+        "no account can serve: agents are refused until one can: run accounts why"
     );
     // A login of somebody else takes one's place, and the other is removed.
     fs::remove_file(pool.file("auth-1.json")).unwrap();
@@ -313,19 +313,19 @@ fn a_webhook_that_was_down_is_told_once_by_a_later_pass() {
     pool.dies("ben");
     receiver.answers(500);
     let not_told = format!(
-        "rotate-once: webhook {} was not told of needs-login: HTTP 500; tried again in ",
+        "rotate-once: webhook {} was not notified of needs-login: HTTP 500; tried again in ",
         receiver.host()
     );
     pass().stderr(contains(format!("{not_told}1m at the earliest\n")));
     assert_eq!(receiver.events().len(), 2, "once more within the pass");
-    pass().stderr(contains("told").not());
+    pass().stderr(contains("notified").not());
     assert_eq!(receiver.events().len(), 2, "not hammered");
     pool.after_the_pause();
     pass().stderr(contains(format!("{not_told}2m at the earliest\n")));
     receiver.answers(200);
     pool.after_the_pause();
-    pass().stderr(contains("was told of needs-login"));
-    pass().stderr(contains("told").not());
+    pass().stderr(contains("was notified of needs-login"));
+    pass().stderr(contains("notified").not());
     let events = receiver.events();
     assert_eq!(events.len(), 5);
     assert!(
@@ -359,7 +359,7 @@ fn a_redirect_is_not_followed() {
             .args(["--webhook", &receiver.url()])
             .assert()
             .success()
-            .stderr(contains(format!("was not told of needs-login: HTTP {status}; ")));
+            .stderr(contains(format!("was not notified of needs-login: HTTP {status}; ")));
         pool.after_the_pause();
     }
     assert_eq!(other.events(), [] as [Value; 0]);
@@ -382,18 +382,18 @@ fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_e
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines.len(), 3, "the dead one, the one in use, and the command: {said}");
         assert!(
-            lines[2].starts_with(&format!("rotate-once: command sh was not told of needs-login: {why}")),
+            lines[2].starts_with(&format!("rotate-once: command sh was not notified of needs-login: {why}")),
             "{said}"
         );
         pool.after_the_pause();
     }
     for command in ["/nonexistent", "/etc/passwd"] {
-        let why = format!("rotate-once: command {command} was not told of needs-login: cannot be run: ");
+        let why = format!("rotate-once: command {command} was not notified of needs-login: cannot be run: ");
         pool.command().args(["--on-event", command]).assert().success().stderr(contains(why));
     }
     for url in ["https:/half", "sEcReT", "ftp://host/sEcReT"] {
         pool.command().args(["--webhook", url]).assert().success().stderr(
-            contains("the webhook is told nothing: want a URL such as ").and(contains("sEcReT").not()),
+            contains("the webhook is not notified: want a URL such as ").and(contains("sEcReT").not()),
         );
     }
     pool.command()
@@ -401,7 +401,7 @@ fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_e
         .env("CODEX_EVENT_WEBHOOK", "https://127.0.0.1:1/sEcReT")
         .assert()
         .success()
-        .stderr(contains("the webhook is told nothing: SSL_CERT_FILE /nonexistent.pem cannot be read: "));
+        .stderr(contains("the webhook is not notified: SSL_CERT_FILE /nonexistent.pem cannot be read: "));
 }
 
 #[test]
@@ -421,17 +421,20 @@ fn receivers_that_hang_delay_no_record_and_are_ended_with_all_they_started() {
     assert_eq!(pool.served(), "acct-ben", "before anybody is told");
     // Nor is another rotator kept waiting, which tells nobody a second time.
     let (mut other, alone) = (pool.command(), Instant::now());
-    other.args(["--on-event", &hook]).assert().success().stderr(contains("told").not());
+    other.args(["--on-event", &hook]).assert().success().stderr(contains("notified").not());
     assert!(alone.elapsed() < Duration::from_secs(4), "{:?}", alone.elapsed());
     let mut said = String::new();
     pass.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(pass.wait().unwrap().success());
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     assert!(
-        said.contains("command sh was not told of needs-login: was ended, because it took too long; "),
+        said.contains("command sh was not notified of needs-login: was ended, because it took too long; "),
         "{said}"
     );
-    assert!(said.contains(&format!("webhook {} was not told of needs-login: ", receiver.host())), "{said}");
+    assert!(
+        said.contains(&format!("webhook {} was not notified of needs-login: ", receiver.host())),
+        "{said}"
+    );
     are_gone(&pids(&pool));
 }
 
@@ -444,7 +447,8 @@ fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() 
     let hook = pool.hook(&format!("touch {}; sleep 600", signal.display()));
     let begun = Instant::now();
     let assert = pool.command().args(["--on-event", &hook, "--webhook", &receiver.url()]).assert().success();
-    let said = "command sh was not told of needs-login: was ended, because a signal waits for the rotator; ";
+    let said =
+        "command sh was not notified of needs-login: was ended, because a signal waits for the rotator; ";
     assert.stderr(contains(said).and(contains("webhook").not()));
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     fs::remove_file(&signal).expect("it is for the next pass");
@@ -459,8 +463,9 @@ fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() 
     let begun = Instant::now();
     let assert = pool.command().args(["--webhook", &receiver.url()]).assert().success();
     calls.join().unwrap();
-    assert
-        .stderr(contains("was not told of needs-login: given up, because a signal waits for the rotator; "));
+    assert.stderr(contains(
+        "was not notified of needs-login: given up, because a signal waits for the rotator; ",
+    ));
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 
@@ -488,7 +493,11 @@ fn what_a_command_leaves_running_ends_with_it() {
     let pool = Watched::new();
     pool.dies("ben");
     let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 600 & echo $! $$ > $DIR/pids"));
-    pool.command().args(["--on-event", &hook]).assert().success().stderr(contains("was told of needs-login"));
+    pool.command()
+        .args(["--on-event", &hook])
+        .assert()
+        .success()
+        .stderr(contains("was notified of needs-login"));
     assert_eq!(pool.events().len(), 1);
     are_gone(&pids(&pool));
 }
@@ -586,7 +595,7 @@ fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells
     };
     let text = "account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)";
     with(&["--dry-run"])
-        .stdout(contains(format!("would tell webhook {} of needs-login: {text}\n", receiver.host())));
+        .stdout(contains(format!("would notify webhook {} of needs-login: {text}\n", receiver.host())));
     let assert = with(&["--dry-run", "--json"]);
     let document: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     assert_eq!(document["events"][0]["text"], text);
@@ -595,7 +604,7 @@ fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells
     assert!(!pool.file("events.json").exists() && !pool.file(".events.lock").exists());
     receiver.answers(500);
     with(&[]);
-    with(&["--dry-run"]).stdout(contains(format!("would tell webhook {} (not before ", receiver.host())));
+    with(&["--dry-run"]).stdout(contains(format!("would notify webhook {} (not before ", receiver.host())));
     receiver.answers(200);
     pool.after_the_pause();
     with(&[]);
@@ -610,7 +619,9 @@ fn a_memory_that_is_broken_is_begun_anew_and_one_of_a_later_release_left_alone()
     let pass = || pool.command().args(["--on-event", &hook]).assert().success();
     let later = r#"{"version": 2, "command": []}"#;
     pool.write("events.json", later);
-    pass().stderr(contains("nobody is told of events: ").and(contains("events.json is of a later release")));
+    pass().stderr(
+        contains("no receiver is notified of events: ").and(contains("events.json is of a later release")),
+    );
     assert_eq!(
         (fs::read_to_string(pool.file("events.json")).unwrap(), pool.events().len()),
         (later.to_owned(), 0)
@@ -635,7 +646,7 @@ fn where_it_cannot_be_remembered_nobody_is_told() {
             .args(["--on-event", &hook])
             .assert()
             .success()
-            .stderr(contains("nobody is told of events: cannot write "));
+            .stderr(contains("no receiver is notified of events: cannot write "));
     }
     assert_eq!(pool.events(), [] as [Value; 0], "each pass would tell it again");
 }
@@ -646,7 +657,7 @@ fn variables_that_are_set_to_nothing_count_as_not_set() {
     pool.dies("ben");
     let pass =
         pool.command().envs([("CODEX_EVENT_COMMAND", " "), ("CODEX_EVENT_WEBHOOK", "\n")]).assert().success();
-    pass.stderr(contains("told").not());
+    pass.stderr(contains("notified").not());
     assert!(!pool.file(".events.lock").exists());
 }
 

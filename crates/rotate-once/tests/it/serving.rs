@@ -259,7 +259,7 @@ fn a_refresh_that_the_issuer_refuses_for_a_day_is_a_finding_whatever_it_says() {
         let told = pool.command().args(["--on-event", "cat"]).output().unwrap();
         let told = String::from_utf8(told.stderr).unwrap();
         assert!(
-            told.contains("was told of refresh-failing: the issuer has refused to refresh account-1"),
+            told.contains("was notified of refresh-failing: the issuer has refused to refresh account-1"),
             "{told}"
         );
         assert!(told.contains("since 2026-01-01T00:00:00Z: run auth-login 1"), "{told}");

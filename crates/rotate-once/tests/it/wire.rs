@@ -232,14 +232,13 @@ fn a_webhook_is_told_over_tls_by_whom_the_cluster_trusts_and_nobody_else_is() {
     pass()
         .assert()
         .code(69)
-        .stderr(contains("was not told of pool-exhausted: ").and(contains("sEcReT").not()));
+        .stderr(contains("was not notified of pool-exhausted: ").and(contains("sEcReT").not()));
     assert_eq!(issuer.asked(), 0);
     fs::remove_file(volume.file("events.json")).unwrap();
-    pass()
-        .env("SSL_CERT_FILE", bundle)
-        .assert()
-        .code(69)
-        .stderr(contains(format!("webhook https://localhost:{} was told of pool-exhausted: ", issuer.port)));
+    pass().env("SSL_CERT_FILE", bundle).assert().code(69).stderr(contains(format!(
+        "webhook https://localhost:{} was notified of pool-exhausted: ",
+        issuer.port
+    )));
     assert_eq!(issuer.asked(), 1);
 }
 
