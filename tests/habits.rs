@@ -1,6 +1,7 @@
 //! Habits of this repository that are easier kept by a test than by good will.
 
 mod items;
+mod layers;
 pub(crate) mod sources;
 pub(crate) mod variables;
 mod versions;

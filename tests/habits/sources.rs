@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fixture::workspace::repository;
 
 /// Crates of which nothing is in an image or an archive.
-const NOT_SHIPPED: [&str; 2] = ["fixture", "stand-in"];
+pub(crate) const NOT_SHIPPED: [&str; 2] = ["fixture", "stand-in"];
 
 /// Each `.rs` file below this directory.
 pub(crate) fn rust_files(directory: &Path) -> Vec<PathBuf> {
@@ -27,6 +27,7 @@ pub(crate) fn shipped() -> String {
     files.map(|path| without_tests(&path)).chain([callback]).collect()
 }
 
-fn without_tests(file: &Path) -> String {
+/// A file's source without its tests.
+pub(crate) fn without_tests(file: &Path) -> String {
     fs::read_to_string(file).unwrap().split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
 }

@@ -1,7 +1,5 @@
 //! What is answered to which path. Pure.
 
-use std::sync::Arc;
-
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
@@ -9,16 +7,12 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
-use overview::finding::Finding;
 use overview::json;
 
 use crate::exec::Exec;
 use crate::host::{Hosts, Refused};
-use crate::snapshot::{Snapshot, Viewer};
+use crate::snapshot::{Seen, Viewer};
 use crate::{metrics, page};
-
-/// What was seen, or why nothing was.
-pub(crate) type Seen = Result<Arc<Snapshot>, Finding>;
 
 type Answer = Response<Full<Bytes>>;
 

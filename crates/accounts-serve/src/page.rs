@@ -9,9 +9,8 @@ use overview::words::{ends, span, states};
 use overview::{Row, Serving, SlotState, Who};
 use records::{Timestamp, text};
 
-use crate::answer::Seen;
 use crate::exec::Exec;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Seen, Snapshot};
 
 pub(crate) const STYLE: &str = include_str!("../page/page.css");
 pub(crate) const SCRIPT: &str = include_str!("../page/page.js");

@@ -24,8 +24,9 @@ use tokio::time::{sleep, timeout};
 use crate::COMMAND;
 use overview::finding::{Finding, Id};
 
-use crate::answer::{Answers, Seen};
+use crate::answer::Answers;
 use crate::connections::{Connections, Place};
+use crate::snapshot::Seen;
 
 /// How long a request's head may take to arrive, from the connection on, and the whole exchange.
 const HEAD: Duration = Duration::from_secs(1);

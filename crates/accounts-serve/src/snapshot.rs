@@ -1,5 +1,6 @@
 //! Looking: everything that the answers are made of, read once for all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth_volume::{Volume, clock};
@@ -28,6 +29,9 @@ pub(crate) struct Snapshot {
     pub(crate) findings: Vec<Finding>,
     pub(crate) counters: Counters,
 }
+
+/// What was seen, or why nothing was.
+pub(crate) type Seen = Result<Arc<Snapshot>, Finding>;
 
 impl Viewer {
     pub(crate) fn of(args: &Args) -> Self {

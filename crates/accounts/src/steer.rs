@@ -8,6 +8,7 @@ use records::Slot;
 use records::audit::{Entry, What};
 use records::state::Parked;
 use rotation::pass::Pass;
+use rotation::rotate::rotate;
 
 use crate::COMMAND;
 use crate::operator::{Change, Operator};
@@ -83,7 +84,7 @@ impl Operator<'_> {
         let options = PassOptions { to: Some(slot), only: Some(slot), ..self.options };
         let log = |line| log::line(COMMAND, line);
         let plan =
-            Pass { volume: self.volume, options, access: self.access, log: &log, served: &|_| () }.run()?;
+            rotate(Pass { volume: self.volume, options, access: self.access, log: &log, served: &|_| () })?;
         let Some(chosen) = &plan.chosen else {
             let why = report::nothing_chosen(&plan, Some(slot), self.volume.layout().auth());
             return Err(Failure::new(Exit::NoUsableAccount, why));

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use durable_file::Owner;
@@ -301,12 +301,6 @@ fn take_over(path: &Path, before: &Marker, now: Timestamp) -> io::Result<bool> {
 
 fn name(fingerprint: &str, kind: &str) -> String {
     format!(".grant-{fingerprint}.{kind}")
-}
-
-/// The device and inode of an open file, as words.
-pub(crate) fn identity(file: &File) -> io::Result<String> {
-    let metadata = file.metadata()?;
-    Ok(format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use durable_file::atomic::open_private;
 use records::Slot;
 
 use crate::error::cannot_write;
-use crate::{Volume, VolumeError, grants};
+use crate::{Volume, VolumeError};
 
 /// How long a command waits for another writer. The lock is never held while somebody waits for a network, so this is
 /// far longer than any writer should take.
@@ -63,7 +63,7 @@ impl Volume {
                 None => sleep(LOOK_AGAIN),
             }
         };
-        let identity = grants::identity(&lock).map_err(cannot_write(&path))?;
+        let identity = identity(&lock).map_err(cannot_write(&path))?;
         let mut locked = Locked { volume: self, _lock: lock, identity, notes: Vec::new() };
         locked.notes = locked.settle();
         Ok(locked)
@@ -131,6 +131,12 @@ pub fn exclusive(path: &Path) -> Result<Option<File>, VolumeError> {
             return Ok(Some(lock));
         }
     }
+}
+
+/// The device and inode of an open file, as words.
+fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
 fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {

@@ -1,7 +1,6 @@
 //! Staying alive: the loop that waits, reaps, runs the command when it is due, and ends when told to.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,6 +9,7 @@ use nix::unistd::Pid;
 
 use crate::args::Job;
 use crate::command::{self, CannotRun, Command, Ending};
+use crate::report::report;
 use crate::schedule::{Next, Schedule};
 use crate::signals::{self, Signals};
 use crate::wake::Wake;
@@ -60,11 +60,6 @@ pub fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
             Next::Leave => return Ok(keeper.exit_code),
         }
     }
-}
-
-/// Says one line on stderr. Nobody reading it is no reason to end.
-pub fn report(line: &impl Display) {
-    let _ = io::stderr().write_all(format!("idle: {line}\n").as_bytes());
 }
 
 struct Keeper {

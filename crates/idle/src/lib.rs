@@ -11,10 +11,12 @@
 mod args;
 mod command;
 mod keep;
+mod report;
 mod schedule;
 mod signals;
 mod wake;
 
 pub use crate::args::{Args, Job};
-pub use crate::keep::{alive, report, running};
+pub use crate::keep::{alive, running};
+pub use crate::report::report;
 pub use crate::signals::Signals;

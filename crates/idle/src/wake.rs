@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
-use crate::keep::report;
+use crate::report::report;
 
 /// The net under the events: NFS and VM-isolated volumes deliver none for what others write.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -7,8 +7,9 @@ use records::grant::{Grant, GrantStatus};
 use records::state::AccountState;
 use records::{AccountId, Login, Slot, Timestamp};
 
+use crate::candidate::Candidate;
 use crate::interpret::Interpretation;
-use crate::pool::{Candidate, Pool};
+use crate::pool::Pool;
 
 /// As old as codex itself lets tokens grow whose end is not known.
 const OLDEST: Duration = Duration::from_hours(8 * 24);

@@ -8,10 +8,11 @@ use records::signal::{Refusal, Signal};
 use records::state::{AccountState, Cooldown, Kind, NeedsLogin, Refused, Source};
 use records::{AccountId, Login, Timestamp};
 
+use crate::candidate::Candidate;
 use crate::cooldown::{REST, cooldown, merged};
 use crate::phrases::{capped, needs_login};
 use crate::policy::Floors;
-use crate::pool::{Candidate, InUse, Pool};
+use crate::pool::{InUse, Pool};
 
 /// How long requests may be under way that were made with a token from before a refresh.
 const UNDER_WAY: Duration = Duration::from_mins(1);

@@ -5,6 +5,7 @@
 //! from here, for none of this crate's dependencies reaches one.
 
 pub mod assess;
+pub mod candidate;
 pub mod cooldown;
 pub mod counting;
 pub mod decide;

@@ -5,8 +5,8 @@ use std::fmt;
 use records::state::{Cooldown, Parked};
 use records::{AccountId, Expiry, Login, Slot, Timestamp};
 
+use crate::candidate::Broken;
 use crate::phrases::needs_login_itself;
-use crate::pool::Broken;
 
 /// What is to be done.
 #[derive(Debug)]

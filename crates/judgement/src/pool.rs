@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use records::grant::{self, GrantStatus};
@@ -10,6 +9,7 @@ use records::published::Found;
 use records::state::{Active, State};
 use records::{AccountId, Login, Slot, Timestamp};
 
+use crate::candidate::Candidate;
 use crate::cooldown::REST;
 use crate::plan::Reason;
 
@@ -32,40 +32,6 @@ pub struct Pool {
     pub published_at: Option<Timestamp>,
     /// Which slot counts of those that hold an account: the newest login.
     holders: BTreeMap<AccountId, usize>,
-}
-
-/// A slot that may be chosen.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// Where.
-    pub slot: Slot,
-    /// Its login, or what is wrong with it.
-    pub login: Result<Login, Broken>,
-    /// What is known of its grant.
-    pub grant: GrantStatus,
-    /// Whether it has a file, and not only environment variables.
-    pub is_stored: bool,
-}
-
-/// What is wrong with a slot's file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// In words.
-    pub why: String,
-    /// It is no regular file that can be read, so that a login could not replace it: it must be removed first.
-    pub is_in_the_way: bool,
-}
-
-impl From<String> for Broken {
-    fn from(why: String) -> Self {
-        Self { why, is_in_the_way: false }
-    }
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
-    }
 }
 
 /// The account in use, and where it stands among the slots.

@@ -2,7 +2,8 @@
 
 use records::{Login, Slot};
 
-use crate::pool::{Candidate, Pool};
+use crate::candidate::Candidate;
+use crate::pool::Pool;
 
 /// Where a login found in `auth.json` belongs.
 #[derive(Debug, PartialEq, Eq)]

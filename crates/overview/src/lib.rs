@@ -11,9 +11,10 @@ pub mod words;
 
 use std::time::Duration;
 
+use judgement::candidate::{Broken, Candidate};
 use judgement::due;
 use judgement::plan::Reason;
-use judgement::pool::{Broken, Candidate, Pool, Use};
+use judgement::pool::{Pool, Use};
 use records::published::Found;
 use records::state::{Cooldown, Kind, Parked, Source};
 use records::text::printable;

@@ -1,7 +1,8 @@
 //! What keeps a login from being refreshed while it may still serve, and what to type. Pure.
 
+use judgement::candidate::Candidate;
 use judgement::plan::Reason;
-use judgement::pool::{Candidate, Pool};
+use judgement::pool::Pool;
 use records::grant::GrantStatus;
 use records::state::RefreshRefused;
 use records::{Expiry, Login, Timestamp};

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Login;
 use crate::text::printable;
 
 /// An account: the workspace's `account_id` **and** the user in it.
@@ -25,69 +24,5 @@ impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable(&self.account_id))?;
         self.user_id.as_ref().map_or(Ok(()), |user| write!(f, "/{}", printable(user)))
-    }
-}
-
-/// How people are named where others may look: on a screen, in a scrape, in a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// `a…@example.test`: enough for those who know them.
-    Masked,
-    /// `ann@example.test`.
-    InFull,
-}
-
-impl Naming {
-    /// Whose login it is: the person's address, or the account's id where no token says an address. Printable.
-    #[must_use]
-    pub fn of(self, login: &Login) -> String {
-        let email = login.email.as_deref().map(printable).filter(|email| !email.trim().is_empty());
-        let name = email.unwrap_or_else(|| printable(&login.account.account_id));
-        match self {
-            Self::InFull => name,
-            Self::Masked => masked(&name),
-        }
-    }
-}
-
-fn masked(name: &str) -> String {
-    let (shown, rest) = match name.rsplit_once('@') {
-        Some((local, domain)) => (local.chars().take(1), format!("@{domain}")),
-        None => (name.chars().take(name.chars().count().min(8) / 2), String::new()),
-    };
-    shown.chain(['…']).collect::<String>() + &rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Secret;
-
-    #[test]
-    fn a_name_from_a_token_is_shown_printable() {
-        let mut login =
-            Login::of_tokens(Secret::new("opaque"), None, None, Some("a\x1b[2J\u{202e}b")).unwrap();
-        assert_eq!(login.account.to_string(), "a [2Jb");
-        assert_eq!(login.account.account_id, "a\x1b[2J\u{202e}b", "a header and a key stay as they are");
-        assert_eq!(Naming::InFull.of(&login), "a [2Jb");
-        login.email = Some("\u{202e}\nann@example.test".to_owned());
-        assert_eq!(Naming::InFull.of(&login), " ann@example.test");
-        assert_eq!(Naming::Masked.of(&login), " …@example.test");
-        login.email = Some("\u{202e}".to_owned());
-        assert_eq!(Naming::InFull.of(&login), "a [2Jb", "nothing is no name");
-    }
-
-    #[test]
-    fn a_masked_name_is_known_to_those_who_know_it() {
-        for (name, expected) in [
-            ("ann@example.test", "a…@example.test"),
-            ("@example.test", "…@example.test"),
-            ("élodie@example.test", "é…@example.test"),
-            ("0b9d3a52-77aa", "0b9d…"),
-            ("ab", "a…"),
-            ("", "…"),
-        ] {
-            assert_eq!(masked(name), expected);
-        }
     }
 }

@@ -23,7 +23,8 @@ use judgement::plan::Plan;
 use judgement::policy::PassOptions;
 use judgement::report;
 use records::text;
-use rotation::pass::{self, Pass};
+use rotation::pass::Pass;
+use rotation::rotate::{self, rotate};
 
 use crate::receiver::Receiver;
 
@@ -64,7 +65,7 @@ pub fn notify(args: &Args) {
 }
 
 fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
-    let (pool, assessment, plan) = pass::look(volume, options, clock::now())?;
+    let (pool, assessment, plan) = rotate::look(volume, options, clock::now())?;
     let events = notify::foresee(&Receiver::all(args), volume, &pool, options.refresh_before);
     if args.json {
         let mut document = report::json(&plan, true);
@@ -90,7 +91,7 @@ fn pass(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Fail
             log(e.to_string());
         }
     };
-    let plan = Pass { volume, options, access: args.access(), log: &log, served: &served }.run()?;
+    let plan = rotate(Pass { volume, options, access: args.access(), log: &log, served: &served })?;
     if args.json {
         say(&format!("{}\n", report::json(&plan, false)))?;
     }

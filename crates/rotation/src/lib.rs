@@ -1,6 +1,6 @@
 //! The rotator's hands: reads what a pass judges by, and carries out what the crate `judgement` decides.
 //!
-//! A [`Pass`](pass::Pass) serves first, then refreshes what is due. Who serves, what is due and until when an account is left
+//! [`rotate`](rotate::rotate) serves first, then refreshes what is due. Who serves, what is due and until when an account is left
 //! alone is never decided here.
 
 pub mod error;
@@ -10,5 +10,6 @@ mod queue;
 pub mod reading;
 mod recover;
 pub mod refresh;
+pub mod rotate;
 pub mod serving;
 pub mod stop;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use auth_volume::{Volume, VolumeError, almost};
-use judgement::pool::{Candidate, Pool};
+use judgement::candidate::Candidate;
+use judgement::pool::Pool;
 use overview::finding::Finding;
 use overview::findings;
 use overview::observed::{Observed, SlotFile};

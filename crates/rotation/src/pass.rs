@@ -1,24 +1,15 @@
-//! One pass: take the signals in, choose, publish; then refresh what is due, and publish what came of that.
-//!
-//! Serving comes first and waits for nobody: no lock is held while the issuer is waited for, and a signal that comes in the
-//! meantime is acted on at once.
+//! A pass and the part of it that serves: take the signals in, choose, publish.
 
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use durable_file::Access;
-use issuer::Issuer;
-use judgement::assess::{Assessment, Turn, assess};
-use judgement::decide::decide;
-use judgement::due::Due;
-use judgement::plan::Plan;
+use judgement::assess::Turn;
 use judgement::policy::PassOptions;
-use judgement::pool::Pool;
 use records::Timestamp;
 
-use crate::error::PassError;
-use crate::serving::Serving;
-use crate::{queue, reading};
+use crate::reading;
+use crate::serving::{Served, Serving};
 
-/// A whole pass.
+/// A pass: on which volume, how, and for whom it is published.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     /// Where.
@@ -33,62 +24,7 @@ pub struct Pass<'a> {
     pub served: &'a dyn Fn(&Locked<'_>),
 }
 
-/// What serving came to.
-#[derive(Debug)]
-pub struct Served {
-    /// Who was chosen.
-    pub plan: Plan,
-    /// The logins to refresh.
-    pub due: Vec<Due>,
-    /// Trouble with LiteLLM's directory, which stops nothing but what needs it.
-    pub trouble: Result<(), VolumeError>,
-}
-
-/// What a pass would do if it ran now, and the pool after the signals that wait. Reads, and does nothing.
-///
-/// # Errors
-/// The volume cannot be read.
-pub fn look(
-    volume: &Volume,
-    options: PassOptions,
-    now: Timestamp,
-) -> Result<(Pool, Assessment, Plan), VolumeError> {
-    let mut pool = reading::read(volume, now)?.pool;
-    let signals: Vec<_> = volume.signals()?.into_iter().map(|taken| taken.signal).collect();
-    let assessment = assess(&mut pool, &signals, options, Turn::First, now);
-    let plan = decide(&pool, assessment.policy, now);
-    Ok((pool, assessment, plan))
-}
-
 impl<'a> Pass<'a> {
-    /// Serves, refreshes what is due, and serves again what came of it. Gives the plan that holds at the end.
-    ///
-    /// # Errors
-    /// See [`PassError`].
-    pub fn run(self) -> Result<Plan, PassError> {
-        let Served { mut plan, mut due, mut trouble } = self.serve(Turn::First)?;
-        if self.options.only.is_some() && plan.chosen.is_some() {
-            // It serves as it is: the rest is the rotator's.
-            due.clear();
-        }
-        let mut issuer = Ok(());
-        if !due.is_empty() {
-            match Issuer::from_environment() {
-                Ok(issuer) => {
-                    if let Some(served) = queue::refresh(self, &issuer, due)? {
-                        plan = served.plan;
-                        trouble = trouble.and(served.trouble);
-                    }
-                }
-                Err(e) => issuer = Err(PassError::Issuer(e)),
-            }
-        }
-        trouble?;
-        // Last, because an account that needs no refresh must be able to serve in the meantime.
-        issuer?;
-        Ok(plan)
-    }
-
     /// Takes the signals in, chooses and publishes, under the lock.
     ///
     /// # Errors

@@ -13,8 +13,9 @@ use records::counters::RefreshReason;
 use records::grant::Grant;
 
 use crate::error::PassError;
-use crate::pass::{Pass, Served};
+use crate::pass::Pass;
 use crate::refresh::{Refresh, RefreshReport};
+use crate::serving::Served;
 use crate::stop::HeldSignals;
 
 /// How often a signal is looked for while the issuer is waited for.

@@ -2,7 +2,8 @@
 //! the predecessor.
 
 use auth_volume::{Locked, VolumeError};
-use judgement::pool::{Candidate, Pool};
+use judgement::candidate::Candidate;
+use judgement::pool::Pool;
 use judgement::recovery::{Destination, destination};
 use records::grant::GrantStatus;
 use records::{Login, Timestamp};

@@ -22,9 +22,19 @@ use records::signal::Signal;
 use records::state::{Active, State};
 use records::{Slot, Timestamp};
 
-use crate::pass::Served;
 use crate::reading::Reading;
 use crate::recover::recover_tokens;
+
+/// What serving came to.
+#[derive(Debug)]
+pub struct Served {
+    /// Who was chosen.
+    pub plan: Plan,
+    /// The logins to refresh.
+    pub due: Vec<Due>,
+    /// Trouble with LiteLLM's directory, which stops nothing but what needs it.
+    pub trouble: Result<(), VolumeError>,
+}
 
 /// A pass while it holds the lock.
 #[derive(Clone, Copy)]

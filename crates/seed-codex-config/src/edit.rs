@@ -4,10 +4,6 @@ use toml_edit::{DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
 
 use crate::refusal::Refusal;
 
-/// How many tables and arrays may lie in each other. Nobody writes ten, and each one costs stack wherever a document is
-/// copied, compared or printed; the parser alone would let dotted keys multiply its own bound.
-pub(crate) const DEEPEST: usize = 64;
-
 /// Sets `path` to `value`; tells whether that changed anything. Missing tables are made, nothing is ever removed.
 ///
 /// # Errors

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use toml_edit::TomlError;
 
-use crate::edit::DEEPEST;
+/// How many tables and arrays may lie in each other. Nobody writes ten, and each one costs stack wherever a document is
+/// copied, compared or printed; the parser alone would let dotted keys multiply its own bound.
+pub(crate) const DEEPEST: usize = 64;
 
 /// A file that cannot be merged into.
 #[derive(Debug, PartialEq, Eq)]

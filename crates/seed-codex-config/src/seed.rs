@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use toml_edit::{DocumentMut, Value};
 
 use crate::edit;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::setting::Setting;
 
 const DEFAULT_MODEL: &str = "gpt-5.6-sol";
@@ -45,7 +45,7 @@ impl Merged {
 /// Merges what is wanted into the text of a `config.toml`.
 pub(crate) fn merge(existing: &str, wanted: &Wanted) -> Result<Merged, Refusal> {
     let parsed: DocumentMut = existing.parse().map_err(|e| Refusal::malformed(existing, &e))?;
-    if !edit::is_within(parsed.as_item(), edit::DEEPEST) {
+    if !edit::is_within(parsed.as_item(), refusal::DEEPEST) {
         return Err(Refusal::TooDeep);
     }
     // Comments alone would end up below the keys.

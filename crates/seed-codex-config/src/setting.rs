@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use anyhow::{Context as _, anyhow, bail};
 use toml_edit::{InlineTable, Key, TomlError, Value};
 
-use crate::edit::{DEEPEST, dotted, value_is_within};
-use crate::refusal::is_too_deep;
+use crate::edit::{dotted, value_is_within};
+use crate::refusal::{DEEPEST, is_too_deep};
 
 /// The longest key, in bytes, and the most equals signs in it. A key may hold a path, and each sign is tried as its end.
 const LONGEST_KEY: usize = 8192;

@@ -9,9 +9,9 @@ use records::{Expiry, Secret};
 
 use super::*;
 use crate::assess::{Turn, assess};
+use crate::candidate::{Broken, Candidate};
 use crate::interpret::interpret;
 use crate::policy::{Floors, PassOptions};
-use crate::pool::{Broken, Candidate};
 
 const FLOORS: Floors = Floors { cap: Duration::from_hours(3), transient: Duration::from_mins(5) };
 

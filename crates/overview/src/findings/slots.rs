@@ -1,6 +1,6 @@
 //! What is wrong with single slots.
 
-use judgement::pool::Broken;
+use judgement::candidate::Broken;
 use judgement::remedy;
 use records::Slot;
 use records::state::Parked;
