@@ -117,7 +117,7 @@ fn graph(source: &Path) -> Graph {
     for file in files(source) {
         let Some(module) = module_of(source, &file) else { continue };
         let text = without_tests(&file);
-        let named = graph.entry(module.clone()).or_default();
+        let targets = graph.entry(module.clone()).or_default();
         for after in text.split("crate::").skip(1) {
             let names: Vec<_> = match after.strip_prefix('{') {
                 Some(list) => list.split('}').next().unwrap().split(',').map(first_name).collect(),
@@ -126,7 +126,7 @@ fn graph(source: &Path) -> Graph {
             for name in names {
                 let target = given_on.get(&name).cloned().unwrap_or(name);
                 if target != module && source.join(format!("{target}.rs")).exists() {
-                    named.insert(target);
+                    targets.insert(target);
                 }
             }
         }
