@@ -77,7 +77,7 @@ impl Refusals {
         self.0.iter().filter(fits).max_by_key(|it| (it.email.is_some(), it.model.is_some()))
     }
 
-    /// The challenge that every request to `place` meets, whoever makes it.
+    /// The challenge that every request to `place` meets, before its bearer is looked at.
     pub(crate) fn challenge(&self, place: Place) -> Option<&RefusalRequest> {
         self.0.iter().find(|it| {
             it.is_at(place) && it.way == Way::Challenge && it.email.is_none() && it.model.is_none()

@@ -36,8 +36,8 @@ pub enum Way {
     Invalidated,
     /// 403 in JSON.
     Forbidden,
-    /// 403 with a challenge page of 60 kB. For all accounts it is answered to whom it may concern: to a bearer that
-    /// is no good, too, because what is refused is the address.
+    /// 403 with a challenge page of 60 kB. For all accounts and models it is met at the address: before anything is
+    /// known of the bearer.
     Challenge,
     /// 500.
     Broken,

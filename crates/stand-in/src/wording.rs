@@ -30,7 +30,7 @@ pub(crate) fn refuse(refusal: &Refusal, account: &Account, model: &str) -> Respo
 
 /// 403 as from the provider's gate: a page that a browser would pass, with a long token in it.
 pub(crate) fn challenge() -> Response {
-    let token: String = (0..1_800).map(|_| random()).collect();
+    let token: String = (0..1_875).map(|_| random()).collect();
     let page = format!(
         "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title></head><body>\
          <noscript>Enable JavaScript and cookies to continue</noscript>\

@@ -95,7 +95,7 @@ impl World {
         true
     }
 
-    /// The other accounts that would serve a request for `model` now, if somebody is signed in there.
+    /// The other accounts with a login that would serve a request for `model` now.
     pub(crate) fn quota_elsewhere(&self, email: &str, model: &str) -> Vec<String> {
         let serves = |account: &&Account| {
             let now = Account { usage: account.usage.clone().at(now()), ..(*account).clone() };
