@@ -5,7 +5,10 @@ use std::mem::take;
 use serde::{Deserialize, Serialize};
 
 use crate::control::AccountRequest;
+use crate::refusal::{DEFAULT_RESET_SECONDS, Refusal};
 use crate::token::now;
+use crate::usage::{Usage, used_up_until};
+use crate::way::{Shown, Way};
 
 /// How `chatgpt.com` answers a request made with an account's token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +48,8 @@ pub struct Account {
     pub resets_at: i64,
     /// How long a new access token lives; negative for one that is expired at birth.
     pub token_lifetime_seconds: i64,
-    /// `x-codex-primary-used-percent` while it is not capped.
-    pub used_percent: f64,
+    /// How much of its limits it has used.
+    pub usage: Usage,
 }
 
 impl Account {
@@ -61,7 +64,7 @@ impl Account {
             behaviour: Behaviour::Ok,
             resets_at: now() + DEFAULT_RESET_SECONDS,
             token_lifetime_seconds: 864_000,
-            used_percent: 12.0,
+            usage: Usage::of_a_new_account(),
         }
     }
 
@@ -79,11 +82,40 @@ impl Account {
             self.resets_at = now() + seconds;
         }
         self.token_lifetime_seconds = request.token_lifetime_seconds.unwrap_or(self.token_lifetime_seconds);
-        self.used_percent = request.used_percent.unwrap_or(self.used_percent);
+        if let (Some(window), Some(used)) = (self.usage.windows.first_mut(), request.used_percent) {
+            window.used_percent = used;
+        }
+    }
+
+    /// How a request for `model` is refused: by its behaviour, or because a window is used up.
+    pub(crate) fn refusal(&self, model: &str) -> Option<Refusal> {
+        let way = match self.behaviour_now() {
+            Behaviour::Ok => {
+                let until = used_up_until(self.usage.windows(model))?;
+                let refusal = Refusal::plain(Way::UsageLimitReached, until);
+                return Some(Refusal { shown: Shown::AsTheyAre, ..refusal });
+            }
+            Behaviour::Capped => Way::UsageLimitReached,
+            Behaviour::RateLimited => Way::RateLimited,
+            Behaviour::Invalidated => Way::Invalidated,
+            Behaviour::Forbidden => Way::Forbidden,
+            Behaviour::Broken => Way::Broken,
+            Behaviour::CappedInStream => {
+                let refusal = Refusal::plain(Way::ResponseFailed, self.resets_at);
+                return Some(Refusal { shown: Shown::Full, ..refusal });
+            }
+        };
+        Some(Refusal::plain(way, self.resets_at))
+    }
+
+    /// When its behaviour caps it, until then.
+    pub(crate) fn capped_until(&self) -> Option<i64> {
+        let capped = matches!(self.behaviour_now(), Behaviour::Capped | Behaviour::CappedInStream);
+        capped.then_some(self.resets_at)
     }
 
     /// The behaviour at this moment: a cap is over once its reset has passed.
-    pub(crate) fn behaviour_now(&self) -> Behaviour {
+    fn behaviour_now(&self) -> Behaviour {
         let over = self.resets_at <= now();
         match self.behaviour {
             Behaviour::Capped | Behaviour::CappedInStream if over => Behaviour::Ok,
@@ -91,5 +123,3 @@ impl Account {
         }
     }
 }
-
-const DEFAULT_RESET_SECONDS: i64 = 5432;

@@ -1,5 +1,7 @@
 //! The control API, `/_control/…`: what tests and scripts tell the stand-in, and ask it.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{FromRequest, Request as HttpRequest, State};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,9 @@ use crate::fault::OauthFault;
 use crate::journal::Request;
 use crate::login::{AccountGrants, Standing, Tokens};
 use crate::page;
+use crate::reasoning::ReasoningRequest;
+use crate::refusal::RefusalRequest;
+use crate::usage::{Usage, UsageRequest};
 use crate::world::{Shared, World};
 
 /// `POST /_control/approve`: somebody signs in with a code that is on show. Also as a form, from the page.
@@ -50,7 +55,7 @@ pub struct AccountRequest {
     pub resets_in_seconds: Option<i64>,
     /// How long access tokens issued from now on live; negative for expired at birth.
     pub token_lifetime_seconds: Option<i64>,
-    /// What the usage headers show while it is not capped.
+    /// How much of the first window is used; [`UsageRequest`] sets the rest.
     pub used_percent: Option<f64>,
 }
 
@@ -109,10 +114,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/_control/codes", get(codes))
         .route("/_control/device", post(device))
         .route("/_control/oauth_fault", post(oauth_fault))
+        .route("/_control/reasoning", post(reasoning))
+        .route("/_control/refusal", post(refusal))
         .route("/_control/requests", get(requests))
         .route("/_control/grants", get(grants))
         .route("/_control/refreshable", post(refreshable))
         .route("/_control/sign_in", post(sign_in))
+        .route("/_control/usage", get(usages).post(usage))
 }
 
 impl World {
@@ -120,6 +128,11 @@ impl World {
         let account = self.account(&request.email);
         account.alter(request);
         account.clone()
+    }
+
+    pub(crate) fn alter_usage(&mut self, request: &UsageRequest) -> Usage {
+        self.account(&request.email).usage.alter(request);
+        self.account_now(&request.email).usage
     }
 
     pub(crate) fn alter_devices(&mut self, request: &DeviceRequest) {
@@ -208,6 +221,24 @@ async fn refreshable(
     Json(request): Json<RefreshableRequest>,
 ) -> Json<Refreshable> {
     Json(world.lock().refreshable(&request.refresh_token))
+}
+
+async fn reasoning(State(world): State<Shared>, Json(request): Json<ReasoningRequest>) -> Json<Value> {
+    world.lock().reasoning.lenient = request.lenient;
+    Json(json!({}))
+}
+
+async fn refusal(State(world): State<Shared>, Json(request): Json<RefusalRequest>) -> Json<Value> {
+    world.lock().refusals.set(request);
+    Json(json!({}))
+}
+
+async fn usage(State(world): State<Shared>, Json(request): Json<UsageRequest>) -> Json<Usage> {
+    Json(world.lock().alter_usage(&request))
+}
+
+async fn usages(State(world): State<Shared>) -> Json<BTreeMap<String, Usage>> {
+    Json(world.lock().usages())
 }
 
 async fn sign_in(State(world): State<Shared>, Json(request): Json<SignInRequest>) -> Json<Tokens> {

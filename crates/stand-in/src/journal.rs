@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fate, Wire};
 use crate::token::now_exact;
+use crate::turn::Turn;
 use crate::world::Shared;
 
 /// One request to `auth.openai.com` or `chatgpt.com`; those to the control API are not recorded.
@@ -43,6 +44,9 @@ pub struct Request {
     pub fault: Option<String>,
     /// The header `User-Agent`.
     pub user_agent: Option<String>,
+    /// What it was about, on `/backend-api/codex/responses`.
+    #[serde(default)]
+    pub turn: Option<Turn>,
 }
 
 impl Request {
@@ -50,6 +54,12 @@ impl Request {
     #[must_use]
     pub fn mixes_accounts(&self) -> bool {
         self.error.as_deref() == Some(ACCOUNT_MISMATCH)
+    }
+
+    /// Whether it was refused for a limit while another account would have served it.
+    #[must_use]
+    pub fn was_refused_needlessly(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| !turn.quota_elsewhere.is_empty())
     }
 }
 
@@ -66,11 +76,16 @@ pub(crate) struct Note {
     pub(crate) account_id: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) fault: Option<String>,
+    pub(crate) turn: Option<Turn>,
 }
 
 impl Note {
     pub(crate) fn failing(self, code: &str) -> Self {
         Self { error: Some(code.to_owned()), ..self }
+    }
+
+    pub(crate) fn about(self, turn: Turn) -> Self {
+        Self { turn: Some(turn), ..self }
     }
 
     /// Fastens the note to an answer.
@@ -133,6 +148,7 @@ pub(crate) async fn record(
         error: note.error,
         fault: note.fault,
         user_agent,
+        turn: note.turn,
     });
     match fate {
         None => response,

@@ -179,6 +179,11 @@ impl Logins {
         Some((access, refused))
     }
 
+    /// Whether `email` has a login whose access tokens are accepted, as long as they live.
+    pub(crate) fn is_signed_in(&self, email: &str) -> bool {
+        self.families.iter().any(|family| family.email == email && family.access)
+    }
+
     /// Every account that ever signed in, with its logins.
     pub(crate) fn grants(&self) -> Vec<AccountGrants> {
         let mut by_account: BTreeMap<&str, Vec<LoginView>> = BTreeMap::new();

@@ -17,8 +17,8 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 usage
 
 Control, in JSON:
-  POST /_control/{approve,approve_next,account,device,oauth_fault,refreshable,sign_in}
-  GET  /_control/{codes,grants,requests}";
+  POST /_control/{approve,approve_next,account,device,oauth_fault,reasoning,refreshable,refusal,sign_in,usage}
+  GET  /_control/{codes,grants,requests,usage}";
 
 #[derive(Parser)]
 #[command(version, about, after_help = AFTER_HELP)]

@@ -1,8 +1,6 @@
-//! Serving: as a process of its own, or inside a test on a thread of its own.
+//! Serving: the routes, and the process of its own.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -11,16 +9,11 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
 
-use crate::account::{Account, Behaviour};
-use crate::control::{self, AccountRequest, DeviceRequest, OauthFaultRequest, Refreshable};
-use crate::device::{self, DeviceBehaviour, WaitingCode};
-use crate::fault::{OauthFault, Wire};
-use crate::journal::{self, Journal, Request};
-use crate::login::{AccountGrants, Tokens};
+use crate::fault::Wire;
+use crate::journal::{self, Journal};
 use crate::world::{Shared, World};
-use crate::{backend, oauth, page};
+use crate::{backend, control, device, oauth, page};
 
 /// What a stand-in starts with.
 #[derive(Default)]
@@ -29,14 +22,6 @@ pub struct Options {
     pub approve: Vec<String>,
     /// Where each request is appended as a line of JSON.
     pub log: Option<File>,
-}
-
-/// A stand-in that runs inside a test, on a free port of loopback; dropped, it is gone with its connections.
-pub struct StandIn {
-    url: String,
-    world: Shared,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// Serves on `listener` until the process ends.
@@ -49,7 +34,7 @@ pub async fn serve(listener: TcpListener, options: Options) -> std::io::Result<(
     axum::serve(listener, app.into_make_service_with_connect_info::<Wire>()).await
 }
 
-fn app(world: Shared) -> Router {
+pub(crate) fn app(world: Shared) -> Router {
     Router::new()
         .route("/api/accounts/deviceauth/usercode", post(device::usercode))
         .route("/api/accounts/deviceauth/token", post(device::poll))
@@ -58,6 +43,8 @@ fn app(world: Shared) -> Router {
         .route("/oauth/revoke", post(oauth::revoke))
         .route("/backend-api/codex/responses", post(backend::responses))
         .route("/backend-api/wham/usage", get(backend::usage))
+        // What codex asks where its base has no `/backend-api`.
+        .route("/api/codex/usage", get(backend::usage))
         .merge(control::routes())
         // An agent's turn carries its whole conversation.
         .layer(DefaultBodyLimit::max(64 << 20))
@@ -66,161 +53,6 @@ fn app(world: Shared) -> Router {
         .with_state(world)
 }
 
-impl StandIn {
-    /// Starts on a free port.
-    ///
-    /// # Panics
-    /// When the machine has no port, thread or descriptor left.
-    #[must_use]
-    pub fn start() -> Self {
-        let world = Shared::new(World::new(Vec::new(), Journal::default()));
-        let app = app(world.clone()).into_make_service_with_connect_info::<Wire>();
-        let runtime = runtime().expect("a runtime can be built");
-        let bind = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let listener = runtime.block_on(bind).expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = async { axum::serve(listener, app).await } => {}
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        Self { url: format!("http://{address}"), world, stop: Some(stop), thread: Some(thread) }
-    }
-
-    /// Is reached on this listener as well, until the process ends: one in the network of a pod, say.
-    ///
-    /// # Panics
-    /// When it is not on loopback, where a stand-in stays, or the machine has no thread left.
-    pub fn serve_also_on(&self, listener: std::net::TcpListener) {
-        let address = listener.local_addr().expect("a bound listener has an address");
-        assert!(address.ip().is_loopback(), "{address} is not loopback");
-        listener.set_nonblocking(true).expect("a listener can be made so");
-        let app = app(self.world.clone()).into_make_service_with_connect_info::<Wire>();
-        std::thread::spawn(move || {
-            runtime().expect("a runtime can be built").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener has a descriptor");
-                axum::serve(listener, app).await
-            })
-        });
-    }
-
-    /// `http://127.0.0.1:PORT`, the issuer.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The refresh endpoint, for `CODEX_REFRESH_TOKEN_URL_OVERRIDE`.
-    #[must_use]
-    pub fn refresh_url(&self) -> String {
-        format!("{}/oauth/token", self.url)
-    }
-
-    /// The backend, for `CHATGPT_API_BASE`.
-    #[must_use]
-    pub fn api_base(&self) -> String {
-        format!("{}/backend-api/codex", self.url)
-    }
-
-    /// The next device code that is asked for will be approved by `email`, after one pending poll.
-    pub fn approve_next(&self, email: &str) {
-        self.world.lock().devices.approve_next(email.to_owned());
-    }
-
-    /// Approves a code that is on show; false if none such waits.
-    #[must_use]
-    pub fn approve(&self, user_code: &str, email: &str) -> bool {
-        self.world.lock().devices.approve(user_code, email)
-    }
-
-    /// The codes that wait for somebody.
-    #[must_use]
-    pub fn waiting_codes(&self) -> Vec<WaitingCode> {
-        self.world.lock().devices.waiting()
-    }
-
-    /// Signs `email` in without the ceremony.
-    #[must_use]
-    pub fn sign_in(&self, email: &str) -> Tokens {
-        self.world.lock().sign_in(email)
-    }
-
-    /// How the backend treats `email` from now on.
-    pub fn set(&self, email: &str, behaviour: Behaviour) {
-        let email = email.to_owned();
-        let request = AccountRequest { email, behaviour: Some(behaviour), ..AccountRequest::default() };
-        self.world.lock().alter_account(&request);
-    }
-
-    /// Makes or alters an account.
-    #[expect(clippy::must_use_candidate, reason = "it is called for what it does; the account is a courtesy")]
-    pub fn account(&self, request: &AccountRequest) -> Account {
-        self.world.lock().alter_account(request)
-    }
-
-    /// How the device flow goes from now on.
-    pub fn device(&self, behaviour: DeviceBehaviour) {
-        let request = DeviceRequest { behaviour: Some(behaviour), ..DeviceRequest::default() };
-        self.world.lock().alter_devices(&request);
-    }
-
-    /// How often a login is asked to poll from now on.
-    pub fn poll_every(&self, seconds: u64) {
-        let request = DeviceRequest { interval_seconds: Some(seconds), ..DeviceRequest::default() };
-        self.world.lock().alter_devices(&request);
-    }
-
-    /// How `/oauth/token` misbehaves from now on, for everybody.
-    pub fn oauth_fault(&self, fault: OauthFault) {
-        self.oauth_fault_for(OauthFaultRequest { fault, ..OauthFaultRequest::default() });
-    }
-
-    /// The same for one account, or for so many requests.
-    pub fn oauth_fault_for(&self, request: OauthFaultRequest) {
-        self.world.lock().set_fault(request);
-    }
-
-    /// Every request so far, oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.world.lock().journal.requests.clone()
-    }
-
-    /// The requests to one path.
-    #[must_use]
-    pub fn requests_to(&self, path: &str) -> Vec<Request> {
-        self.requests().into_iter().filter(|request| request.path == path).collect()
-    }
-
-    /// Every login so far, by account.
-    #[must_use]
-    pub fn grants(&self) -> Vec<AccountGrants> {
-        self.world.lock().logins.grants()
-    }
-
-    /// Whether a refresh with this token would succeed; asking does not use it up.
-    #[must_use]
-    pub fn refreshable(&self, refresh_token: &str) -> Refreshable {
-        self.world.lock().refreshable(refresh_token)
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn runtime() -> std::io::Result<Runtime> {
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }

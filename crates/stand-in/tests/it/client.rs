@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use stand_in::{CLIENT_ID, StandIn};
+use stand_in::{CLIENT_ID, StandIn, Tokens};
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
@@ -60,6 +60,41 @@ pub(crate) fn ask(stand_in: &StandIn, access_token: &str, account_id: &str) -> R
     let request = request.header("authorization", format!("Bearer {access_token}"));
     let body = json!({"model": "gpt-5.6-sol", "input": [], "stream": true, "store": false});
     request.header("chatgpt-account-id", account_id).send_json(&body).unwrap()
+}
+
+/// A request as `LiteLLM` sends it, in a conversation of its own name.
+pub(crate) fn ask_in(stand_in: &StandIn, tokens: &Tokens, thread: &str, body: &Value) -> Response<Body> {
+    let mut whole = json!({"model": "gpt-5.6-sol", "input": [], "stream": true, "store": false, "include": ["reasoning.encrypted_content"]});
+    whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    let request = agent().post(format!("{}/responses", stand_in.api_base()));
+    let request = request.header("authorization", format!("Bearer {}", tokens.access_token));
+    let request = request.header("chatgpt-account-id", &tokens.account_id).header("session_id", thread);
+    request.send_json(&whole).unwrap()
+}
+
+/// A request for one model.
+pub(crate) fn ask_for(stand_in: &StandIn, tokens: &Tokens, model: &str) -> Response<Body> {
+    ask_in(stand_in, tokens, "thread-1", &json!({"model": model}))
+}
+
+pub(crate) fn ask_for_usage(stand_in: &StandIn, tokens: &Tokens) -> Response<Body> {
+    let request = agent().get(format!("{}/backend-api/wham/usage", stand_in.url()));
+    let request = request.header("authorization", format!("Bearer {}", tokens.access_token));
+    request
+        .header("chatgpt-account-id", &tokens.account_id)
+        .header("user-agent", "rotator/1.0")
+        .call()
+        .unwrap()
+}
+
+/// The data of the last event of a stream, as text.
+pub(crate) fn last_event(response: &mut Response<Body>) -> String {
+    let stream = response.body_mut().read_to_string().unwrap();
+    stream.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().unwrap().to_owned()
+}
+
+pub(crate) fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+    response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
 pub(crate) fn claims(token: &Value) -> Value {

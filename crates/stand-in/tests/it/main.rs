@@ -6,3 +6,6 @@ mod cli;
 mod client;
 mod device;
 mod oauth;
+mod reasoning;
+mod refusal;
+mod usage;
