@@ -1,6 +1,7 @@
 //! How a command reaches the pod.
 
 use clap::Args;
+use records::remedy;
 
 /// What stands before a command, or in its place.
 #[derive(Clone, Debug, Args)]
@@ -19,7 +20,7 @@ impl Exec {
 
     /// The whole of what to type. `rotate-once` is in the rotator's container, everything else in the operator's.
     pub(crate) fn whole(&self, command: &str) -> String {
-        let rotates = command.split(' ').next() == Some("rotate-once");
+        let rotates = command.split(' ').next() == Some(remedy::PASS);
         if let Some(rotate) = self.rotate.as_deref().map(str::trim).filter(|said| rotates && !said.is_empty())
         {
             return rotate.to_owned();

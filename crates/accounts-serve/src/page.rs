@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use judgement::remedy;
 use overview::finding::Finding;
 use overview::words::{ends, span, states};
 use overview::{Row, Serving, SlotState, Who};
+use records::remedy;
 use records::{Timestamp, text};
 
 use crate::exec::Exec;
@@ -71,6 +71,7 @@ fn head(snapshot: &Snapshot) -> String {
     };
     let last = snapshot
         .last_pass_age()
+        .filter(|_| snapshot.observed.has_passed)
         .map_or_else(|| "no pass yet".to_owned(), |age| format!("last pass {} ago", minutes(age)));
     let (usable, all) = (overview.usable(), overview.rows.len());
     format!(

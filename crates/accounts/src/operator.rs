@@ -13,11 +13,10 @@ use judgement::plan::Plan;
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
 use judgement::{due, report};
-use overview::findings::remedy_for;
 use records::audit::{By, Entry, What};
 use records::signal::Signal;
 use records::state::State;
-use records::{AccountId, Login, Naming, Slot, Timestamp};
+use records::{AccountId, Login, Naming, Slot, Timestamp, remedy};
 use rotation::pass::Pass;
 use rotation::reading::{self, Reading};
 
@@ -135,10 +134,9 @@ impl Operator<'_> {
         let candidate = pool.slots.iter().find(|candidate| candidate.slot == slot);
         let Some(candidate) = candidate else { return Err(self.not_there(slot)) };
         candidate.login.as_ref().map_err(|why| {
-            let number = slot.number();
-            let remedy = remedy_for(slot, why);
-            let or = if why.is_in_the_way { String::new() } else { format!(", or accounts remove {number}") };
-            Failure::new(Exit::Failed, format!("nobody can say whose {slot} is ({why}): run {remedy}{or}"))
+            let (mends, removes) = (why.remedy(slot), remedy::remove(slot));
+            let or = if mends == removes { String::new() } else { format!(", or {removes}") };
+            Failure::new(Exit::Failed, format!("nobody can say whose {slot} is ({why}): run {mends}{or}"))
         })
     }
 

@@ -7,7 +7,7 @@ use judgement::due::Due;
 use records::audit::What;
 use records::counters::{RefreshReason, RefreshResult};
 use records::grant::GrantStatus;
-use records::{Login, Slot};
+use records::{Login, Slot, remedy};
 use rotation::refresh::Refresh;
 use rotation::stop::HeldSignals;
 
@@ -66,13 +66,13 @@ fn may_be_sent(
     grant: &GrantStatus,
     ended: Option<&str>,
 ) -> Result<(), Failure> {
-    let number = slot.number();
+    let login_again = remedy::login(slot);
     let failed = |said| Err(Failure::new(Exit::Failed, said));
     if let Some(code) = ended {
-        return failed(format!("the grant of {named} has ended ({code}): run auth-login {number}"));
+        return failed(format!("the grant of {named} has ended ({code}): run {login_again}"));
     }
     if login.refresh_token.is_none() {
-        return failed(format!("{named} has no refresh token: run auth-login {number}"));
+        return failed(format!("{named} has no refresh token: run {login_again}"));
     }
     if matches!(grant, GrantStatus::WithIssuer(_)) {
         let said = format!("{named} is being refreshed: look again in half a minute");
@@ -93,7 +93,7 @@ fn question(slot: Slot, named: &str, grant: &GrantStatus) -> Question {
     };
     Question {
         asked: format!("refresh {named} now? {risk}."),
-        without_terminal: format!("accounts refresh {} --yes refreshes {named}; {risk}", slot.number()),
+        without_terminal: format!("{} --yes refreshes {named}; {risk}", remedy::refresh(slot)),
         declined: format!("nothing was sent: {slot} is as it was"),
     }
 }

@@ -9,7 +9,7 @@ use records::audit::What;
 use records::grant::{End, Grant, GrantStatus};
 use records::published::{self, Found};
 use records::state::Parked;
-use records::{AccountId, Login, Slot};
+use records::{AccountId, Login, Slot, remedy};
 use rotation::reading;
 
 use crate::args::RemoveArgs;
@@ -138,10 +138,10 @@ impl Operator<'_> {
         drop(locked);
         let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
         if let Err(why) = issuer.revoke(login.refresh_token.as_ref().unwrap_or(&login.access_token)) {
-            let number = slot.number();
+            let unpark = remedy::unpark(slot);
             let error = format!(
                 "{slot} was not removed, for the issuer was not told ({why}): it is put aside; try again, leave \
-                 --revoke out, or run accounts unpark {number}"
+                 --revoke out, or run {unpark}"
             );
             return Err(Failure::new(Exit::TryAgain, error));
         }
@@ -195,10 +195,10 @@ fn account(master: &Master) -> Option<&AccountId> {
 
 fn confirm(slot: Slot, named: &str, revoke: bool) -> Result<(), Failure> {
     let and_revoke = if revoke { " and end its login at the issuer" } else { "" };
-    let number = slot.number();
+    let remove = remedy::remove(slot);
     Question {
         asked: format!("remove {named}{and_revoke}? Only a new sign-in brings it back."),
-        without_terminal: format!("accounts remove {number} --yes removes {named}"),
+        without_terminal: format!("{remove} --yes removes {named}"),
         declined: format!("nothing was removed: {slot} is as it was"),
     }
     .ask()

@@ -132,14 +132,16 @@ fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, paint: P
 }
 
 fn lines_of(findings: &[Finding]) -> String {
-    findings
-        .iter()
-        .map(|finding| {
-            cut(&line(&finding.line()), WIDTH)
-                + "
-"
-        })
-        .collect()
+    findings.iter().map(|finding| line_of(finding) + "\n").collect()
+}
+
+/// What is wrong gives way to the command that mends it, and why it is so to both.
+fn line_of(finding: &Finding) -> String {
+    let command = finding.command.as_ref().map_or(0, |command| chars(&format!(": run {command}")));
+    let message = cut(&line(&finding.message), WIDTH.saturating_sub(command));
+    let whole = Finding { message, ..finding.clone() };
+    let without_why = line(&Finding { why: None, ..whole.clone() }.line());
+    if chars(&without_why) < WIDTH { cut(&line(&whole.line()), WIDTH) } else { without_why }
 }
 
 /// Joins words as far as they fit a line.

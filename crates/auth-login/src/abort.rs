@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use auth_volume::{Volume, VolumeError};
 use cli::exit::{Exit, Failure};
-use records::Slot;
+use records::{Slot, remedy};
 
 /// How long the login may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,11 +38,11 @@ pub(crate) fn abort(volume: &Volume, slot: Slot) -> Result<String, Failure> {
         }
     }
     let seconds = PATIENCE.as_secs();
-    let number = slot.number();
+    let abort = remedy::abort(slot);
     Err(Failure::new(
         Exit::TryAgain,
         format!(
-            "{slot}: the login under way has not ended within {seconds} s: run auth-login --abort {number} again, or restart its container"
+            "{slot}: the login under way has not ended within {seconds} s: run {abort} again, or restart its container"
         ),
     ))
 }

@@ -3,7 +3,7 @@
 use auth_volume::masters::Master;
 use cli::exit::{Exit, Failure};
 use records::login::NotALogin;
-use records::{AccountId, Expiry, Login, Slot, Timestamp};
+use records::{AccountId, Expiry, Login, Slot, Timestamp, remedy};
 use thiserror::Error;
 
 /// A login that may be stored.
@@ -26,13 +26,13 @@ pub(crate) enum Refused {
     #[error("codex said it logged in, but its access token expired {0}: check this machine's clock, now {1}")]
     Expired(Expiry, Timestamp),
     #[error(
-        "{slot} belongs to {owner}, and {who} signed in: sign in as the owner, choose another slot, or run auth-login --replace {number}",
-        number = slot.number()
+        "{slot} belongs to {owner}, and {who} signed in: sign in as the owner, choose another slot, or run {}",
+        remedy::login_replacing(*slot)
     )]
     OtherOwner { slot: Slot, owner: AccountId, who: AccountId },
     #[error(
-        "{who} is already signed in as {other}: run auth-login {held} to renew it, or auth-login --replace {wanted} to move it",
-        held = other.number(), wanted = slot.number()
+        "{who} is already signed in as {other}: run {} to renew it, or {} to move it",
+        remedy::login(*other), remedy::login_replacing(*slot)
     )]
     HeldBy { slot: Slot, other: Slot, who: AccountId },
 }

@@ -13,10 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use records::{Slot, env_fed};
 
+use crate::failure;
 use crate::last_word::LastWord;
 use crate::private_home::PrivateHome;
 use crate::relay::Relay;
-use crate::remedy;
 use crate::watch::{Ended, Stop, Watch};
 
 /// How long codex may take to end when it was asked to.
@@ -86,7 +86,7 @@ impl Codex {
             Some(Stop::Asked) => Err(Ended::Stopped(Stop::Asked)),
             _ if status.success() => Ok(()),
             Some(stop) => Err(Ended::Stopped(stop)),
-            None => Err(remedy::failure(slot, &reason.unwrap_or_else(|| status.to_string())).into()),
+            None => Err(failure::of(slot, &reason.unwrap_or_else(|| status.to_string())).into()),
         }
     }
 

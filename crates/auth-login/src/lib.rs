@@ -7,12 +7,12 @@ mod abort;
 mod accept;
 mod args;
 mod codex;
+mod failure;
 mod keeper;
 mod last_word;
 mod person;
 mod private_home;
 mod relay;
-mod remedy;
 mod storing;
 mod text;
 mod watch;
@@ -25,7 +25,7 @@ use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
 use durable_file::private_file::NotRead;
 use records::signal::Signal;
-use records::{Login, Slot};
+use records::{Login, Slot, remedy};
 
 use crate::codex::Codex;
 use crate::private_home::PrivateHome;
@@ -83,9 +83,9 @@ fn abort(args: &Args) -> Result<(), Ended> {
 fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
     match volume.master(slot).login {
         Err(Unusable::File(why)) if !matches!(why, NotRead::Missing) => {
-            let (path, number) = (volume.layout().master(slot), slot.number());
-            let remedy = format!("{}: {why}: run accounts remove {number} first", path.display());
-            Err(Failure::new(Exit::BadConfig, remedy))
+            let path = volume.layout().master(slot);
+            let error = format!("{}: {why}: run {} first", path.display(), remedy::remove(slot));
+            Err(Failure::new(Exit::BadConfig, error))
         }
         _ => Ok(()),
     }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use auth_volume::masters::{Master, Reserved};
+use auth_volume::masters::{Master, Reserved, Unusable};
 use auth_volume::state_file::StoredState;
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use cli::log;
 use nix::libc::{EDQUOT, ENOSPC};
 use records::grant::End;
-use records::{Login, Slot, Timestamp};
+use records::{Login, Slot, Timestamp, remedy};
 
 use crate::COMMAND;
 use crate::accept::{Accepted, Refused, accept};
@@ -77,16 +77,14 @@ impl Finished<'_> {
         let now = clock::now();
         let accepted = accept(self.written, self.slot, &masters, self.replace, now);
         let Accepted { login, superseded } = accepted.map_err(NotStored::Refused)?;
+        keep_what_was_broken(volume, locked, self.slot, now);
         self.install(locked).map_err(NotStored::Hindered)?;
         for &other in &superseded {
             match locked.remove(other, now) {
                 Ok(()) => log::line(COMMAND, format_args!("{other} held the same account and was removed")),
                 Err(e) => log::line(
                     COMMAND,
-                    format_args!(
-                        "{other} holds the same account: {e}: run accounts remove {}",
-                        other.number()
-                    ),
+                    format_args!("{other} holds the same account: {e}: run {}", remedy::remove(other)),
                 ),
             }
         }
@@ -106,6 +104,19 @@ impl Finished<'_> {
             }
         }
         locked.install(self.slot, self.written)
+    }
+}
+
+/// A file that is no login may hold the only copy of a refresh token. That the new login is stored counts more.
+fn keep_what_was_broken(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: Timestamp) {
+    let Err(Unusable::Content(why)) = volume.master(slot).login else { return };
+    let kept = volume.master_bytes(slot).ok().filter(|content| !content.is_empty());
+    match kept.map(|content| locked.keep_beside(slot, &content, now)) {
+        Some(Ok(kept)) => log::line(COMMAND, format_args!("{slot} held no login ({why}): kept as {kept}")),
+        Some(Err(e)) => {
+            log::line(COMMAND, format_args!("{slot} held no login ({why}), and it cannot be kept: {e}"));
+        }
+        None => {}
     }
 }
 

@@ -8,7 +8,7 @@ use std::{fmt, io};
 use auth_volume::Volume;
 use cli::exit::Failure;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use records::Slot;
+use records::{Slot, remedy};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
@@ -59,12 +59,11 @@ impl Stop {
     /// The line that says so.
     #[must_use]
     pub fn line(self, slot: Slot) -> impl fmt::Display {
-        let number = slot.number();
         let by = match self {
             Self::Signal(_) => String::new(),
-            Self::Asked => format!(" (asked by auth-login --abort {number})"),
+            Self::Asked => format!(" (asked by {})", remedy::abort(slot)),
             Self::PersonGone => {
-                format!(" (the terminal or the connection is gone: run auth-login {number} again)")
+                format!(" (the terminal or the connection is gone: run {} again)", remedy::login(slot))
             }
         };
         format!("stopped: {slot} is as it was{by}")

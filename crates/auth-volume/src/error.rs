@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use durable_file::user;
 use records::state::NotAState;
-use records::{Classified, ErrorClass, Slot};
+use records::{Classified, ErrorClass, Slot, remedy};
 use thiserror::Error;
 
 /// What is wrong with the volume as a whole.
@@ -42,7 +42,7 @@ pub enum VolumeError {
     #[error("another process has held {0} for {1} s: try again, or look for a command that hangs")]
     Locked(PathBuf, u64),
     /// Another login into the same slot is under way.
-    #[error("another login into {0} is under way: finish it, or end it with auth-login --abort {number}", number = .0.number())]
+    #[error("another login into {0} is under way: finish it, or end it with {abort}", abort = remedy::abort(*.0))]
     LoginUnderWay(Slot),
     /// The state is of a later release.
     #[error("{0}: {1}")]

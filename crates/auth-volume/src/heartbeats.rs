@@ -20,6 +20,12 @@ impl Volume {
         written_at(&self.layout().last_pass()).or_else(|| self.published_at())
     }
 
+    /// Whether the rotator ever ended a pass.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        written_at(&self.layout().last_pass()).is_some()
+    }
+
     /// What LiteLLM's callback last said of itself; `None` if it never did.
     #[must_use]
     pub fn callback(&self) -> Option<Heartbeat> {
@@ -66,11 +72,13 @@ mod tests {
         let locked = volume.lock().unwrap();
         locked.publish(b"{}", Access::PRIVATE).unwrap();
         assert_eq!(volume.last_pass(), volume.published_at());
+        assert!(!volume.has_passed());
         let an_hour_ago = std::time::SystemTime::now() - Duration::from_hours(1);
         let set = |name: &str| File::open(dir.path().join(name)).unwrap().set_modified(an_hour_ago).unwrap();
         set("auth.json");
         locked.end_pass().unwrap();
         set(".last-pass");
+        assert!(volume.has_passed());
         assert_eq!(volume.last_pass(), Some(Timestamp::from_system_time(an_hour_ago)));
         locked.end_pass().unwrap();
         assert!(clock::now().since(volume.last_pass().unwrap()) < Duration::from_mins(1));

@@ -7,7 +7,7 @@ use durable_file::private_file::{NotRead, PrivateFile};
 use records::state::{self, NotAState, Parsed, Predecessor, State};
 
 use crate::error::cannot_write;
-use crate::{Locked, Volume, VolumeError};
+use crate::{Locked, Volume, VolumeError, clock};
 
 /// What a state is called that could not be read.
 const BROKEN: &str = "rotator_state.json.broken";
@@ -72,13 +72,16 @@ impl Locked<'_> {
         self.remember(&state)
     }
 
-    /// Sets a state aside that cannot be read, so that the parks in it can be looked up. What is no file goes too.
+    /// Sets a state aside that cannot be read, so that the parks in it can be looked up. What is no file goes too, and takes
+    /// another name where one that was set aside before cannot be replaced by it.
     ///
     /// # Errors
     /// It cannot be moved.
     pub fn set_state_aside(&self) -> Result<(), VolumeError> {
         let path = self.volume().layout().state();
-        match std::fs::rename(&path, path.with_file_name(BROKEN)) {
+        let aside = path.with_file_name(BROKEN);
+        let another = path.with_file_name(format!("{BROKEN}-{}", clock::now().milliseconds()));
+        match std::fs::rename(&path, &aside).or_else(|_| std::fs::rename(&path, another)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
             _ => Ok(()),
         }

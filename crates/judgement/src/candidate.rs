@@ -3,7 +3,7 @@
 use std::fmt;
 
 use records::grant::GrantStatus;
-use records::{Login, Slot};
+use records::{Login, Slot, remedy};
 
 /// A slot that may be chosen.
 #[derive(Clone, Debug)]
@@ -30,6 +30,14 @@ pub struct Broken {
 impl From<String> for Broken {
     fn from(why: String) -> Self {
         Self { why, is_in_the_way: false }
+    }
+}
+
+impl Broken {
+    /// What mends the slot: a new login, unless what lies there could not be replaced by it.
+    #[must_use]
+    pub fn remedy(&self, slot: Slot) -> String {
+        if self.is_in_the_way { remedy::remove(slot) } else { remedy::login(slot) }
     }
 }
 

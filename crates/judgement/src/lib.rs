@@ -16,5 +16,4 @@ pub mod plan;
 pub mod policy;
 pub mod pool;
 pub mod recovery;
-pub mod remedy;
 pub mod report;

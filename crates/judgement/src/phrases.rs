@@ -1,7 +1,7 @@
 //! Phrases that operators look for in the log, and that other texts share.
 
-use records::Slot;
 use records::state::Cooldown;
+use records::{Slot, remedy};
 
 /// `account-1 capped until 2026-11-23T15:00:00Z (usage cap, resets_at)`
 #[must_use]
@@ -12,11 +12,15 @@ pub fn capped(slot: Slot, cooldown: &Cooldown) -> String {
 /// `account-1 needs login: run auth-login 1 (refresh_token_reused)`
 #[must_use]
 pub fn needs_login(slot: Slot, code: &str) -> String {
-    format!("{slot} {}", needs_login_itself(slot, code))
+    with_remedy(&format!("{slot} needs login"), Some(&remedy::login(slot)), Some(code))
 }
 
-/// `needs login: run auth-login 1 (refresh_token_reused)`
+/// What is wrong, the command that mends it, and why: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
 #[must_use]
-pub(crate) fn needs_login_itself(slot: Slot, code: &str) -> String {
-    format!("needs login: run auth-login {} ({code})", slot.number())
+pub fn with_remedy(what: &str, command: Option<&str>, why: Option<&str>) -> String {
+    // What is wrong may say what to do by itself.
+    let command = command.filter(|command| !what.ends_with(*command));
+    let command = command.map_or_else(String::new, |command| format!(": run {command}"));
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("{what}{command}{why}")
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use records::state::{Cooldown, Parked};
-use records::{AccountId, Expiry, Login, Slot, Timestamp};
+use records::{AccountId, Expiry, Login, Slot, Timestamp, remedy};
 
 use crate::candidate::Broken;
-use crate::phrases::needs_login_itself;
+use crate::phrases::with_remedy;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -60,8 +60,10 @@ pub enum Reason {
     NotItsTurn,
     /// What is wrong with its file.
     Unusable(Broken),
-    /// Its access token has ended.
-    Expired(Slot, Expiry),
+    /// Its access token has ended, and nothing can refresh it.
+    Expired(Expiry),
+    /// Its access token has ended, and a pass refreshes it.
+    RefreshDue(Expiry),
     /// Another slot holds a newer login of the same account.
     SameAccountAs(Slot),
     /// It was refused for its usage.
@@ -69,9 +71,9 @@ pub enum Reason {
     /// The operator put it aside.
     Parked(Parked),
     /// Its grant is dead, by this code.
-    NeedsLogin(Slot, String),
+    NeedsLogin(String),
     /// Its last refresh answered with another account's tokens than this one's.
-    CameFrom(Slot, AccountId),
+    CameFrom(AccountId),
 }
 
 impl fmt::Display for Why {
@@ -89,30 +91,47 @@ impl fmt::Display for Why {
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Reason {
+    /// Why this slot was passed over, and the command that mends it.
+    #[must_use]
+    pub fn line(&self, slot: Slot) -> String {
+        let command = self.command(slot);
+        let (what, why) = match self {
+            Self::NotItsTurn => ("not its turn".to_owned(), None),
+            Self::Unusable(broken) => (broken.to_string(), None),
+            Self::Expired(expiry) => (format!("its access token expired {expiry}"), None),
+            Self::RefreshDue(expiry) => {
+                (format!("its access token expired {expiry}, and its refresh is due"), None)
+            }
+            Self::SameAccountAs(other) => {
+                (format!("the same account as {other}, whose login is newer"), None)
+            }
+            Self::Cooling(cooldown) => (format!("capped until {cooldown}"), None),
+            Self::Parked(parked) => (parked_by_the_operator(slot, parked), None),
+            Self::NeedsLogin(code) => ("needs login".to_owned(), Some(code.clone())),
+            Self::CameFrom(from) => (
+                format!("its last refresh answered for another account than {from}"),
+                Some(format!("{} lets it serve", remedy::unpark(slot))),
+            ),
+        };
+        with_remedy(&what, command.as_deref(), why.as_deref())
+    }
+
+    /// The command that mends it, the same as that of its finding; none for what an operator wanted, or time mends.
+    #[must_use]
+    pub fn command(&self, slot: Slot) -> Option<String> {
         match self {
-            Self::NotItsTurn => f.write_str("not its turn"),
-            Self::Unusable(broken) => broken.fmt(f),
-            Self::Expired(slot, expiry) => {
-                write!(f, "its access token expired {expiry}: run auth-login {}", slot.number())
-            }
-            Self::SameAccountAs(slot) => write!(f, "the same account as {slot}, whose login is newer"),
-            Self::Cooling(cooldown) => write!(f, "capped until {cooldown}"),
-            Self::Parked(Parked { until, reason }) => {
-                f.write_str("parked by the operator")?;
-                until.map_or(Ok(()), |until| write!(f, " until {until}"))?;
-                reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
-            }
-            Self::CameFrom(slot, from) => {
-                let number = slot.number();
-                write!(
-                    f,
-                    "its last refresh answered for another account than {from}: run auth-login --replace {number}, or accounts \
-                     unpark {number} to let it serve"
-                )
-            }
-            Self::NeedsLogin(slot, code) => f.write_str(&needs_login_itself(*slot, code)),
+            Self::Unusable(broken) => Some(broken.remedy(slot)),
+            Self::Expired(_) | Self::NeedsLogin(_) => Some(remedy::login(slot)),
+            Self::SameAccountAs(_) => Some(remedy::remove(slot)),
+            Self::CameFrom(_) => Some(remedy::login_replacing(slot)),
+            Self::NotItsTurn | Self::RefreshDue(_) | Self::Cooling(_) | Self::Parked(_) => None,
         }
     }
+}
+
+fn parked_by_the_operator(slot: Slot, Parked { until, reason }: &Parked) -> String {
+    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+    let reason = reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!("parked by the operator{until}{reason}: {} lets it serve", remedy::unpark(slot))
 }

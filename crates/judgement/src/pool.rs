@@ -138,15 +138,21 @@ impl Pool {
         // What an operator removed stays removed, though a backup has it.
         let ended = self.ended_by(candidate).filter(|code| !serves || code == grant::REMOVED);
         if let Some(code) = ended {
-            return Err(Reason::NeedsLogin(candidate.slot, code));
+            return Err(Reason::NeedsLogin(code));
         }
+        let parked = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
         if let Some(expiry) = expired {
-            return Err(Reason::Expired(candidate.slot, expiry));
+            return Err(match parked {
+                // Nobody refreshes what the operator put aside for good.
+                Some(parked) if parked.until.is_none() => Reason::Parked(parked),
+                _ if login.refresh_token.is_some() => Reason::RefreshDue(expiry),
+                _ => Reason::Expired(expiry),
+            });
         }
         if let Some(from) = standing.came_from {
-            return Err(Reason::CameFrom(candidate.slot, from));
+            return Err(Reason::CameFrom(from));
         }
-        if let Some(parked) = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now)) {
+        if let Some(parked) = parked {
             return Err(Reason::Parked(parked));
         }
         let cooling =

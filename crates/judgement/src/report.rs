@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use records::Slot;
 use records::counters::RefreshReason;
 use records::text::{document, line};
+use records::{Slot, remedy};
 use serde_json::{Value, json};
 
 use crate::assess::Assessment;
 use crate::due::Due;
-use crate::plan::{Chosen, Plan};
+use crate::plan::{Chosen, Plan, Reason};
 
 /// The plan as printable lines, for `--dry-run`.
 #[must_use]
@@ -31,7 +31,7 @@ pub fn text(plan: &Plan, assessment: &Assessment) -> String {
         None => writeln!(text, "would leave auth.json as it is: no usable account"),
     };
     for (slot, reason) in &plan.passed_over {
-        text += &(line(&format!("{slot} passed over: {reason}")) + "\n");
+        text += &(line(&format!("{slot} passed over: {}", reason.line(*slot))) + "\n");
     }
     text
 }
@@ -50,7 +50,7 @@ pub fn json(plan: &Plan, dry_run: bool) -> Value {
         })
     });
     let passed_over: Vec<_> =
-        plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.to_string()})).collect();
+        plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.line(*slot)})).collect();
     document(
         json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over}),
     )
@@ -62,16 +62,17 @@ pub fn nothing_chosen(plan: &Plan, to: Option<Slot>, directory: &Path) -> String
     let directory = directory.display();
     if let Some(asked) = to {
         let file = asked.file_name();
-        return match plan.passed_over.iter().find(|(slot, _)| *slot == asked) {
-            Some((slot, why)) => format!("{slot} cannot be used: {why}"),
-            None => {
-                format!("{asked} cannot be used: no {file} in {directory}: run auth-login {}", asked.number())
-            }
-        };
+        let passed_over = plan.passed_over.iter().find(|(slot, _)| *slot == asked);
+        let why = passed_over.map_or_else(
+            || format!("no {file} in {directory}: run {}", remedy::login(asked)),
+            |(slot, why)| why.line(*slot),
+        );
+        return format!("{asked} cannot be used: {why}");
     }
     if plan.passed_over.is_empty() {
-        return format!("no usable account: no auth-N.json in {directory}: run auth-login 1");
+        return format!("no usable account: no auth-N.json in {directory}: run {}", remedy::FIRST_LOGIN);
     }
-    let reasons: Vec<_> = plan.passed_over.iter().map(|(slot, why)| format!("{slot}: {why}")).collect();
+    let reason = |(slot, why): &(Slot, Reason)| format!("{slot}: {}", why.line(*slot));
+    let reasons: Vec<_> = plan.passed_over.iter().map(reason).collect();
     format!("no usable account: {}", reasons.join("; "))
 }

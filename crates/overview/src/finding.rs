@@ -1,5 +1,6 @@
 //! A finding: something that is wrong or worth knowing, and what to do about it.
 
+use judgement::phrases::with_remedy;
 use records::Slot;
 use serde_json::{Value, json};
 
@@ -172,7 +173,13 @@ impl Id {
     /// Whether it can be seen without the lock, and without asking; the others are the doctor's alone.
     #[must_use]
     pub fn is_seen_without_the_lock(self) -> bool {
-        !matches!(self.area(), Area::Volume | Area::Codex | Area::Provider)
+        self.hides_the_others() || !matches!(self.area(), Area::Volume | Area::Codex | Area::Provider)
+    }
+
+    /// Whether it says that the volume cannot be read, so that nothing is known of the other kinds.
+    #[must_use]
+    pub fn hides_the_others(self) -> bool {
+        matches!(self, Self::VolumeMissing | Self::VolumeUnreadable | Self::StateUnusable)
     }
 }
 
@@ -216,11 +223,7 @@ impl Finding {
     /// All of it in a line: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
     #[must_use]
     pub fn line(&self) -> String {
-        // What is wrong may say what to do by itself.
-        let command = self.command.as_ref().filter(|command| !self.message.ends_with(command.as_str()));
-        let command = command.map_or_else(String::new, |command| format!(": run {command}"));
-        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        format!("{}{command}{why}", self.message)
+        with_remedy(&self.message, self.command.as_deref(), self.why.as_deref())
     }
 
     /// What is wrong and why, without what to do.

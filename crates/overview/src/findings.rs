@@ -12,8 +12,6 @@ mod state;
 
 use records::ErrorClass;
 
-pub use slots::remedy_for;
-
 use crate::Overview;
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;

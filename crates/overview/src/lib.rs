@@ -136,6 +136,15 @@ impl Overview {
         self.rows.iter().filter(|row| row.state == SlotState::Ready).count()
     }
 
+    /// Whether a pass has an account to publish: one that can serve, the capped one that comes back before the others, or one
+    /// that it refreshes first.
+    #[must_use]
+    pub fn can_publish(&self) -> bool {
+        let is_publishable =
+            |row: &Row| matches!(row.state, SlotState::Ready | SlotState::Capped(_) | SlotState::RefreshDue);
+        self.rows.iter().any(is_publishable)
+    }
+
     /// The capped account that comes back before the others, and when.
     #[must_use]
     pub fn first_back(&self) -> Option<(&Row, Timestamp)> {
@@ -208,16 +217,10 @@ fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
         }
         Err(Reason::Cooling(cooldown)) => SlotState::Capped(cooldown),
         Err(Reason::Parked(parked)) => SlotState::Parked(parked),
-        // Nobody renews what the operator put aside for good.
-        Err(Reason::Expired(..)) if standing.parked.as_ref().is_some_and(|parked| parked.until.is_none()) => {
-            SlotState::Parked(standing.parked.unwrap_or_default())
-        }
-        Err(Reason::Expired(_, expiry)) => match &candidate.login {
-            Ok(login) if login.refresh_token.is_some() => SlotState::RefreshDue,
-            _ => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
-        },
-        Err(Reason::NeedsLogin(_, code)) => SlotState::NeedsLogin(code),
-        Err(Reason::CameFrom(_, from)) => SlotState::CameFrom(from),
+        Err(Reason::RefreshDue(_)) => SlotState::RefreshDue,
+        Err(Reason::Expired(expiry)) => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
+        Err(Reason::NeedsLogin(code)) => SlotState::NeedsLogin(code),
+        Err(Reason::CameFrom(from)) => SlotState::CameFrom(from),
         Err(Reason::SameAccountAs(other)) => SlotState::Duplicate(other),
         Err(Reason::Unusable(why)) => SlotState::Unusable(why),
     }

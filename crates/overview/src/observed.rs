@@ -26,8 +26,10 @@ pub struct Observed {
     pub almost_slots: Vec<String>,
     /// When the oldest signal was left that no pass has taken.
     pub waiting_since: Option<Timestamp>,
-    /// When the rotator last ended a pass.
+    /// When the rotator last ended a pass; before the first one, when the published record was written.
     pub last_pass: Option<Timestamp>,
+    /// Whether it ever ended one.
+    pub has_passed: bool,
     /// How often it does.
     pub interval: Duration,
     /// Who makes the passes.
@@ -95,7 +97,7 @@ pub struct DirectoryFault {
 }
 
 impl Observed {
-    /// How old the last pass is.
+    /// How long ago the last pass ended, or a first one could have.
     #[must_use]
     pub fn last_pass_age(&self) -> Option<Duration> {
         self.last_pass.map(|at| self.overview.at.since(at))

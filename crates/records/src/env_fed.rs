@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::{Login, Secret, Slot};
+use crate::{Login, Secret, Slot, remedy};
 
 const ACCESS: &str = "OPENAI_CODEX_ACCESS_TOKEN";
 const REFRESH: &str = "OPENAI_CODEX_REFRESH_TOKEN";
@@ -54,41 +54,36 @@ fn variable(name: String) -> Option<(&'static str, Slot, String)> {
 }
 
 fn login(slot: Slot, given: &Given) -> Result<Login, String> {
-    let number = slot.number();
+    let again = remedy::login(slot);
     let token = |kind: &str| given.get(kind).map(|(name, value)| token(kind, name, value, slot)).transpose();
     let (access, refresh, id) = (token(ACCESS)?, token(REFRESH)?, token(ID)?);
     let Some(access) = access else {
         let names: Vec<_> = given.values().map(|(name, _)| name.as_str()).collect();
-        let missing = if slot == Slot::FIRST { ACCESS.to_owned() } else { format!("{ACCESS}_{number}") };
-        return Err(format!(
-            "{} without {missing}: set that one, too, or run auth-login {number}",
-            names.join(" and ")
-        ));
+        let missing =
+            if slot == Slot::FIRST { ACCESS.to_owned() } else { format!("{ACCESS}_{}", slot.number()) };
+        return Err(format!("{} without {missing}: set that one, too, or run {again}", names.join(" and ")));
     };
     Login::of_tokens(access, refresh, id, None).ok_or_else(|| {
         let name = &given[ACCESS].0;
-        format!("{name} does not say whose it is: give the access_token of a ChatGPT login, or run auth-login {number}")
+        format!("{name} does not say whose it is: give the access_token of a ChatGPT login, or run {again}")
     })
 }
 
 fn token(kind: &str, name: &str, value: &OsString, slot: Slot) -> Result<Secret, String> {
-    let number = slot.number();
+    let again = remedy::login(slot);
     let field = match kind {
         ACCESS => "access_token",
         REFRESH => "refresh_token",
         _ => "id_token",
     };
-    let refused =
-        |why: &str| Err(format!("{name} {why}: give the {field} alone, or run auth-login {number}"));
+    let refused = |why: &str| Err(format!("{name} {why}: give the {field} alone, or run {again}"));
     if value.len() > LONGEST {
         return refused("is longer than 16 KiB, which no token is");
     }
     let Some(value) = value.to_str() else { return refused("is not UTF-8") };
     let token = unwrapped(value);
     if token.starts_with('{') {
-        return Err(format!(
-            "{name} holds a whole auth.json: give its {field} alone, or run auth-login {number}"
-        ));
+        return Err(format!("{name} holds a whole auth.json: give its {field} alone, or run {again}"));
     }
     // What may stand behind `Bearer ` in a header, by RFC 6750; a refresh token never stands in one.
     let is_fit = |c: char| match kind {

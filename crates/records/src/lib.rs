@@ -17,6 +17,7 @@ pub mod login;
 pub mod naming;
 pub mod probe;
 pub mod published;
+pub mod remedy;
 pub mod secret;
 pub mod signal;
 pub mod slot;

@@ -31,7 +31,10 @@ impl Observer {
     /// # Errors
     /// The logins or the state cannot be read; [`unreadable`] says what to do.
     pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<(Observed, Counters), VolumeError> {
-        let Reading { pool, notes, state_note, too_open, .. } = reading::read(volume, now)?;
+        let Reading { pool, mut notes, mut state_note, is_state_broken, too_open, .. } =
+            reading::read(volume, now)?;
+        // The predecessor's state is taken over, and nothing is wrong with it.
+        notes.extend(state_note.take_if(|_| !is_state_broken));
         let signals = volume.signals().unwrap_or_default();
         let observed = Observed {
             overview: overview(&pool, self.refresh_before, self.naming, now),
@@ -41,6 +44,7 @@ impl Observer {
             almost_slots: almost::almost_slots(volume.layout().auth()).unwrap_or_default(),
             waiting_since: signals.iter().map(|taken| taken.left_at).min(),
             last_pass: volume.last_pass(),
+            has_passed: volume.has_passed(),
             interval: self.interval,
             writers: volume.writers(),
             heartbeat: volume.callback(),

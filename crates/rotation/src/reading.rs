@@ -9,7 +9,7 @@ use judgement::cooldown::LONGEST;
 use judgement::pool::Pool;
 use records::grant::{Grant, GrantStatus, Marker, REMOVED};
 use records::state::{Active, Cooldown, Kind, Predecessor, Source, State};
-use records::{AccountId, Login, Slot, Timestamp, env_fed};
+use records::{AccountId, Login, Slot, Timestamp, env_fed, remedy};
 
 /// What was read: the pool, and what the log should say of it.
 #[derive(Debug)]
@@ -54,8 +54,9 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let fed = fed(&grants, &slots, now);
     if slots.is_empty() && !fed.logins.is_empty() {
         notes.push(format!(
-            "no auth-N.json in {}: using the tokens from the environment; auth-login 1 makes a login that is kept",
-            volume.layout().auth().display()
+            "no auth-N.json in {}: using the tokens from the environment; {} makes a login that is kept",
+            volume.layout().auth().display(),
+            remedy::FIRST_LOGIN
         ));
     }
     notes.extend(fed.notes);

@@ -13,11 +13,11 @@ use auth_volume::{Locked, Volume, VolumeError, clock};
 use issuer::{Answer, Issuer, Tokens};
 use judgement::cooldown::REST;
 use judgement::due::{Due, is_near_its_end};
-use judgement::phrases::needs_login;
+use judgement::phrases::{needs_login, with_remedy};
 use records::counters::{RefreshReason, RefreshResult};
 use records::grant::{End, GrantStatus};
 use records::state::{AccountState, Cooldown, Kind, NeedsLogin, RefreshRefused, Source, State};
-use records::{Login, Slot, Timestamp};
+use records::{Login, Slot, Timestamp, remedy};
 
 use crate::reading;
 
@@ -217,8 +217,8 @@ impl Refresh<'_> {
         let until = login.expiry.map_or_else(String::new, |expiry| format!(", until {expiry}"));
         let mut said = vec![format!(
             "{slot} may have been refreshed, but no answer came ({why}): left alone while its access token lives{until}; \
-             accounts refresh {} tries it at once",
-            slot.number()
+             {} tries it at once",
+            remedy::refresh(slot)
         )];
         let noted = (|| {
             let locked = self.lock_patiently()?;
@@ -338,11 +338,9 @@ impl Refresh<'_> {
             Some(format!("{slot} is now {new}, and was {old}: its park, pin and cooldown follow"))
         } else {
             state.accounts.entry(new.clone()).or_default().came_from = Some(old.clone());
-            let number = slot.number();
-            Some(format!(
-                "{slot} was {old}, and the issuer answered with tokens of {new}: it rests; run auth-login --replace {number}, or \
-                 accounts unpark {number} to let it serve"
-            ))
+            let what = format!("{slot} was {old}, and the issuer answered with tokens of {new}: it rests");
+            let or = format!("{} lets it serve", remedy::unpark(slot));
+            Some(with_remedy(&what, Some(&remedy::login_replacing(slot)), Some(&or)))
         };
         let standing = state.accounts.entry(new.clone()).or_default();
         standing.cooldown.take_if(|cooldown| cooldown.kind == Kind::Refused);

@@ -20,7 +20,7 @@ use judgement::pool::Pool;
 use records::published::{self, Found};
 use records::signal::Signal;
 use records::state::{Active, State};
-use records::{Slot, Timestamp};
+use records::{Slot, Timestamp, remedy};
 
 use crate::reading::Reading;
 use crate::recover::recover_tokens;
@@ -145,9 +145,10 @@ impl Serving<'_> {
     fn tidy_grants(self, pool: &Pool, grants: &Grants) -> Result<(), VolumeError> {
         for marker in grants.out_of_reach(self.locked, self.now) {
             (self.log)(format!(
-                "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see \
-                 accounts doctor",
-                marker.slot, marker.since
+                "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see {}",
+                marker.slot,
+                marker.since,
+                remedy::DOCTOR
             ));
         }
         let logins = pool.slots.iter().filter_map(|slot| Some((slot, slot.login.as_ref().ok()?)));
@@ -198,7 +199,7 @@ impl Serving<'_> {
     fn say_who_was_passed_over(self, plan: &Plan) {
         for (slot, reason) in &plan.passed_over {
             if !matches!(reason, Reason::NotItsTurn | Reason::Cooling(_) | Reason::Parked(_)) {
-                (self.log)(format!("{slot} passed over: {reason}"));
+                (self.log)(format!("{slot} passed over: {}", reason.line(*slot)));
             }
         }
     }

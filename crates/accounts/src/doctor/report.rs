@@ -47,7 +47,8 @@ fn in_order(area: Area, findings: &[&Finding], observed: Option<&Observed>) -> V
         Area::State => vec!["the rotator's state can be read".to_owned()],
         Area::Clock => vec![format!("{} agrees with tokens and files", observed.overview.at)],
         Area::Rotator => {
-            let last = observed.last_pass.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
+            let last = observed.last_pass.filter(|_| observed.has_passed);
+            let last = last.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
             vec![format!("no signal waits, last pass {last}")]
         }
         Area::Record => vec![match observed.overview.serving {

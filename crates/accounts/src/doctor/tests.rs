@@ -40,6 +40,7 @@ fn everything() -> Observed {
     let whole = Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
     Observed {
         last_pass: Some(at(-600)),
+        has_passed: true,
         heartbeat: Some(Heartbeat { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
         examined: Some(Examined {
             directories: vec![tried("/chatgpt-auth".into(), &whole)],
@@ -145,6 +146,10 @@ fn a_rotator_that_is_silent_is_noticed_by_what_it_leaves_undone() {
     assert_eq!(remedy, "rotate-once; then look at kubectl logs deploy/litellm -c rotator");
     let (said, _) = only_finding(|facts| facts.last_pass = Some(at(-2 * 3600)));
     assert_eq!(said, "the last pass was 2h ago, and one is due every 30m");
+    let (said, _) = only_finding(|facts| (facts.last_pass, facts.has_passed) = (Some(at(-2 * 3600)), false));
+    assert_eq!(said, "no pass has ended since auth.json was written 2h ago, and one is due every 30m");
+    assert!(actionable(&Observed { last_pass: Some(at(-3720)), ..healthy() }).is_empty());
+    assert_eq!(actionable(&Observed { last_pass: Some(at(-3721)), ..healthy() }).len(), 1);
     // Also while nobody can serve: then most of all.
     let mut nobody = healthy();
     nobody.overview.rows.retain(|row| row.slot.number() == 2);
@@ -195,6 +200,12 @@ fn a_callback_that_is_not_called_is_told_from_one_that_is_gone() {
         callback(|sign| sign.at = at(-600))
             .starts_with("the last heartbeat of the callback in LiteLLM 1.106.2")
     );
+    let beating = |seconds: i64| {
+        let mut observed = healthy();
+        observed.heartbeat.as_mut().unwrap().at = at(-seconds);
+        actionable(&observed).len()
+    };
+    assert_eq!([beating(180), beating(181)], [0, 1]);
     let (said, remedy) = only_finding(|facts| facts.heartbeat = None);
     assert_eq!(said, "no LiteLLM has loaded the callback: the rotator does not hear of refusals");
     assert!(remedy.starts_with("set callbacks: rotate_now.handler"), "{remedy}");

@@ -38,7 +38,7 @@ fn parking_the_account_in_use_has_another_one_serve_at_once() {
     assert!(!volume.file("rotate-now").exists(), "nobody needs to be woken");
     assert!(!volume.file(".last-pass").exists(), "it says nothing of the rotator");
     run(volume.path(), "why")
-        .stdout(contains("account-1 passed over: parked by the operator (kept for the release)\n"));
+        .stdout(contains("account-1 passed over: parked by the operator (kept for the release): accounts unpark 1 lets it serve\n"));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_park_follows_the_account_and_not_the_slot() {
     fs::rename(volume.file("auth-10.json"), volume.file("auth-12.json")).unwrap();
     fs::copy(volume.file("auth-5.json"), volume.file("auth-10.json")).unwrap();
     run(volume.path(), "why")
-        .stdout(contains("account-12 passed over: parked by the operator until 2099-01-01T00:00:00Z\n"));
+        .stdout(contains("account-12 passed over: parked by the operator until 2099-01-01T00:00:00Z: accounts unpark 12 lets it serve\n"));
 }
 
 #[test]
@@ -121,9 +121,10 @@ fn parking_the_last_account_says_that_nobody_can_serve() {
     for slot in [2, 4, 5, 9, 10, 11, 13] {
         done(volume.path(), &format!("park {slot}"));
     }
-    run(volume.path(), "park 1")
-        .success()
-        .stdout(contains("\nno usable account: account-1: parked by the operator; ").and(contains("woken")));
+    run(volume.path(), "park 1").success().stdout(
+        contains("\nno usable account: account-1: parked by the operator: accounts unpark 1 lets it serve; ")
+            .and(contains("woken")),
+    );
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn a_dead_slot_beside_cooled_ones_does_not_leave_nothing() {
     pool.state.accounts.entry(account("b")).or_default().needs_login = Some(dead);
     let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().slot, slot(1));
-    assert_eq!(plan.passed_over[0].1.to_string(), "needs login: run auth-login 2 (token_revoked)");
+    assert_eq!(plan.passed_over[0].1.line(slot(2)), "needs login: run auth-login 2 (token_revoked)");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn an_expired_token_is_not_published_and_says_what_mends_it() {
     let plan = run(&pool(vec![expired], None), Purpose::Tick, Order::RoundRobin);
     assert!(plan.chosen.is_none() && plan.placeholder);
     assert_eq!(
-        plan.passed_over[0].1.to_string(),
+        plan.passed_over[0].1.line(slot(1)),
         "its access token expired 1970-01-12T13:46:40Z: run auth-login 1"
     );
 }

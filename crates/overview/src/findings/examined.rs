@@ -1,8 +1,8 @@
 //! What only the doctor looks at: the directories, codex, and the provider's own word.
 
-use judgement::remedy;
 use records::Slot;
 use records::probe::ProbeResult;
+use records::remedy;
 
 use crate::finding::{Finding, Id};
 use crate::observed::{Directory, Observed};

@@ -1,7 +1,7 @@
 //! Whether any account can serve.
 
-use judgement::remedy;
 use records::Slot;
+use records::remedy;
 
 use crate::finding::{Finding, Id};
 use crate::{Overview, SlotState};

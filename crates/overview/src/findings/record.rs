@@ -1,36 +1,34 @@
 //! What is wrong with the published record.
 
-use judgement::remedy;
+use records::remedy;
 
 use crate::finding::{Finding, Id};
 use crate::{Overview, Serving, SlotState};
 
 pub(super) fn finding(overview: &Overview) -> Option<Finding> {
-    let has_choice = overview.usable() > 0;
     if overview.rows.is_empty() && !matches!(overview.serving, Serving::Nothing) {
         // What is published then follows from it.
         return None;
     }
+    let can_publish = overview.can_publish();
+    // A pass that has no account to publish leaves a well-formed record as it is.
+    let command = if can_publish { remedy::PASS } else { remedy::WHY };
     Some(match overview.serving {
         Serving::Account(slot) => {
             let served = overview.rows.iter().find(|row| row.slot == slot)?;
-            let is_not_to_serve = matches!(served.state, SlotState::NeedsLogin(_) | SlotState::Parked(_));
-            if !has_choice || !is_not_to_serve {
+            if !can_publish || !is_not_to_serve(&served.state) {
                 return None;
             }
             let message = format!("auth.json is of {slot}, which is not to serve");
-            Finding::new(Id::RecordNotToServe, message).of(slot).run(remedy::PASS)
+            Finding::new(Id::RecordNotToServe, message).of(slot).run(command)
         }
         Serving::Unknown => {
-            Finding::new(Id::RecordUnknown, "auth.json is of an account that no slot holds").run(remedy::PASS)
-        }
-        Serving::Placeholder if has_choice => {
-            Finding::new(Id::RecordPlaceholder, "auth.json is the placeholder, and an account can serve")
-                .run(remedy::PASS)
+            Finding::new(Id::RecordUnknown, "auth.json is of an account that no slot holds").run(command)
         }
         Serving::Placeholder => {
-            Finding::new(Id::RecordPlaceholder, "auth.json is the placeholder: no account serves")
-                .run(remedy::WHY)
+            let and =
+                if can_publish { ", and a pass has an account to publish" } else { ": no account serves" };
+            Finding::new(Id::RecordPlaceholder, format!("auth.json is the placeholder{and}")).run(command)
         }
         Serving::Nothing => Finding::new(
             Id::RecordMissing,
@@ -42,4 +40,8 @@ pub(super) fn finding(overview: &Overview) -> Option<Finding> {
                 .run(remedy::PASS)
         }
     })
+}
+
+fn is_not_to_serve(state: &SlotState) -> bool {
+    matches!(state, SlotState::NeedsLogin(_) | SlotState::Parked(_) | SlotState::CameFrom(_))
 }

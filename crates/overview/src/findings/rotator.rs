@@ -1,6 +1,6 @@
 //! Whether the rotator runs, and alone.
 
-use judgement::remedy;
+use records::remedy;
 use records::text::printable;
 use records::writer::rivals;
 
@@ -29,7 +29,12 @@ fn signal_waits(observed: &Observed) -> Option<Finding> {
 fn pass_late(observed: &Observed) -> Option<Finding> {
     let age = observed.last_pass_age().filter(|age| *age > pass_age(observed.interval))?;
     let every = humantime::format_duration(observed.interval);
-    let message = format!("the last pass was {} ago, and one is due every {every}", span(age));
+    let last = if observed.has_passed {
+        format!("the last pass was {} ago", span(age))
+    } else {
+        format!("no pass has ended since auth.json was written {} ago", span(age))
+    };
+    let message = format!("{last}, and one is due every {every}");
     Some(Finding::new(Id::PassLate, message).run(remedy::PASS).advise(SIDECAR))
 }
 

@@ -1,8 +1,7 @@
 //! What is wrong with single slots.
 
-use judgement::candidate::Broken;
-use judgement::remedy;
 use records::Slot;
+use records::remedy;
 use records::state::Parked;
 use records::text::printable;
 
@@ -31,7 +30,7 @@ fn of_state(Row { slot, state, .. }: &Row) -> Option<Finding> {
         }
         SlotState::Unusable(broken) => {
             let id = if broken.is_in_the_way { Id::SlotBlocked } else { Id::SlotBroken };
-            Finding::new(id, format!("{slot} is broken: {broken}")).run(remedy_for(*slot, broken))
+            Finding::new(id, format!("{slot} is broken: {broken}")).run(broken.remedy(*slot))
         }
         // By now the slot has another owner, who would be protected.
         SlotState::CameFrom(from) => {
@@ -76,12 +75,6 @@ fn of_trouble(slot: Slot, trouble: &Trouble) -> Finding {
                 .advise("mount the volume's directory and not its files, which must be this user's")
         }
     }
-}
-
-/// What mends a slot whose file gives no login: a new one, unless what lies there could not be replaced by it.
-#[must_use]
-pub fn remedy_for(slot: Slot, broken: &Broken) -> String {
-    if broken.is_in_the_way { remedy::remove(slot) } else { remedy::login(slot) }
 }
 
 fn too_open(file: &SlotFile) -> Finding {

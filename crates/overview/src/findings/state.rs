@@ -1,6 +1,6 @@
 //! What is wrong with the rotator's state.
 
-use judgement::remedy;
+use records::remedy;
 
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;

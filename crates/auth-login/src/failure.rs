@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use cli::exit::{Exit, Failure};
-use records::Slot;
+use records::{Slot, remedy};
 
 use crate::text::plain;
 
@@ -63,13 +63,13 @@ impl<'a> Reason<'a> {
 }
 
 /// A failed login, with what to do, by what codex said of it.
-pub(crate) fn failure(slot: Slot, said: &str) -> Failure {
+pub(crate) fn of(slot: Slot, said: &str) -> Failure {
     let reason = Reason::of(said);
-    let (exit, remedy) = remedy(&reason, &format!("run auth-login {} again", slot.number()));
+    let (exit, remedy) = what_to_do(&reason, &format!("run {} again", remedy::login(slot)));
     Failure { exit, error: anyhow!("codex login failed: {}: {remedy}", reason.line()) }
 }
 
-fn remedy(reason: &Reason<'_>, again: &str) -> (Exit, String) {
+fn what_to_do(reason: &Reason<'_>, again: &str) -> (Exit, String) {
     let switch_on = "switch on device code authorization in ChatGPT's security (or workspace) settings";
     match (reason.stage, reason.status) {
         (_, Some(429)) => (
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn said(reason: &str) -> (Exit, String) {
-        let failure = failure(Slot::FIRST, reason);
+        let failure = of(Slot::FIRST, reason);
         (failure.exit, failure.error.to_string())
     }
 

@@ -1,6 +1,6 @@
-//! The commands that mend what is wrong with an account, as a person types them.
+//! The commands that mend what is wrong, as a person types them where the volume is. Whatever text names one, it is made here.
 
-use records::Slot;
+use crate::Slot;
 
 /// What is typed when no slot holds a login yet.
 pub const FIRST_LOGIN: &str = "auth-login 1";
@@ -30,6 +30,12 @@ pub fn login(slot: Slot) -> String {
 #[must_use]
 pub fn login_replacing(slot: Slot) -> String {
     format!("auth-login --replace {}", slot.number())
+}
+
+/// Ends a login into a slot that is under way.
+#[must_use]
+pub fn abort(slot: Slot) -> String {
+    format!("auth-login --abort {}", slot.number())
 }
 
 /// Takes what lies in a slot off the volume.
