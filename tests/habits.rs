@@ -1,5 +1,6 @@
 //! Habits of this repository that are easier kept by a test than by good will.
 
+mod alerts;
 mod items;
 mod layers;
 pub(crate) mod sources;

@@ -77,7 +77,7 @@ impl Answers {
         match (path, seen) {
             ("/", seen) => answer(StatusCode::OK, HTML, page::whole(seen, &self.exec)),
             ("/view", seen) => answer(StatusCode::OK, HTML, page::view(seen, &self.exec)),
-            ("/metrics", seen) => match metrics::text(seen.as_deref().ok()) {
+            ("/metrics", seen) => match metrics::text(seen) {
                 Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
                 Err(e) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{e}\n")),
             },

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use overview::finding::Id;
+use overview::finding::{Finding, Id};
 use overview::trouble::Trouble;
 use overview::{Row, Serving, SlotState, json};
 use prometheus_client::collector::Collector;
@@ -14,7 +14,7 @@ use records::counters::Counts;
 use records::text::printable;
 use records::usage::Window;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Seen, Snapshot};
 
 /// What the answer is.
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
@@ -34,42 +34,46 @@ const STATES: [&str; 9] = [
 
 type Labels = Vec<(&'static str, String)>;
 
-/// The metrics of what was seen; of a volume that cannot be read there is only that.
-pub(crate) fn text(snapshot: Option<&Snapshot>) -> Result<String, fmt::Error> {
+/// The metrics of what was seen; of a volume that cannot be read there is only that, and the finding that it is.
+pub(crate) fn text(seen: &Seen) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("codex");
-    registry.register_collector(Box::new(Scrape(snapshot.cloned())));
+    registry.register_collector(Box::new(Scrape(seen.clone())));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
 }
 
 #[derive(Debug)]
-struct Scrape(Option<Snapshot>);
+struct Scrape(Seen);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let mut into = Families(&mut encoder);
         let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         into.gauge("podkit_build_info", "The release, always 1", None, [(build, 1.0)])?;
-        let readable = [(Labels::new(), truth(self.0.is_some()))];
+        let readable = [(Labels::new(), truth(self.0.is_ok()))];
         into.gauge("volume_readable", "Whether the logins and the state can be read", None, readable)?;
-        self.0.as_ref().map_or(Ok(()), |snapshot| {
-            into.findings(snapshot)?;
-            into.pool(snapshot)?;
-            into.accounts(snapshot)?;
-            into.rotator(snapshot)
-        })
+        match &self.0 {
+            Ok(snapshot) => {
+                into.findings(&snapshot.findings, |_| true)?;
+                into.pool(snapshot)?;
+                into.accounts(snapshot)?;
+                into.rotator(snapshot)
+            }
+            Err(unreadable) => into.findings(std::slice::from_ref(unreadable), Id::hides_the_others),
+        }
     }
 }
 
 struct Families<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Families<'_, '_> {
-    /// Every kind, so that a series that was 1 becomes 0 instead of ending.
-    fn findings(&mut self, snapshot: &Snapshot) -> fmt::Result {
-        let series = Id::ALL.iter().filter(|id| id.is_seen_without_the_lock()).map(|id| {
+    /// Every kind of which something is known, so that a series that was 1 becomes 0 instead of ending.
+    fn findings(&mut self, findings: &[Finding], is_known: fn(Id) -> bool) -> fmt::Result {
+        let ids = Id::ALL.iter().filter(|id| id.is_seen_without_the_lock() && is_known(**id));
+        let series = ids.map(|id| {
             let labels = vec![("id", id.name().to_owned()), ("severity", id.severity().name().to_owned())];
-            (labels, count(snapshot.findings.iter().filter(|finding| finding.id == *id).count()))
+            (labels, count(findings.iter().filter(|finding| finding.id == *id).count()))
         });
         self.gauge("finding", "How many findings there are of a kind", None, series)
     }

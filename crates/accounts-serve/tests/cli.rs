@@ -246,7 +246,12 @@ fn a_volume_that_is_not_there_is_told_and_makes_neither_probe_red() {
     let served = serve(Path::new("/nonexistent"), &[]);
     assert_eq!((served.get("/healthz"), served.get("/readyz")), ("ok\n".to_owned(), "ok\n".to_owned()));
     assert!(served.get("/").contains("/nonexistent is not a directory"));
-    assert_eq!(samples(&served.get("/metrics"))["codex_volume_readable"], 0.0);
+    let metrics = served.get("/metrics");
+    let samples = samples(&metrics);
+    assert_eq!(samples["codex_volume_readable"], 0.0);
+    let findings: Vec<_> = samples.iter().filter(|(name, _)| name.starts_with("codex_finding{")).collect();
+    let there = |id: &str| findings.iter().any(|(name, value)| name.contains(id) && **value == 1.0);
+    assert!(findings.len() == 3 && there("volume-missing"), "nothing is known of the others: {findings:?}");
     let (status, _, why) = served.ask("GET", "/accounts.json");
     assert_eq!(status, 503);
     assert!(why.contains("mount the volume"), "{why}");
