@@ -13,6 +13,7 @@ mod habits;
 mod killed_login;
 mod litellm;
 mod pages;
+mod remedies;
 mod rotation;
 mod sign_in;
 mod signals;

@@ -168,6 +168,20 @@ fn signing_in_again_renews_the_owners_login() {
 }
 
 #[test]
+fn what_a_broken_file_held_is_kept_beside_the_login_that_takes_its_place() {
+    let pod = Pod::new();
+    pod.write("auth-1.json", "{\"tokens\": {\"refresh_token\": \"the only one\"");
+    pod.openai.approve_next("ann@example.test");
+    Command::from_std(pod.auth_login(&["1"])).assert().success().stderr(contains(
+        "auth-login: account-1 held no login (not JSON (line 1, column 43)): kept as auth-1.json.before-",
+    ));
+    let kept = pod.names().into_iter().find(|name| name.starts_with("auth-1.json.before-")).unwrap();
+    assert!(pod.read(&kept).contains("the only one"));
+    assert_eq!(pod.mode(&kept), 0o600);
+    assert_eq!(pod.json("auth-1.json")["auth_mode"], "chatgpt");
+}
+
+#[test]
 fn somebody_elses_slot_is_refused_unless_replaced() {
     let pod = Pod::new();
     pod.put_login(1, "ann@example.test");

@@ -1,5 +1,6 @@
 //! A pod without a container: a volume, memory for private homes, the utilities as shipped, and OpenAI's stand-in.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,19 @@ impl Pod {
     /// One of the utilities, in this pod's environment and no other.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let mut command = self.pool.command(shipped(name));
+        self.program(shipped(name))
+    }
+
+    /// What a person types, in this pod's environment and no other.
+    #[must_use]
+    pub fn shell(&self, typed: &str) -> Command {
+        let mut shell = self.program("/bin/sh");
+        shell.args(["-c", typed]);
+        shell
+    }
+
+    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.pool.command(program);
         command
             .env("PATH", format!("{}:/usr/bin:/bin", binaries().display()))
             .env("TMPDIR", self.memory.path())
