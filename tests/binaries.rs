@@ -102,7 +102,10 @@ fn idle_works_from_scratch_and_reports_its_command() {
 fn accounts_works_from_scratch() {
     let root = from_scratch("accounts");
     fs::create_dir(root.path().join("chatgpt-auth")).unwrap();
-    run(root.path(), "accounts").assert().success().stdout("nobody has signed in: run auth-login 1\n");
+    run(root.path(), "accounts").assert().success().stdout(
+        "no account has signed in: run auth-login 1\n\
+         there is no auth.json: LiteLLM would begin a login of its own and hang: run rotate-once --init\n",
+    );
 }
 
 #[test]

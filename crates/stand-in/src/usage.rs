@@ -35,7 +35,7 @@ pub struct Family {
     pub limit_name: String,
     /// The models that count here.
     pub models: Vec<String>,
-    /// As in [`Usage::windows`].
+    /// As in `Usage::windows`.
     pub windows: Vec<Window>,
 }
 
