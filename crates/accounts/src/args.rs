@@ -11,7 +11,7 @@ use records::text::printable;
 use records::{Naming, Slot, Timestamp};
 use rotation::observing::Observer;
 
-/// Shows which account serves and what is wrong with the others, and does what the operator says
+/// Shows which account serves and what to type for the others; parks, pins, refreshes and removes them
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
 pub struct Args {
@@ -21,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     watch: WatchArgs,
 
-    /// Print JSON, version 1, on stdout
+    /// Print JSON (version 1) on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -29,69 +29,69 @@ pub struct Args {
     #[arg(long, global = true)]
     show_identity: bool,
 
-    /// Who you are, for the record of changes
+    /// Your name, for the audit
     #[arg(long, global = true, value_name = "NAME", env = "CHATGPT_OPERATOR")]
     by: Option<String>,
 
-    #[command(flatten, next_help_heading = "As the rotator judges")]
+    #[command(flatten, next_help_heading = "How the rotator judges")]
     pub(crate) policy: PolicyArgs,
 
-    #[command(flatten, next_help_heading = "As the rotator judges")]
+    #[command(flatten, next_help_heading = "How the rotator judges")]
     pub(crate) interval: IntervalArgs,
 
     #[command(flatten, next_help_heading = "The volume")]
     pub(crate) volume: VolumeArgs,
 }
 
-/// What the operator wants done.
+/// A command.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
-    /// Show every account (the same as no command)
+    /// Show every account; this is done without a command, too
     List(WatchArgs),
-    /// Say what the rotator would choose now, and why not each other slot
+    /// Say which account the rotator would choose now, and why it would pass over each other slot
     Why,
-    /// Look for what is wrong, and say of each finding what to type
+    /// Check the pod as a whole, and say what to type for each finding
     Doctor(DoctorArgs),
-    /// Put an account aside; if it serves, another one takes over at once
+    /// Keep an account from serving; if it is active, another one takes over at once
     Park(ParkArgs),
-    /// End an account's park, and its cooldown
+    /// End the park of an account, and its cooldown
     Unpark {
-        /// Its slot
+        /// The account's slot
         #[arg(value_name = "N")]
         slot: Slot,
     },
-    /// Prefer an account whenever it can be used
+    /// Prefer one account, which then serves whenever it can
     Pin {
-        /// Its slot
+        /// The account's slot
         #[arg(value_name = "N")]
         slot: Slot,
     },
-    /// Prefer none
+    /// End the preference for the pinned account
     Unpin,
     /// Use an account now, as rotate-once --to N does
     Use {
-        /// Its slot
+        /// The account's slot
         #[arg(value_name = "N")]
         slot: Slot,
     },
-    /// Refresh a login now, also one whose last refresh was never answered
+    /// Refresh a login now, even if its last refresh was never answered
     Refresh(RefreshArgs),
-    /// Take a login off the volume
+    /// Remove a login from the volume
     Remove(RemoveArgs),
 }
 
-/// How often the table is printed.
+/// Whether the table is printed once or repeatedly.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WatchArgs {
-    /// Look again and again, every 2 s or as often as said
+    /// Show them again every 2 s, or as often as given
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = lapse)]
     pub(crate) watch: Option<Duration>,
 }
 
-/// What the doctor asks, and with which codex.
+/// What the doctor checks besides the volume.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DoctorArgs {
-    /// Ask the provider once whether it accepts each access token; refreshes nothing
+    /// Ask the provider, once for each access token, whether it accepts it; nothing is refreshed
     #[arg(long)]
     pub(crate) probe: bool,
 
@@ -103,35 +103,35 @@ pub struct DoctorArgs {
 /// Which account is parked, how long and why.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ParkArgs {
-    /// Its slot
+    /// The account's slot
     #[arg(value_name = "N")]
     pub(crate) slot: Slot,
 
-    /// For how long, as in 6h or 2d; for good without it
+    /// How long, such as 6h or 2d; by default until it is unparked
     #[arg(long = "for", value_name = "DURATION", value_parser = lapse, conflicts_with = "until")]
     duration: Option<Duration>,
 
-    /// Until when, as in 2026-12-03T10:00:00Z
+    /// Until when, such as 2026-12-03T10:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 
-    /// Why, for those who look at the table
+    /// Why, to be shown below the table
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: Option<String>,
 }
 
-/// Which login is removed, and whether the issuer learns of it.
+/// Which login is removed, and whether it is revoked as well.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RemoveArgs {
-    /// Its slot
+    /// The account's slot
     #[arg(value_name = "N")]
     pub(crate) slot: Slot,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
 
-    /// Tell the issuer first that the login has ended; without it nobody is asked anything
+    /// End the login at the issuer first; without it the issuer is not contacted
     #[arg(long)]
     pub(crate) revoke: bool,
 }
@@ -139,11 +139,11 @@ pub struct RemoveArgs {
 /// Which login is refreshed.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct RefreshArgs {
-    /// Its slot
+    /// The account's slot
     #[arg(value_name = "N")]
     pub(crate) slot: Slot,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -153,10 +153,10 @@ Exit codes: 0 done, 1 failed (doctor: there are findings), 2 usage, 69 no usable
 75 try again (lock, network), 78 no such directory or a newer state";
 
 impl Args {
-    /// What is to be done; to list is what is done when nothing is said.
+    /// The command; `list` if none is given.
     ///
     /// # Errors
-    /// A flag of `list` stands before another verb.
+    /// `--watch` is given before another command than `list`.
     pub fn verb(&self) -> Result<Verb, clap::Error> {
         match (&self.verb, self.watch.watch) {
             (None, _) => Ok(Verb::List(self.watch.clone())),
@@ -166,12 +166,11 @@ impl Args {
             (Some(verb), None) => Ok(verb.clone()),
             (Some(_), Some(_)) => Err(clap::Error::raw(
                 clap::error::ErrorKind::ArgumentConflict,
-                "--watch is for accounts list alone\n",
+                "--watch is for accounts list only\n",
             )),
         }
     }
 
-    /// How this command looks at the accounts.
     pub(crate) fn observer(&self) -> Observer {
         Observer {
             naming: self.naming(),
@@ -198,16 +197,16 @@ impl ParkArgs {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    let wanted = "want a time in UTC, such as 2026-12-03T10:00:00Z";
-    let time = Timestamp::from_json(&text.into()).ok_or(wanted)?;
+    let expected = "expected a time in UTC, such as 2026-12-03T10:00:00Z";
+    let time = Timestamp::from_json(&text.into()).ok_or(expected)?;
     if time <= clock::now() { Err(format!("{time} has passed")) } else { Ok(time) }
 }
 
-/// One line, and not a novel: it stands in tables and log lines.
+/// One short line, because it is printed in tables and log lines.
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().count() > 200 || printable(text) != text {
-        return Err("want one line of 200 characters at most".to_owned());
+        return Err("expected one line of at most 200 characters".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_of_list_may_stand_before_it_or_in_its_place() {
+    fn the_flags_of_list_may_be_given_before_it_or_without_it() {
         for line in ["accounts --watch=5s", "accounts list --watch=5s", "accounts --watch=5s list"] {
             let verb = Args::parse_from(line.split(' ')).verb();
             let Ok(Verb::List(WatchArgs { watch })) = verb else { panic!("{line}: {verb:?}") };
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_volume_may_be_named_before_or_after_the_verb() {
+    fn the_volume_may_be_named_before_or_after_the_command() {
         for line in ["accounts --auth-dir /v why", "accounts why --auth-dir /v"] {
             assert!(format!("{:?}", Args::parse_from(line.split(' '))).contains("\"/v\""), "{line}");
         }

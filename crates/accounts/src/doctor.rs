@@ -1,9 +1,9 @@
-//! The doctor: observes what everybody can see, examines what only it may, and says of each finding what to do.
+//! The doctor: checks the pod as a whole, and prints what to do about each finding.
 //!
-//! It takes the lock for a moment, tries the volume out with a file of its own, and refreshes nothing. Only with
-//! `--probe` does it ask anything outside.
+//! It takes the lock for a moment, tests the volume with a file of its own, and refreshes nothing. Only with `--probe`
+//! does it send requests.
 
-mod examining;
+mod examination;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -19,24 +19,24 @@ use rotation::observing::{Observer, unreadable};
 
 use crate::args::DoctorArgs;
 
-/// A volume that is there.
+/// Checks a volume that can be opened.
 pub(crate) fn examine(
     volume: &Volume,
-    looks: Observer,
+    observer: Observer,
     args: &DoctorArgs,
     now: Timestamp,
     as_json: bool,
 ) -> Result<(), Failure> {
-    match looks.observe(volume, now) {
-        Ok((mut observed, _)) => {
-            observed.examined = Some(examining::examine(volume, &observed.overview, args, now));
-            conclude(&findings(&observed), Some(&observed), as_json)
+    match observer.observe(volume, now) {
+        Ok((mut facts, _)) => {
+            facts.examined = Some(examination::examine(volume, &facts.overview, args, now));
+            conclude(&findings(&facts), Some(&facts), as_json)
         }
         Err(e) => conclude(&[unreadable(&e)], None, as_json),
     }
 }
 
-/// One that is not there is the only finding.
+/// Reports a volume that cannot be opened, as the only finding.
 pub(crate) fn without_volume(error: &VolumeError, as_json: bool) -> Result<(), Failure> {
     conclude(&[unreadable(error)], None, as_json)
 }

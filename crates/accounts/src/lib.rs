@@ -1,15 +1,15 @@
-//! The operator's view and hand: which account serves, which is capped until when, which one needs a login, and what
-//! to type.
+//! The operator's command line: which account serves, which ones are capped and until when, which ones need a login,
+//! what to type, and every change by hand.
 //!
 //! Run as `kubectl exec deploy/litellm -c codex-cli -- accounts`.
 
 mod args;
+mod colour;
+mod confirmation;
 mod doctor;
 mod listing;
 mod operator;
 mod outcome;
-mod paint;
-mod question;
 mod refreshing;
 mod removal;
 mod steer;
@@ -32,10 +32,10 @@ pub use crate::args::{Args, Verb};
 /// The name in front of every log line.
 pub const COMMAND: &str = "accounts";
 
-/// Does what the operator says.
+/// Carries out a command.
 ///
 /// # Errors
-/// It cannot be done, or there is something to see to: findings of the doctor, no account that can be used.
+/// It cannot be carried out, the doctor has findings, or no account is usable.
 pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
     let opened = Volume::at(args.volume.directories());
     if let (Verb::Doctor(_), Err(e)) = (&verb, &opened) {
@@ -55,7 +55,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
         Verb::List(list) => {
             let listing = Listing { volume: &volume, observer: args.observer(), as_json: args.json };
             return match list.watch {
-                Some(every) => listing.again_and_again(every),
+                Some(every) => listing.repeat(every),
                 None => listing.once(),
             };
         }
@@ -74,7 +74,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
     say(&if args.json { outcome.json() } else { outcome.text() }).map(|_| ())
 }
 
-/// The rotator's own words: what a pass would do if it ran now.
+/// Prints what a pass would do now, as `rotate-once --dry-run` does.
 fn why(args: &Args, volume: &Volume, now: Timestamp) -> Result<(), Failure> {
     let (_, assessment, plan) = rotate::look(volume, args.policy.options(None), now)?;
     say(&if args.json {

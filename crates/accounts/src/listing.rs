@@ -1,4 +1,4 @@
-//! Showing the accounts, once or again and again. Takes no lock, asks nobody, changes nothing.
+//! Showing the accounts, once or repeatedly. Takes no lock, sends no request, changes nothing.
 
 use std::io::IsTerminal as _;
 use std::thread::sleep;
@@ -14,10 +14,10 @@ use overview::json;
 use rotation::observing::Observer;
 use serde_json::Value;
 
-use crate::paint::Paint;
+use crate::colour::Colouring;
 use crate::table;
 
-/// What clears a screen and goes to its top.
+/// Moves the cursor to the top left and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// How the accounts are shown.
@@ -28,8 +28,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) as_json: bool,
 }
 
-/// What is shown.
-struct Shown {
+/// What was read at one moment.
+struct Snapshot {
     overview: Overview,
     findings: Vec<Finding>,
 }
@@ -39,22 +39,22 @@ impl Listing<'_> {
         say(&self.text(&self.look()?)).map(|_| ())
     }
 
-    /// Shows them again on the same screen; where there is none, whenever something has changed.
-    pub(crate) fn again_and_again(self, every: Duration) -> Result<(), Failure> {
-        let is_screen = std::io::stdout().is_terminal() && !self.as_json;
+    /// Redraws a terminal each time; prints to anything else only what has changed.
+    pub(crate) fn repeat(self, every: Duration) -> Result<(), Failure> {
+        let is_redrawn = std::io::stdout().is_terminal() && !self.as_json;
         let mut before = None;
         loop {
-            let shown = self.look()?;
-            let now = comparable(&shown);
-            if is_screen || before.as_ref() != Some(&now) {
-                let start = if is_screen {
+            let snapshot = self.look()?;
+            let now = comparable(&snapshot);
+            if is_redrawn || before.as_ref() != Some(&now) {
+                let start = if is_redrawn {
                     CLEAR
                 } else if before.is_some() && !self.as_json {
                     "\n"
                 } else {
                     ""
                 };
-                if !say(&format!("{start}{}", self.text(&shown)))? {
+                if !say(&format!("{start}{}", self.text(&snapshot)))? {
                     return Ok(());
                 }
                 before = Some(now);
@@ -63,22 +63,22 @@ impl Listing<'_> {
         }
     }
 
-    fn look(self) -> Result<Shown, Failure> {
+    fn look(self) -> Result<Snapshot, Failure> {
         let (observed, _) = self.observer.observe(self.volume, clock::now())?;
-        Ok(Shown { findings: findings(&observed), overview: observed.overview })
+        Ok(Snapshot { findings: findings(&observed), overview: observed.overview })
     }
 
-    fn text(self, Shown { overview, findings }: &Shown) -> String {
+    fn text(self, Snapshot { overview, findings }: &Snapshot) -> String {
         if self.as_json {
             json::document(overview, findings).to_string() + "\n"
         } else {
-            table::table(overview, findings, Paint::where_seen())
+            table::table(overview, findings, Colouring::of_stdout())
         }
     }
 }
 
-/// What is the same as long as nothing changes: no time of looking, no ages.
-fn comparable(Shown { overview, findings }: &Shown) -> Value {
+/// The document without what changes by itself: the time, and the ages in the findings.
+fn comparable(Snapshot { overview, findings }: &Snapshot) -> Value {
     let kind = |finding: &Finding| Finding { slot: finding.slot, ..Finding::new(finding.id, "") };
     let kinds: Vec<_> = findings.iter().map(kind).collect();
     let mut document = json::document(overview, &kinds);

@@ -1,8 +1,8 @@
-//! Where an operator's word takes effect: under the lock, on the disk before it is said, and at once.
+//! How an operator's change takes effect: under the lock, on disk before it is reported, and at once.
 //!
-//! The order is the rotator's own: the state first, for a park that is forgotten would be undone by the next pass;
-//! then the record of it; then a pass that chooses and publishes. That pass renews nothing, so that no command of an
-//! operator waits for the network; what can only be mended by a renewal is left to the rotator, which is woken.
+//! The state is stored first, because the next pass would undo a park that was lost; then the audit; then a pass chooses
+//! and publishes. That pass refreshes nothing, so that no command of an operator waits for the network. If only a
+//! refresh can help, the rotator is woken to do it.
 
 use auth_volume::{Locked, Volume, clock};
 use cli::exit::{Exit, Failure};
@@ -21,9 +21,9 @@ use rotation::pass::Pass;
 use rotation::reading::{self, Reading};
 
 use crate::COMMAND;
-use crate::outcome::{Named, NowServing, Outcome};
+use crate::outcome::{NamedSlot, NowServing, Outcome};
 
-/// An operator at work.
+/// Who makes a change, where, and by which rules.
 #[derive(Clone, Debug)]
 pub(crate) struct Operator<'a> {
     pub(crate) volume: &'a Volume,
@@ -34,15 +34,15 @@ pub(crate) struct Operator<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Something that is to become true of the state.
+/// A change of the state, with its line in the audit and what is reported of it.
 pub(crate) struct Change {
     pub(crate) state: State,
     pub(crate) entry: Entry,
-    pub(crate) said: String,
+    pub(crate) message: String,
 }
 
 impl Operator<'_> {
-    /// The lock, and the operator as of then: what is done is done when the lock was had, however long that took.
+    /// Takes the lock. The operator that comes with it has the time at which it was taken, which is that of the change.
     pub(crate) fn lock(&self) -> Result<(Locked<'_>, Operator<'_>), Failure> {
         let locked = self.volume.lock()?;
         for note in locked.notes() {
@@ -55,14 +55,14 @@ impl Operator<'_> {
         Ok(reading::read(self.volume, self.now)?)
     }
 
-    /// Stores a change and has whoever is best now serve.
+    /// Stores a change and writes it into the audit; then the best account serves.
     pub(crate) fn carry_out(
         &self,
         locked: Locked<'_>,
         mut reading: Reading,
         change: Change,
     ) -> Result<Outcome, Failure> {
-        let Change { state, entry, said } = change;
+        let Change { state, entry, message } = change;
         if std::mem::take(&mut reading.is_state_broken) {
             locked.set_state_aside()?;
         }
@@ -70,37 +70,38 @@ impl Operator<'_> {
         let written = locked.write_down(&entry);
         reading.pool.state = state.clone();
         reading.stored = Some(state);
-        // Only of these the operator wants that they serve.
-        let wanted = entry.slot.filter(|_| matches!(entry.what, What::Pinned | What::Unparked));
-        let served = self.serve(locked, reading, wanted)?;
+        // After these two changes the operator expects the account to serve.
+        let expected = entry.slot.filter(|_| matches!(entry.what, What::Pinned | What::Unparked));
+        let serving = self.serve(locked, reading, expected)?;
         written.map_err(|e| {
             let e = Failure::from(e);
-            let error = e.error.context(format!("{said}; but that could not be written down"));
+            let error = e.error.context(format!("{message}; but the audit could not be written"));
             Failure { error, ..e }
         })?;
-        Ok(Outcome { what: Some(entry.what), about: entry.slot, said, until: entry.until, served })
+        Ok(Outcome { changed: Some(entry.what), slot: entry.slot, message, until: entry.until, serving })
     }
 
-    /// A pass that moves nobody without need, and a call for the rotator where that is not enough.
+    /// Makes a pass that keeps the active account if it can, and wakes the rotator if that is not enough.
     pub(crate) fn serve(
         &self,
         locked: Locked<'_>,
         reading: Reading,
-        wanted: Option<Slot>,
+        expected: Option<Slot>,
     ) -> Result<NowServing, Failure> {
-        let waits = wanted.is_some_and(|slot| self.waits_for_renewal(&reading.pool, slot));
+        let waits = expected.is_some_and(|slot| self.waits_for_refresh(&reading.pool, slot));
         let plan = self.pass(&locked, reading)?;
         // The rotator waits for the lock otherwise.
         drop(locked);
-        let woke_rotator = (waits || plan.chosen.is_none()) && self.wake();
-        let nobody =
+        let rotator_woken = (waits || plan.chosen.is_none()) && self.wake();
+        let why_none =
             plan.chosen.is_none().then(|| report::nothing_chosen(&plan, None, self.volume.layout().auth()));
-        let by = plan.chosen.map(|chosen| Named { slot: chosen.slot, name: self.naming.of(&chosen.login) });
-        Ok(NowServing { by, nobody, woke_rotator })
+        let account =
+            plan.chosen.map(|chosen| NamedSlot { slot: chosen.slot, name: self.naming.of(&chosen.login) });
+        Ok(NowServing { account, why_none, rotator_woken })
     }
 
-    /// Whether an account cannot serve before the rotator has renewed it.
-    fn waits_for_renewal(&self, pool: &Pool, slot: Slot) -> bool {
+    /// Whether an account can serve only after the rotator has refreshed it.
+    fn waits_for_refresh(&self, pool: &Pool, slot: Slot) -> bool {
         let mut slots = pool.slots.iter();
         slots.find(|candidate| candidate.slot == slot).is_some_and(|candidate| {
             let is_live = candidate.login.as_ref().is_ok_and(|login| login.is_live(self.now));
@@ -108,7 +109,7 @@ impl Operator<'_> {
         })
     }
 
-    /// Chooses and publishes; refreshes nothing. Trouble with LiteLLM's directory undoes no change.
+    /// Chooses and publishes; refreshes nothing. The change stands even if the record cannot be published.
     pub(crate) fn pass(&self, locked: &Locked<'_>, reading: Reading) -> Result<Plan, Failure> {
         let options = PassOptions { offline: true, ..self.options };
         let log = |line| log::line(COMMAND, line);
@@ -121,22 +122,19 @@ impl Operator<'_> {
     fn wake(&self) -> bool {
         let woken = self.volume.wake(&Signal::changed(self.now));
         if let Err(e) = &woken {
-            log::line(
-                COMMAND,
-                format_args!("the rotator was not woken, and will look at its next tick: {e}"),
-            );
+            log::line(COMMAND, format_args!("the rotator was not woken, and acts at its next tick: {e}"));
         }
         woken.is_ok()
     }
 
-    /// The login in a slot, which is who the operator means by its number.
+    /// The login in a slot, whose account is the one that the operator means by its number.
     pub(crate) fn login<'w>(&self, pool: &'w Pool, slot: Slot) -> Result<&'w Login, Failure> {
         let candidate = pool.slots.iter().find(|candidate| candidate.slot == slot);
         let Some(candidate) = candidate else { return Err(self.not_there(slot)) };
         candidate.login.as_ref().map_err(|why| {
             let (mends, removes) = (why.remedy(slot), remedy::remove(slot));
             let or = if mends == removes { String::new() } else { format!(", or {removes}") };
-            Failure::new(Exit::Failed, format!("nobody can say whose {slot} is ({why}): run {mends}{or}"))
+            Failure::new(Exit::Failed, format!("{slot} is broken ({why}): run {mends}{or}"))
         })
     }
 

@@ -1,66 +1,63 @@
-//! What came of an operator's word, for people and for scripts.
+//! The outcome of a command that changes something, for people and for scripts.
 
 use records::audit::What;
 use records::{Slot, Timestamp, text as shown};
 use serde_json::json;
 
-/// An account, as an operator knows it.
+/// A slot, and its account as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct NamedSlot {
     pub(crate) slot: Slot,
-    /// As it may be shown.
     pub(crate) name: String,
 }
 
-/// What was done, and who serves now.
+/// What was changed, and which account serves now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// `None` when there was nothing to change.
-    pub(crate) what: Option<What>,
-    /// About whom; none for what concerns all of them.
-    pub(crate) about: Option<Slot>,
-    /// In words.
-    pub(crate) said: String,
+    /// `None` if there was nothing to change.
+    pub(crate) changed: Option<What>,
+    /// `None` if it concerns no single account.
+    pub(crate) slot: Option<Slot>,
+    pub(crate) message: String,
     pub(crate) until: Option<Timestamp>,
-    pub(crate) served: NowServing,
+    pub(crate) serving: NowServing,
 }
 
-/// Who serves agents then. Nothing is known of it when nothing was changed.
+/// Which account serves agents after a change. If nothing was changed, all of it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NowServing {
-    pub(crate) by: Option<Named>,
-    /// Why nobody does, if that is so.
-    pub(crate) nobody: Option<String>,
-    /// Whether the rotator was asked to do what only it does: renewing.
-    pub(crate) woke_rotator: bool,
+    pub(crate) account: Option<NamedSlot>,
+    /// Why no account serves, if that is so.
+    pub(crate) why_none: Option<String>,
+    /// Whether the rotator was asked to do what only it does: refresh.
+    pub(crate) rotator_woken: bool,
 }
 
 impl Outcome {
     pub(crate) fn text(&self) -> String {
-        let mut text = shown::line(&self.said) + "\n";
-        let NowServing { by, nobody, woke_rotator } = &self.served;
-        let serving = by.as_ref().map(|Named { slot, name }| format!("serving: {slot} ({name})"));
-        if let Some(line) = serving.or_else(|| nobody.clone()) {
+        let mut text = shown::line(&self.message) + "\n";
+        let NowServing { account, why_none, rotator_woken } = &self.serving;
+        let serving = account.as_ref().map(|NamedSlot { slot, name }| format!("serving: {slot} ({name})"));
+        if let Some(line) = serving.or_else(|| why_none.clone()) {
             text = text + &shown::line(&line) + "\n";
         }
-        if *woke_rotator {
-            text += "the rotator was woken: it renews what is due and publishes what it can\n";
+        if *rotator_woken {
+            text += "the rotator was woken: it refreshes what is due and publishes what it can\n";
         }
         text
     }
 
     /// Version 1, as `docs/scripts.md` documents it.
     pub(crate) fn json(&self) -> String {
-        let serving =
-            self.served.by.as_ref().map(|named| json!({"slot": named.slot, "identity": named.name}));
+        let NowServing { account, rotator_woken, .. } = &self.serving;
         let document = json!({
             "version": 1,
-            "changed": self.what,
-            "slot": self.about,
+            "changed": self.changed,
+            "slot": self.slot,
             "until": self.until,
-            "message": self.said,
-            "serving": serving,
-            "rotator_woken": self.served.woke_rotator,
+            "message": self.message,
+            "serving": account.as_ref().map(|NamedSlot { slot, name }| json!({"slot": slot, "identity": name})),
+            "rotator_woken": rotator_woken,
         });
         shown::document(document).to_string() + "\n"
     }

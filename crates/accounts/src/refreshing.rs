@@ -1,4 +1,4 @@
-//! Refreshing one login because a person says so: also one whose last refresh was never answered.
+//! Refreshing one login by hand, even one whose last refresh was never answered.
 
 use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
@@ -13,12 +13,12 @@ use rotation::stop::HeldSignals;
 
 use crate::COMMAND;
 use crate::args::RefreshArgs;
+use crate::confirmation::Confirmation;
 use crate::operator::Operator;
 use crate::outcome::Outcome;
-use crate::question::Question;
 
 impl Operator<'_> {
-    /// Refreshes a login now, and has what came of it serve.
+    /// Refreshes a login now, and publishes the outcome.
     pub(crate) fn refresh(&self, RefreshArgs { slot, yes }: RefreshArgs) -> Result<Outcome, Failure> {
         let pool = self.read()?.pool;
         let login = self.login(&pool, slot)?;
@@ -28,7 +28,7 @@ impl Operator<'_> {
         let ended = candidate.and_then(|candidate| pool.ended_by(candidate));
         may_be_sent(slot, &named, login, &grant, ended.as_deref())?;
         if !yes {
-            question(slot, &named, &grant).ask()?;
+            confirmation(slot, &named, &grant).ask()?;
         }
         let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
         let due = Due { slot, grant: login.grant(), reason: RefreshReason::Operator };
@@ -37,8 +37,7 @@ impl Operator<'_> {
         let report = refresh.one(&due, || ());
         drop(held);
         let mut said = report.said;
-        let last =
-            said.pop().unwrap_or_else(|| format!("{slot} was changed meanwhile: look at it with accounts"));
+        let last = said.pop().unwrap_or_else(|| format!("{slot} was changed meanwhile: see accounts"));
         for line in said {
             log::line(COMMAND, line);
         }
@@ -52,13 +51,13 @@ impl Operator<'_> {
         let (locked, operator) = self.lock()?;
         let account = self.volume.master(slot).login.ok().map(|login| login.account);
         let written = locked.write_down(&operator.entry(What::Refreshed, Some(slot), account));
-        let served = operator.serve(locked, operator.read()?, None)?;
+        let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
-        Ok(Outcome { what: Some(What::Refreshed), about: Some(slot), said: last, until: None, served })
+        Ok(Outcome { changed: Some(What::Refreshed), slot: Some(slot), message: last, until: None, serving })
     }
 }
 
-/// Refuses what would be refused anyway, or is under way.
+/// Refuses a refresh that the issuer would refuse anyway, or that is under way.
 fn may_be_sent(
     slot: Slot,
     named: &str,
@@ -67,7 +66,7 @@ fn may_be_sent(
     ended: Option<&str>,
 ) -> Result<(), Failure> {
     let login_again = remedy::login(slot);
-    let failed = |said| Err(Failure::new(Exit::Failed, said));
+    let failed = |message| Err(Failure::new(Exit::Failed, message));
     if let Some(code) = ended {
         return failed(format!("the grant of {named} has ended ({code}): run {login_again}"));
     }
@@ -75,24 +74,24 @@ fn may_be_sent(
         return failed(format!("{named} has no refresh token: run {login_again}"));
     }
     if matches!(grant, GrantStatus::WithIssuer(_)) {
-        let said = format!("{named} is being refreshed: look again in half a minute");
-        return Err(Failure::new(Exit::TryAgain, said));
+        let message = format!("{named} is being refreshed: see accounts in half a minute");
+        return Err(Failure::new(Exit::TryAgain, message));
     }
     Ok(())
 }
 
-/// What it risks.
-fn question(slot: Slot, named: &str, grant: &GrantStatus) -> Question {
+/// The confirmation, which says what the refresh risks.
+fn confirmation(slot: Slot, named: &str, grant: &GrantStatus) -> Confirmation {
     let risk = match grant {
         GrantStatus::Unanswered(marker) => format!(
-            "its refresh of {} was never answered: if it was used up then, this ends the login at once, and only a new \
-             sign-in brings it back",
+            "its refresh of {} was never answered: if that used up its refresh token, this ends the login at once, and \
+             only a new sign-in brings it back",
             marker.since
         ),
         _ => "its refresh token will be used up, and a new one takes its place".to_owned(),
     };
-    Question {
-        asked: format!("refresh {named} now? {risk}."),
+    Confirmation {
+        question: format!("refresh {named} now? {risk}."),
         without_terminal: format!("{} --yes refreshes {named}; {risk}", remedy::refresh(slot)),
         declined: format!("nothing was sent: {slot} is as it was"),
     }

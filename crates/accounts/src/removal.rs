@@ -1,4 +1,4 @@
-//! Taking a login off the volume: asked for twice, and another account serves before it is gone.
+//! Removing a login from the volume: confirmed first, and another account serves before it is gone.
 
 use auth_volume::Locked;
 use auth_volume::masters::{Master, Unusable};
@@ -13,32 +13,32 @@ use records::{AccountId, Login, Slot, remedy};
 use rotation::reading;
 
 use crate::args::RemoveArgs;
+use crate::confirmation::Confirmation;
 use crate::operator::Operator;
 use crate::outcome::Outcome;
-use crate::question::Question;
 
 impl Operator<'_> {
-    /// Removes a login. Until it is gone its account is parked: whoever is killed in between leaves one that serves
-    /// nobody, and that can be removed again or unparked. Its grant is known as ended then, wherever it turns up.
+    /// Removes a login, and marks its grant as ended wherever it turns up. Its account is parked before that: a removal
+    /// that is killed half-way leaves an account that does not serve and can be removed again or unparked.
     pub(crate) fn remove(&self, RemoveArgs { slot, yes, revoke }: &RemoveArgs) -> Result<Outcome, Failure> {
         let (slot, revoke) = (*slot, *revoke);
-        let asked_about = self.volume.master(slot);
-        if let Some(login) = self.fed_by_the_environment(slot, &asked_about)? {
+        let before = self.volume.master(slot);
+        if let Some(login) = self.fed_login(slot, &before)? {
             return self.remove_fed(slot, &login, *yes);
         }
-        let named = self.described(&asked_about)?;
+        let named = self.described(&before)?;
         if !yes {
             confirm(slot, &named, revoke)?;
         }
         if revoke {
-            self.end_at_the_issuer(slot, &asked_about)?;
+            self.revoke(slot, &before)?;
         }
         let (locked, operator) = self.lock()?;
-        let login = self.still_there(slot, &asked_about)?;
+        let login = self.still_there(slot, &before)?;
         let others = self.other_logins(slot);
-        let sole = login.as_ref().filter(|login| is_in_none_of(&others, login));
+        let sole = login.as_ref().filter(|login| is_sole(login, &others));
         if let Some(login) = sole {
-            operator.put_aside(&locked, login)?;
+            operator.park_for_removal(&locked, login)?;
         }
         let ended = match &login {
             Some(login) => operator.end_grants(&locked, slot, login, &others)?,
@@ -49,7 +49,7 @@ impl Operator<'_> {
                 locked.revive_grant(grant);
             }
             let e = Failure::from(e);
-            Failure { error: e.error.context(format!("{named} is put aside, and its file stays")), ..e }
+            Failure { error: e.error.context(format!("{named} is parked, and its file stays")), ..e }
         })?;
         if let Some(login) = sole {
             locked.update_state(|state| state.forget(&login.account))?;
@@ -58,14 +58,14 @@ impl Operator<'_> {
         let entry = operator.entry(What::Removed, Some(slot), login.map(|login| login.account));
         let written = locked.write_down(&entry);
         let also = fed.first().map_or_else(String::new, |slot| format!("; {}", reading::unset(*slot)));
-        let said = format!("{named} is removed{also}");
-        let served = operator.serve(locked, operator.read()?, None)?;
+        let message = format!("{named} is removed{also}");
+        let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
-        Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
+        Ok(Outcome { changed: Some(What::Removed), slot: Some(slot), message, until: None, serving })
     }
 
     /// The login that the environment feeds into a slot without a file.
-    fn fed_by_the_environment(&self, slot: Slot, master: &Master) -> Result<Option<Login>, Failure> {
+    fn fed_login(&self, slot: Slot, master: &Master) -> Result<Option<Login>, Failure> {
         if !matches!(master.login, Err(Unusable::File(NotRead::Missing))) {
             return Ok(None);
         }
@@ -74,29 +74,29 @@ impl Operator<'_> {
         Ok(candidate.and_then(|candidate| candidate.login.ok()))
     }
 
-    /// Has a login of the environment serve no more: only who set the variables can take them away.
+    /// Keeps a login of the environment from serving. The variables can only be unset where they were set.
     fn remove_fed(&self, slot: Slot, login: &Login, yes: bool) -> Result<Outcome, Failure> {
         let named = self.named(slot, login);
         if !yes {
             confirm(slot, &named, false)?;
         }
         let (locked, operator) = self.lock()?;
-        operator.put_aside(&locked, login)?;
+        operator.park_for_removal(&locked, login)?;
         operator.end_grants(&locked, slot, login, &[])?;
         locked.update_state(|state| state.forget(&login.account))?;
         let entry = operator.entry(What::Removed, Some(slot), Some(login.account.clone()));
         let written = locked.write_down(&entry);
-        let said = format!(
-            "{named} serves no more, and the environment still has its tokens: {}",
+        let message = format!(
+            "{named} does not serve any more, and the environment still has its tokens: {}",
             reading::unset(slot)
         );
-        let served = operator.serve(locked, operator.read()?, None)?;
+        let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
-        Ok(Outcome { what: Some(What::Removed), about: Some(slot), said, until: None, served })
+        Ok(Outcome { changed: Some(What::Removed), slot: Some(slot), message, until: None, serving })
     }
 
-    /// Ends the grant of a login, unless another slot has the same one, and those that the environment feeds of it.
-    /// Gives those that had not ended before.
+    /// Marks as ended the grant of a login and those that the environment feeds of its account, unless another slot has
+    /// the same one. Gives those that had not ended before.
     fn end_grants(
         &self,
         locked: &Locked<'_>,
@@ -118,29 +118,29 @@ impl Operator<'_> {
         Ok(ended)
     }
 
-    /// The login in a slot, which must still be the one that the person was asked about.
-    fn still_there(&self, slot: Slot, asked_about: &Master) -> Result<Option<Login>, Failure> {
+    /// The login in a slot, which must still be the one whose removal was confirmed.
+    fn still_there(&self, slot: Slot, before: &Master) -> Result<Option<Login>, Failure> {
         let master = self.volume.master(slot);
-        if account(&master) == account(asked_about) {
+        if account(&master) == account(before) {
             return Ok(master.login.ok());
         }
-        let error = format!("{slot} was changed meanwhile: look at it again with accounts");
+        let error = format!("{slot} was changed meanwhile: see accounts");
         Err(Failure::new(Exit::TryAgain, error))
     }
 
-    /// Tells the issuer that a login has ended, once another account serves. No lock is held while it is waited for.
-    fn end_at_the_issuer(&self, slot: Slot, asked_about: &Master) -> Result<(), Failure> {
+    /// Revokes a login, once another account serves. No lock is held while the issuer is waited for.
+    fn revoke(&self, slot: Slot, before: &Master) -> Result<(), Failure> {
         let (locked, operator) = self.lock()?;
-        let Some(login) = self.still_there(slot, asked_about)? else { return Ok(()) };
-        if is_in_none_of(&self.other_logins(slot), &login) {
-            operator.put_aside(&locked, &login)?;
+        let Some(login) = self.still_there(slot, before)? else { return Ok(()) };
+        if is_sole(&login, &self.other_logins(slot)) {
+            operator.park_for_removal(&locked, &login)?;
         }
         drop(locked);
         let issuer = Issuer::from_environment().or_exit(Exit::BadConfig)?;
         if let Err(why) = issuer.revoke(login.refresh_token.as_ref().unwrap_or(&login.access_token)) {
             let unpark = remedy::unpark(slot);
             let error = format!(
-                "{slot} was not removed, for the issuer was not told ({why}): it is put aside; try again, leave \
+                "{slot} was not removed, because the issuer did not revoke it ({why}): it is parked; try again, leave \
                  --revoke out, or run {unpark}"
             );
             return Err(Failure::new(Exit::TryAgain, error));
@@ -164,7 +164,7 @@ impl Operator<'_> {
     }
 
     /// Parks the account and has another one serve, before its tokens can stop working.
-    fn put_aside(&self, locked: &Locked<'_>, login: &Login) -> Result<(), Failure> {
+    fn park_for_removal(&self, locked: &Locked<'_>, login: &Login) -> Result<(), Failure> {
         let mut reading = self.read()?;
         let parked = Parked { until: None, reason: Some("being removed".to_owned()) };
         reading.pool.state.accounts.entry(login.account.clone()).or_default().parked.get_or_insert(parked);
@@ -172,7 +172,7 @@ impl Operator<'_> {
         reading.stored = Some(reading.pool.state.clone());
         self.pass(locked, reading)?;
         if self.volume.published() == (Found::Record { account: login.account.clone() }) {
-            // Nobody else can serve, and a token that was taken away must not.
+            // No other account can serve, and the tokens of this one must not stay published.
             let replaced = locked.publish(&published::placeholder(), self.access)?;
             let keep = |found: &[u8]| {
                 let is_ours = Found::judge(found).is_well_formed();
@@ -185,7 +185,7 @@ impl Operator<'_> {
     }
 }
 
-fn is_in_none_of(others: &[Login], login: &Login) -> bool {
+fn is_sole(login: &Login, others: &[Login]) -> bool {
     !others.iter().any(|other| other.account == login.account)
 }
 
@@ -196,8 +196,8 @@ fn account(master: &Master) -> Option<&AccountId> {
 fn confirm(slot: Slot, named: &str, revoke: bool) -> Result<(), Failure> {
     let and_revoke = if revoke { " and end its login at the issuer" } else { "" };
     let remove = remedy::remove(slot);
-    Question {
-        asked: format!("remove {named}{and_revoke}? Only a new sign-in brings it back."),
+    Confirmation {
+        question: format!("remove {named}{and_revoke}? Only a new sign-in brings it back."),
         without_terminal: format!("{remove} --yes removes {named}"),
         declined: format!("nothing was removed: {slot} is as it was"),
     }

@@ -1,4 +1,4 @@
-//! What an operator says of accounts: park, unpark, pin, unpin, use. Kept by who the account is, never by its slot.
+//! Steering: park, unpark, pin, unpin and use. What is stored belongs to the account, whatever slot it is in.
 
 use cli::exit::{Exit, Failure};
 use cli::log;
@@ -12,10 +12,10 @@ use rotation::rotate::rotate;
 
 use crate::COMMAND;
 use crate::operator::{Change, Operator};
-use crate::outcome::{Named, NowServing, Outcome};
+use crate::outcome::{NamedSlot, NowServing, Outcome};
 
 impl Operator<'_> {
-    /// Puts an account aside.
+    /// Keeps an account from serving, until a time or until it is unparked.
     pub(crate) fn park(&self, slot: Slot, parked: Parked) -> Result<Outcome, Failure> {
         let (locked, operator) = self.lock()?;
         let reading = operator.read()?;
@@ -28,11 +28,11 @@ impl Operator<'_> {
         let entry = Entry { until: parked.until, why: parked.reason.clone(), ..entry };
         let mut state = reading.pool.state.clone();
         state.accounts.entry(account).or_default().parked = Some(parked);
-        let said = format!("{named} is parked {until}{reason}");
-        operator.carry_out(locked, reading, Change { state, entry, said })
+        let message = format!("{named} is parked {until}{reason}");
+        operator.carry_out(locked, reading, Change { state, entry, message })
     }
 
-    /// Ends an account's park and its cooldown.
+    /// Ends the park of an account and its cooldown.
     pub(crate) fn unpark(&self, slot: Slot) -> Result<Outcome, Failure> {
         let (locked, operator) = self.lock()?;
         let reading = operator.read()?;
@@ -43,11 +43,11 @@ impl Operator<'_> {
             return Ok(unchanged(Some(slot), format!("{named} was neither parked nor cooling down")));
         }
         let entry = operator.entry(What::Unparked, Some(slot), Some(account));
-        let said = format!("{named} may serve again: neither parked nor cooling down");
-        operator.carry_out(locked, reading, Change { state, entry, said })
+        let message = format!("{named} may serve again: neither parked nor cooling down");
+        operator.carry_out(locked, reading, Change { state, entry, message })
     }
 
-    /// Prefers an account whenever it can be used.
+    /// Prefers an account, which then serves whenever it can.
     pub(crate) fn pin(&self, slot: Slot) -> Result<Outcome, Failure> {
         let (locked, operator) = self.lock()?;
         let reading = operator.read()?;
@@ -56,11 +56,11 @@ impl Operator<'_> {
         let mut state = reading.pool.state.clone();
         state.pin = Some(account.clone());
         let entry = operator.entry(What::Pinned, Some(slot), Some(account));
-        let said = format!("{named} is pinned: it serves whenever it can");
-        operator.carry_out(locked, reading, Change { state, entry, said })
+        let message = format!("{named} is pinned: it serves whenever it can");
+        operator.carry_out(locked, reading, Change { state, entry, message })
     }
 
-    /// Prefers none.
+    /// Ends the preference for the pinned account.
     pub(crate) fn unpin(&self) -> Result<Outcome, Failure> {
         let (locked, operator) = self.lock()?;
         let reading = operator.read()?;
@@ -75,11 +75,11 @@ impl Operator<'_> {
             None => "an account that is in no slot".to_owned(),
         };
         let entry = operator.entry(What::Unpinned, slot, Some(pinned));
-        let said = format!("{named} is no longer pinned");
-        operator.carry_out(locked, reading, Change { state, entry, said })
+        let message = format!("{named} is no longer pinned");
+        operator.carry_out(locked, reading, Change { state, entry, message })
     }
 
-    /// A pass to this slot: it hears signals, and refreshes nothing but this login, if that is needed.
+    /// Makes a pass that chooses this slot. It reads signals, and refreshes no login but this one, if that is needed.
     pub(crate) fn use_now(&self, slot: Slot) -> Result<Outcome, Failure> {
         let options = PassOptions { to: Some(slot), only: Some(slot), ..self.options };
         let log = |line| log::line(COMMAND, line);
@@ -91,17 +91,17 @@ impl Operator<'_> {
         };
         let (locked, operator) = self.lock()?;
         locked.write_down(&operator.entry(What::Used, Some(slot), Some(chosen.login.account.clone())))?;
-        let by = Some(Named { slot, name: self.naming.of(&chosen.login) });
+        let account = Some(NamedSlot { slot, name: self.naming.of(&chosen.login) });
         Ok(Outcome {
-            what: Some(What::Used),
-            about: Some(slot),
-            said: format!("{} serves from now on", self.named(slot, &chosen.login)),
+            changed: Some(What::Used),
+            slot: Some(slot),
+            message: format!("{} serves from now on", self.named(slot, &chosen.login)),
             until: None,
-            served: NowServing { by, ..NowServing::default() },
+            serving: NowServing { account, ..NowServing::default() },
         })
     }
 }
 
-fn unchanged(about: Option<Slot>, said: String) -> Outcome {
-    Outcome { what: None, about, said, until: None, served: NowServing::default() }
+fn unchanged(slot: Option<Slot>, message: String) -> Outcome {
+    Outcome { changed: None, slot, message, until: None, serving: NowServing::default() }
 }

@@ -1,4 +1,4 @@
-//! The overview for people: a table of 100 columns at the most, and below it what to type.
+//! The overview for people: a table of at most 100 columns, and below it what to type.
 
 use overview::finding::Finding;
 use overview::words::{ends, span, states};
@@ -7,22 +7,21 @@ use records::Timestamp;
 use records::text::{line, printable};
 use records::usage::Minutes;
 
-use crate::paint::{Colour, Paint};
+use crate::colour::{Colour, Colouring};
 
 /// What fits a terminal beside a chat window.
 const WIDTH: usize = 100;
 
-/// Where the words of a state go on in another line.
+/// The widest that a state may be before it continues on another line.
 const STATE_WIDTH: usize = 36;
 
-/// The longest name of a plan that is shown whole.
+/// The longest name of a plan that is not cut.
 const PLAN_WIDTH: usize = 8;
 
-/// Columns that stand between others.
 const GAP: &str = "  ";
 
-/// The table, and a line for each thing that needs a hand.
-pub(crate) fn table(overview: &Overview, findings: &[Finding], paint: Paint) -> String {
+/// The table, and below it a line for each finding.
+pub(crate) fn table(overview: &Overview, findings: &[Finding], colouring: Colouring) -> String {
     let findings = lines_of(findings);
     if overview.rows.is_empty() {
         return findings;
@@ -35,17 +34,17 @@ pub(crate) fn table(overview: &Overview, findings: &[Finding], paint: Paint) -> 
             lines.iter().map(|line| chars(&line.cells[at])).chain([chars(&head[at])]).max().unwrap_or(0)
         })
         .collect();
-    // A name gives way: it is known by its start.
+    // The names give way, because an account is known by the start of its name.
     let total: usize = widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1);
     widths[NAME] -= total.saturating_sub(WIDTH).min(widths[NAME].saturating_sub(4));
-    let mut text = row_text(&head, &widths, None, paint);
+    let mut text = row_text(&head, &widths, None, colouring);
     for line in lines {
-        text += &row_text(&line.cells, &widths, Some(line.colour), paint);
+        text += &row_text(&line.cells, &widths, Some(line.colour), colouring);
     }
     if findings.is_empty() { text } else { format!("{text}\n{findings}") }
 }
 
-/// Where the name and the state stand in a line.
+/// The columns of the name and the state.
 const NAME: usize = 1;
 const STATE: usize = 3;
 
@@ -59,11 +58,11 @@ fn head(windows: &[Minutes]) -> Vec<String> {
     fixed.into_iter().chain(windows.iter().map(|window| window.to_string().to_uppercase())).collect()
 }
 
-/// The two windows that most plans have, and whichever others somebody has.
+/// The two usage windows that most plans have, and any other that an account has.
 fn windows(overview: &Overview) -> Vec<Minutes> {
-    let told = overview.rows.iter().filter_map(|row| row.who.as_ref()?.usage.as_ref());
-    let told = told.flat_map(|usage| &usage.windows).map(|window| window.minutes);
-    let mut windows: Vec<_> = told.chain([Minutes::FIVE_HOURS, Minutes::WEEK]).collect();
+    let reported = overview.rows.iter().filter_map(|row| row.who.as_ref()?.usage.as_ref());
+    let reported = reported.flat_map(|usage| &usage.windows).map(|window| window.minutes);
+    let mut windows: Vec<_> = reported.chain([Minutes::FIVE_HOURS, Minutes::WEEK]).collect();
     windows.sort_unstable();
     windows.dedup();
     // More would not fit, and no plan has them.
@@ -114,18 +113,18 @@ fn colour(row: &Row) -> Colour {
     }
 }
 
-fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, paint: Paint) -> String {
+fn row_text(cells: &[String], widths: &[usize], colour: Option<Colour>, colouring: Colouring) -> String {
     let mut text = String::new();
     for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let cell = cut(cell, *width);
         let padding = " ".repeat(width - chars(&cell));
-        // Percentages are compared from the right.
+        // Percentages are aligned to the right, so that they can be compared.
         let is_number = at > STATE + 2;
-        let painted = match colour {
-            Some(colour) if at == STATE => paint.with(colour, &cell),
+        let coloured = match colour {
+            Some(colour) if at == STATE => colouring.apply(colour, &cell),
             _ => cell,
         };
-        text += &if is_number { padding + &painted } else { painted + &padding };
+        text += &if is_number { padding + &coloured } else { coloured + &padding };
         text += GAP;
     }
     text.trim_end().to_owned() + "\n"
@@ -135,7 +134,7 @@ fn lines_of(findings: &[Finding]) -> String {
     findings.iter().map(|finding| line_of(finding) + "\n").collect()
 }
 
-/// What is wrong gives way to the command that mends it, and why it is so to both.
+/// If a line is too long, the reason is left out, and then the message is cut, so that the command is always whole.
 fn line_of(finding: &Finding) -> String {
     let command = finding.command.as_ref().map_or(0, |command| chars(&format!(": run {command}")));
     let message = cut(&line(&finding.message), WIDTH.saturating_sub(command));
@@ -144,7 +143,7 @@ fn line_of(finding: &Finding) -> String {
     if chars(&without_why) < WIDTH { cut(&line(&whole.line()), WIDTH) } else { without_why }
 }
 
-/// Joins words as far as they fit a line.
+/// Joins the words of a state, as many as fit a line.
 fn wrapped(words: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {

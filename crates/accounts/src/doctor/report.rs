@@ -1,4 +1,4 @@
-//! What the doctor says, to a person and to a script: the findings of each area, or that it is in order.
+//! What the doctor prints, for people and for scripts: the findings of each area, or that it is in order.
 
 use overview::Serving;
 use overview::finding::{Area, Finding};
@@ -32,7 +32,7 @@ pub(crate) fn json(findings: &[&Finding], observed: Option<&Observed>) -> String
     shown::document(json!({"version": 1, "findings": findings, "in_order": in_order})).to_string() + "\n"
 }
 
-/// What is said of an area in which nothing was found, and of each part of one that has parts.
+/// The line of an area without findings; in an area of several parts, a line for each part without findings.
 fn in_order(area: Area, findings: &[&Finding], observed: Option<&Observed>) -> Vec<String> {
     let Some(observed) = observed else { return Vec::new() };
     let examined = observed.examined.as_ref();
@@ -84,18 +84,19 @@ fn accepted(observed: &Observed, examined: &Examined) -> Vec<String> {
             windows.map(|window| format!("{} {}", window.minutes, window.used_percent)).collect();
         let used = (!used.is_empty()).then(|| format!("{} used", used.join(", ")));
         let plan = plan.as_ref().map(|plan| plan_of(observed, *slot, plan.name()));
-        let told: Vec<_> = used.into_iter().chain(plan).collect();
-        let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
-        Some(format!("the provider accepts {slot}{told}"))
+        let reported: Vec<_> = used.into_iter().chain(plan).collect();
+        let reported =
+            if reported.is_empty() { String::new() } else { format!(" ({})", reported.join(", ")) };
+        Some(format!("the provider accepts {slot}{reported}"))
     });
     accepted.collect()
 }
 
-/// `plan pro, and plus in its token`, which is of before the change until it is refreshed.
-fn plan_of(observed: &Observed, slot: Slot, told: &str) -> String {
+/// The plan that the provider reports. After a change the token names the old one until it is refreshed.
+fn plan_of(observed: &Observed, slot: Slot, reported: &str) -> String {
     let file = observed.files.iter().find(|file| file.slot == slot);
-    match file.and_then(|file| file.plan.as_deref()).filter(|plan| *plan != told) {
-        Some(plan) => format!("plan {told}, and {plan} in its token until that is refreshed"),
-        None => format!("plan {told}"),
+    match file.and_then(|file| file.plan.as_deref()).filter(|plan| *plan != reported) {
+        Some(plan) => format!("plan {reported}, and {plan} in its token until that is refreshed"),
+        None => format!("plan {reported}"),
     }
 }

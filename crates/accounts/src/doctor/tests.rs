@@ -14,7 +14,7 @@ use records::probe::ProbeResult;
 use records::state::{NotAState, ReportedPlan};
 use records::writer::Writer;
 
-use super::examining::{examine, tried};
+use super::examination::{examine, tried};
 use super::*;
 
 /// One in the morning.
@@ -24,18 +24,18 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(NOW + seconds)
 }
 
-/// The volume with every state in it, in a pod in which all else is well.
+/// The volume with every state in it, in a pod that is in order otherwise.
 fn everything() -> Observed {
     let directory = fixture::Volume::with_every_state(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
-    let looks = Observer {
+    let observer = Observer {
         naming: Naming::Masked,
         refresh_before: Duration::from_hours(24),
         interval: Duration::from_mins(30),
     };
-    let (observed, _) = looks.observe(&volume, at(0)).unwrap();
+    let (facts, _) = observer.observe(&volume, at(0)).unwrap();
     let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
-    let examined = examine(&volume, &observed.overview, &args, at(0));
+    let examined = examine(&volume, &facts.overview, &args, at(0));
     assert!(examined.not_tried.is_none() && examined.directories[0].is_tried);
     let whole = Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
     Observed {
@@ -48,11 +48,11 @@ fn everything() -> Observed {
             codex: Ok("/usr/local/bin/codex".into()),
             ..examined
         }),
-        ..observed
+        ..facts
     }
 }
 
-/// The same without the slots that need a hand.
+/// The same without the slots that have findings.
 fn healthy() -> Observed {
     let mut observed = everything();
     observed.overview.rows.retain(|row| ![3, 6, 7, 11, 13].contains(&row.slot.number()));
@@ -80,12 +80,12 @@ fn the_doctor_says_of_each_finding_what_to_type() {
 }
 
 #[test]
-fn a_pod_in_which_all_is_well_has_no_findings() {
+fn a_pod_that_is_in_order_has_no_findings() {
     assert_eq!(actionable(&healthy()), [], "{}", text(&healthy()));
 }
 
 #[test]
-fn two_writers_on_one_volume_are_told_by_their_passes_and_by_their_locks() {
+fn two_writers_on_one_volume_are_found_by_their_passes_and_by_their_locks() {
     let writer = |host: &str, first: i64, last: i64| Writer {
         host: host.to_owned(),
         lock: "1:2".to_owned(),
@@ -140,7 +140,7 @@ fn a_volume_that_cannot_do_what_writers_rely_on_is_named() {
 }
 
 #[test]
-fn a_rotator_that_is_silent_is_noticed_by_what_it_leaves_undone() {
+fn a_rotator_that_does_not_run_is_noticed_by_what_it_leaves_undone() {
     let (said, remedy) = only_finding(|facts| facts.waiting_since = Some(at(-121)));
     assert!(said.starts_with("a signal has waited since 2026-11-24T00:57:59Z"), "{said}");
     assert_eq!(remedy, "rotate-once; then look at kubectl logs deploy/litellm -c rotator");
@@ -150,11 +150,11 @@ fn a_rotator_that_is_silent_is_noticed_by_what_it_leaves_undone() {
     assert_eq!(said, "no pass has ended since auth.json was written 2h ago, and one is due every 30m");
     assert!(actionable(&Observed { last_pass: Some(at(-3720)), ..healthy() }).is_empty());
     assert_eq!(actionable(&Observed { last_pass: Some(at(-3721)), ..healthy() }).len(), 1);
-    // Also while nobody can serve: then most of all.
-    let mut nobody = healthy();
-    nobody.overview.rows.retain(|row| row.slot.number() == 2);
-    nobody.last_pass = Some(at(-2 * 3600));
-    assert!(text(&nobody).contains("the last pass was 2h ago"));
+    // It matters most while no account can serve.
+    let mut capped = healthy();
+    capped.overview.rows.retain(|row| row.slot.number() == 2);
+    capped.last_pass = Some(at(-2 * 3600));
+    assert!(text(&capped).contains("the last pass was 2h ago"));
     let mut slow = healthy();
     slow.last_pass = Some(at(-2 * 3600));
     slow.interval = Duration::from_hours(6);
@@ -176,7 +176,7 @@ fn a_clock_that_disagrees_is_noticed() {
 }
 
 #[test]
-fn what_litellm_is_served_is_judged() {
+fn the_published_record_is_judged() {
     let serving = |serving| only_finding(move |facts: &mut Observed| facts.overview.serving = serving);
     assert_eq!(serving(Serving::Nothing).1, "rotate-once --init");
     assert_eq!(serving(Serving::Placeholder).1, "rotate-once");
@@ -189,15 +189,15 @@ fn what_litellm_is_served_is_judged() {
 }
 
 #[test]
-fn a_callback_that_is_not_called_is_told_from_one_that_is_gone() {
+fn a_callback_that_is_not_called_is_distinguished_from_one_that_is_gone() {
     let callback =
         |change: fn(&mut Heartbeat)| only_finding(move |facts| change(facts.heartbeat.as_mut().unwrap())).0;
     assert_eq!(
-        callback(|sign| sign.held = false),
+        callback(|heartbeat| heartbeat.held = false),
         "LiteLLM 1.106.2 has imported the callback, and does not call it"
     );
     assert!(
-        callback(|sign| sign.at = at(-600))
+        callback(|heartbeat| heartbeat.at = at(-600))
             .starts_with("the last heartbeat of the callback in LiteLLM 1.106.2")
     );
     let beating = |seconds: i64| {
@@ -229,7 +229,7 @@ fn the_rest_is_named_too() {
 }
 
 #[test]
-fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
+fn files_that_are_almost_in_a_slot_are_named_in_a_short_printable_line() {
     let named = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         only_finding(move |facts| facts.almost_slots = names)
@@ -248,10 +248,10 @@ fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
     );
     let (said, _) = named(&["auth-a", "auth-b", "auth-c", "auth-d", "auth-e"]);
     assert!(said.starts_with("\"auth-a\", \"auth-b\", \"auth-c\" and 2 more look like logins"), "{said}");
-    let mut nobody = healthy();
-    nobody.overview.rows.clear();
-    nobody.almost_slots = vec!["auth-1.json.bak".to_owned()];
-    let text = text(&nobody);
+    let mut empty = healthy();
+    empty.overview.rows.clear();
+    empty.almost_slots = vec!["auth-1.json.bak".to_owned()];
+    let text = text(&empty);
     assert!(text.contains("no account has signed in") && text.contains("auth-1.json.bak"), "{text}");
 }
 
@@ -266,7 +266,7 @@ fn a_state_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
-fn a_plan_that_the_provider_tells_is_said_and_that_the_token_says_another() {
+fn the_plan_that_the_provider_reports_is_shown_with_that_of_the_token_if_they_differ() {
     let said = |plan: &str| {
         let plan = ReportedPlan::new(plan, at(0));
         let mut observed = healthy();
@@ -282,7 +282,7 @@ fn a_plan_that_the_provider_tells_is_said_and_that_the_token_says_another() {
 }
 
 #[test]
-fn when_nobody_can_serve_it_is_said_that_agents_are_refused() {
+fn when_no_account_can_serve_the_doctor_says_that_agents_are_refused() {
     let (said, remedy) = only_finding(|facts| {
         facts.overview.rows.retain(|row| row.slot.number() == 2);
     });

@@ -19,22 +19,22 @@ fn observed_at(now: i64) -> Observed {
     let directory = fixture::Volume::with_every_state(now);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let now = Timestamp::from_seconds(now);
-    let looks = Observer {
+    let observer = Observer {
         naming: Naming::Masked,
         refresh_before: Duration::from_hours(24),
         interval: Duration::from_mins(30),
     };
-    let (observed, _) = looks.observe(&volume, now).unwrap();
+    let (facts, _) = observer.observe(&volume, now).unwrap();
     let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned() };
-    Observed { heartbeat: Some(heartbeat), last_pass: Some(now), ..observed }
+    Observed { heartbeat: Some(heartbeat), last_pass: Some(now), ..facts }
 }
 
 fn overview_at(now: i64) -> Overview {
     observed_at(now).overview
 }
 
-fn table(overview: &Overview, paint: Paint) -> String {
-    super::table(overview, &findings(&Observed { overview: overview.clone(), ..observed_at(NOW) }), paint)
+fn table(overview: &Overview, colouring: Colouring) -> String {
+    super::table(overview, &findings(&Observed { overview: overview.clone(), ..observed_at(NOW) }), colouring)
 }
 
 fn document(overview: &Overview) -> serde_json::Value {
@@ -45,7 +45,7 @@ fn document(overview: &Overview) -> serde_json::Value {
 #[test]
 fn a_volume_with_every_state_in_it_is_one_table_and_what_to_type() {
     let expected = std::fs::read_to_string(every_state("table")).unwrap();
-    assert_eq!(table(&overview_at(NOW), Paint::No), expected);
+    assert_eq!(table(&overview_at(NOW), Colouring::Off), expected);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_table_fits_100_columns_whatever_a_row_has() {
         row.is_due = true;
         if let Some(who) = &mut row.who {
             who.name = format!("a…@{}.example.test", "long".repeat(30));
-            who.plan = Some("a plan nobody has heard of".to_owned());
+            who.plan = Some("a plan with a very long name".to_owned());
         }
         if let SlotState::Capped(cooldown) = &mut row.state {
             cooldown.source = Source::Predecessor;
@@ -107,22 +107,22 @@ fn the_table_fits_100_columns_whatever_a_row_has() {
             parked.reason = Some("x".repeat(200));
         }
     }
-    let text = table(&overview, Paint::No);
+    let text = table(&overview, Colouring::Off);
     let widest = text.lines().map(chars).max().unwrap();
     assert!(widest <= WIDTH, "{widest} columns:\n{text}");
     assert!(text.contains("pinned, refresh due"), "nothing is left out:\n{text}");
 }
 
 #[test]
-fn only_the_state_is_painted() {
-    let painted = table(&overview_at(NOW), Paint::Yes);
-    assert!(painted.contains("\x1b[32mactive\x1b[0m"), "{painted}");
-    assert!(painted.contains("\x1b[31mneeds login\x1b[0m"), "{painted}");
-    let mut plain = painted.replace("\x1b[0m", "");
+fn only_the_state_is_coloured() {
+    let coloured = table(&overview_at(NOW), Colouring::On);
+    assert!(coloured.contains("\x1b[32mactive\x1b[0m"), "{coloured}");
+    assert!(coloured.contains("\x1b[31mneeds login\x1b[0m"), "{coloured}");
+    let mut plain = coloured.replace("\x1b[0m", "");
     for colour in 31..=34 {
         plain = plain.replace(&format!("\x1b[{colour}m"), "");
     }
-    assert_eq!(plain, table(&overview_at(NOW), Paint::No));
+    assert_eq!(plain, table(&overview_at(NOW), Colouring::Off));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn an_age_has_one_unit_and_is_rounded_down() {
 }
 
 #[test]
-fn why_is_the_rotators_own_words() {
+fn why_prints_what_a_dry_run_prints() {
     let directory = fixture::Volume::with_every_state(NOW);
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let options = crate::args::Args::parse_from(["accounts"]).policy.options(None);

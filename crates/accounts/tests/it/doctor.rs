@@ -1,4 +1,4 @@
-//! The doctor at a real volume; what it thinks of each fact is tested beside its judgement.
+//! The doctor on a real volume. How it judges each fact is tested beside its judgement.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::accounts;
 
-/// A pool in use: two accounts, one of them published, and a LiteLLM that has just given a sign of life.
+/// A pool in use: two accounts, one of them published, and a callback that has just written its heartbeat.
 fn in_use() -> Pool {
     let pool = Pool::new();
     pool.put_login(1, ANN);
     pool.put_login(2, "bob@example.test");
     accounts(pool.path()).args(["use", "1"]).assert().success();
-    let sign = json!({"at": now(), "pid": 7, "litellm": "1.106.2", "held": true});
-    fs::write(pool.file("callback.json"), sign.to_string()).unwrap();
+    let heartbeat = json!({"at": now(), "pid": 7, "litellm": "1.106.2", "held": true});
+    fs::write(pool.file("callback.json"), heartbeat.to_string()).unwrap();
     pool
 }
 
@@ -31,7 +31,7 @@ fn doctor(volume: &Path, args: &[&str]) -> Command {
 }
 
 #[test]
-fn a_volume_in_use_has_no_findings_nothing_is_left_behind_and_nobody_is_asked() {
+fn a_volume_in_use_has_no_findings_nothing_is_left_behind_and_no_request_is_sent() {
     let pool = in_use();
     let (before, asked) = (pool.names(), pool.openai.requests().len());
     doctor(pool.path(), &[])
@@ -67,7 +67,7 @@ fn findings_end_with_1_and_a_script_reads_what_to_do() {
 }
 
 #[test]
-fn a_volume_that_is_not_there_or_held_by_somebody_is_a_finding() {
+fn a_volume_that_is_not_there_or_locked_by_another_process_is_a_finding() {
     doctor(Path::new("/nonexistent"), &[])
         .assert()
         .code(1)
@@ -107,7 +107,7 @@ fn a_probe_asks_about_each_token_once_and_never_refreshes_one() {
             .and(contains("ok       provider  the provider accepts account-2")),
     );
     assert_eq!(pool.openai.requests_to("/backend-api/wham/usage").len(), 2);
-    // A token that this provider never gave.
+    // A token that this provider does not know.
     let login = Pool::new().login("bob@example.test");
     pool.write("auth-2.json", login.to_string());
     probe().assert().code(1).stdout(

@@ -60,7 +60,7 @@ fn no_command_lists_and_the_table_is_the_one_in_the_fixture_but_for_its_times() 
 }
 
 #[test]
-fn looking_changes_nothing_asks_nobody_and_waits_for_no_lock() {
+fn looking_changes_nothing_sends_no_request_and_waits_for_no_lock() {
     let (volume, openai) = (every_state(), StandIn::start());
     let lock = File::create(volume.file(".lock")).unwrap();
     lock.lock().unwrap();
@@ -89,7 +89,7 @@ fn a_volume_that_cannot_be_written_can_be_looked_at() {
     Command::new("cp").arg(cargo_bin("accounts")).arg(bin.path()).assert().success();
     let mut command = volume.command(bin.path().join("accounts"));
     if nix::unistd::geteuid().is_root() {
-        // Root may write anywhere, so it is somebody else who looks.
+        // Root may write anywhere, so another user looks.
         for file in fs::read_dir(volume.path()).unwrap() {
             chown(file.unwrap().path(), Some(65532), Some(65532)).unwrap();
         }
@@ -101,7 +101,7 @@ fn a_volume_that_cannot_be_written_can_be_looked_at() {
 }
 
 #[test]
-fn nothing_prints_a_token_and_only_those_who_ask_see_whole_addresses() {
+fn nothing_prints_a_token_and_whole_addresses_are_shown_only_on_request() {
     let volume = every_state();
     let printed = |args: &[&str]| {
         String::from_utf8(accounts(volume.path()).args(args).output().unwrap().stdout).unwrap()
@@ -122,7 +122,7 @@ fn why_says_what_the_rotator_would_do() {
     let text = accounts(volume.path()).arg("why").output().unwrap().stdout;
     let text = String::from_utf8(text).unwrap();
     let mut lines = text.lines();
-    // Who is due sooner is renewed first.
+    // The login that is due sooner is refreshed first.
     assert_eq!(lines.next().unwrap(), "would refresh account-8: its access token ends");
     assert_eq!(lines.next().unwrap(), "would refresh account-5: its access token ends");
     assert!(lines.next().unwrap().starts_with("would publish account-5 (expires "), "{text}");
@@ -133,7 +133,7 @@ fn why_says_what_the_rotator_would_do() {
 }
 
 #[test]
-fn a_volume_on_which_nobody_can_serve_says_so_in_why_and_not_in_the_table() {
+fn a_volume_without_logins_makes_why_fail_and_not_the_table() {
     let volume = Volume::new();
     accounts(volume.path()).assert().success().stdout(
         "no account has signed in: run auth-login 1\n\
@@ -144,7 +144,7 @@ fn a_volume_on_which_nobody_can_serve_says_so_in_why_and_not_in_the_table() {
 }
 
 #[test]
-fn a_state_of_a_later_release_is_not_guessed_at() {
+fn a_state_of_a_later_release_is_not_interpreted() {
     let volume = every_state();
     fs::write(volume.file("rotator_state.json"), r#"{"version": 9}"#).unwrap();
     accounts(volume.path()).assert().code(78).stderr(contains("newer than this program"));
@@ -223,7 +223,7 @@ fn what_a_login_or_a_signal_says_of_itself_reaches_no_terminal_unchanged() {
         let output = accounts(volume.path()).arg("--show-identity").args(line.split(' ')).output().unwrap();
         for shown in [output.stdout, output.stderr] {
             let shown = String::from_utf8(shown).unwrap();
-            // As a person sees it who has a program print the document.
+            // As a person sees it once a program has printed the texts of the document.
             let shown = match serde_json::from_str::<Value>(&shown) {
                 Ok(document) => texts(&document),
                 Err(_) => shown,
@@ -239,21 +239,21 @@ fn what_a_login_or_a_signal_says_of_itself_reaches_no_terminal_unchanged() {
 }
 
 #[test]
-fn the_plan_is_the_one_that_the_provider_told_since_the_token_was_made() {
+fn the_plan_is_the_one_that_the_provider_has_reported_since_the_token_was_made() {
     let volume = every_state();
     let plan = || {
         let output = accounts(volume.path()).arg("--json").output().unwrap().stdout;
         let document: Value = serde_json::from_slice(&output).unwrap();
         document["accounts"][1]["plan"].as_str().unwrap().to_owned()
     };
-    let told = |plan: &str| {
+    let reported = |plan: &str| {
         let signal = serde_json::json!({"status": 429, "account_id": "acct-bob", "user_id": "user-bob",
             "headers": {"x-codex-plan-type": plan}});
         fs::write(volume.file("rotate-now"), signal.to_string()).unwrap();
         accounts(volume.path()).args(["use", "2"]).assert().success();
     };
     assert_eq!(plan(), "pro");
-    told("team\u{1b}");
+    reported("team\u{1b}");
     assert_eq!(plan(), "team");
     accounts(volume.path()).assert().success().stdout(contains("  team  "));
     // A token that was made since knows better.

@@ -15,14 +15,14 @@ fn signed_in() -> Pool {
     pool
 }
 
-/// As a request leaves it whose answer never came.
+/// Leaves the marker of a request that was never answered.
 fn leave_unanswered(pool: &Pool) {
     let name = format!(".grant-{}.asked", fingerprint(&pool.refresh_token(1)));
     fs::write(pool.file(&name), r#"{"slot": 1, "since": "2026-01-01T00:00:00Z"}"#).unwrap();
 }
 
 #[test]
-fn a_healthy_login_can_be_refreshed_and_that_is_written_down() {
+fn a_healthy_login_can_be_refreshed_and_the_audit_says_so() {
     let pool = signed_in();
     accounts(pool.path())
         .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", pool.openai.refresh_url())
@@ -35,12 +35,13 @@ fn a_healthy_login_can_be_refreshed_and_that_is_written_down() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_it_risks_and_sends_nothing() {
+fn without_a_terminal_it_says_what_the_risk_is_and_sends_nothing() {
     let pool = signed_in();
     leave_unanswered(&pool);
     accounts(pool.path()).args(["refresh", "1"]).assert().code(2).stderr(
-        contains("there is no terminal to ask on: accounts refresh 1 --yes refreshes account-1")
-            .and(contains("was never answered: if it was used up then, this ends the login at once")),
+        contains("there is no terminal to ask on: accounts refresh 1 --yes refreshes account-1").and(
+            contains("was never answered: if that used up its refresh token, this ends the login at once"),
+        ),
     );
     accounts(pool.path()).assert().success().stdout(contains("ready, refresh unanswered").and(contains(
         "the refresh of account-1 at 2026-01-01T00:00:00Z was never answered: run accounts refresh 1",
@@ -49,7 +50,7 @@ fn without_a_terminal_it_says_what_it_risks_and_sends_nothing() {
 }
 
 #[test]
-fn an_unanswered_grant_is_sent_once_more_by_a_person_who_says_so() {
+fn an_unanswered_grant_is_sent_once_more_on_request() {
     let pool = signed_in();
     leave_unanswered(&pool);
     accounts(pool.path())
@@ -80,7 +81,7 @@ fn a_grant_that_has_ended_is_not_sent_and_the_remedy_is_named() {
 }
 
 #[test]
-fn a_removed_login_serves_no_more_wherever_its_tokens_are() {
+fn a_removed_login_does_not_serve_wherever_its_tokens_are() {
     let pool = signed_in();
     let master = fs::read(pool.file("auth-1.json")).unwrap();
     let tokens = pool.json("auth-1.json")["tokens"].clone();

@@ -1,4 +1,4 @@
-//! Removing: who is asked, who serves then, and what the issuer is told.
+//! Removing: what has to be confirmed, which account serves afterwards, and what the issuer is asked.
 
 use std::fs;
 
@@ -44,9 +44,9 @@ fn on_a_terminal_it_asks_and_only_a_yes_is_one() {
 }
 
 #[test]
-fn the_account_in_use_hands_over_before_it_goes_and_nobody_is_asked() {
+fn another_account_serves_before_the_active_one_goes_and_no_request_is_sent() {
     let (volume, openai) = (every_state(), StandIn::start());
-    // Its older login would come to life again.
+    // Otherwise the account would go on with its older login.
     fs::remove_file(volume.file("auth-7.json")).unwrap();
     accounts(volume.path())
         .env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", openai.refresh_url())
@@ -95,7 +95,7 @@ fn pool_of_ann() -> Pool {
 }
 
 #[test]
-fn the_token_of_the_last_account_is_not_served_on_when_it_is_removed() {
+fn the_token_of_the_last_account_does_not_stay_published_when_it_is_removed() {
     let pool = pool_of_ann();
     accounts(pool.path())
         .args(["remove", "1", "--yes"])
@@ -121,7 +121,7 @@ fn with_revoke_the_issuer_ends_the_login_first() {
 }
 
 #[test]
-fn an_issuer_that_was_not_told_keeps_the_login_where_it_is_put_aside() {
+fn a_login_that_the_issuer_did_not_revoke_stays_and_is_parked() {
     let pool = pool_of_ann();
     let refresh_token = pool.refresh_token(1);
     accounts(pool.path())
@@ -130,7 +130,7 @@ fn an_issuer_that_was_not_told_keeps_the_login_where_it_is_put_aside() {
         .assert()
         .code(75)
         .stderr(contains(
-            "account-1 was not removed, for the issuer was not told (HTTP 404): it is put aside",
+            "account-1 was not removed, because the issuer did not revoke it (HTTP 404): it is parked",
         ));
     assert!(pool.openai.refreshable(&refresh_token).good && pool.file("auth-1.json").exists());
     accounts(pool.path()).assert().stdout(contains("account-1 parked: being removed\n"));

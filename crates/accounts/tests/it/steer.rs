@@ -1,4 +1,4 @@
-//! Steering: `park`, `unpark`, `pin`, `unpin`, `use`, and the record of it.
+//! Steering: `park`, `unpark`, `pin`, `unpin`, `use`, and the audit.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -22,7 +22,7 @@ fn done(volume: &Path, line: &str) -> String {
 }
 
 #[test]
-fn parking_the_account_in_use_has_another_one_serve_at_once() {
+fn parking_the_active_account_makes_another_one_serve_at_once() {
     let volume = every_state();
     assert_eq!(volume.served_slot(), Some(1));
     accounts(volume.path())
@@ -35,17 +35,17 @@ fn parking_the_account_in_use_has_another_one_serve_at_once() {
         )
         .stderr(contains("accounts: active account-5 (expires "));
     assert_eq!(volume.served_slot(), Some(5));
-    assert!(!volume.file("rotate-now").exists(), "nobody needs to be woken");
-    assert!(!volume.file(".last-pass").exists(), "it says nothing of the rotator");
+    assert!(!volume.file("rotate-now").exists(), "the rotator need not be woken");
+    assert!(!volume.file(".last-pass").exists(), "it is not a pass of the rotator");
     run(volume.path(), "why")
         .stdout(contains("account-1 passed over: parked by the operator (kept for the release): accounts unpark 1 lets it serve\n"));
 }
 
 #[test]
-fn parking_another_account_moves_nobody() {
+fn parking_another_account_keeps_the_active_one() {
     let volume = every_state();
-    let said = done(volume.path(), "park 10 --for 6h");
-    assert!(said.ends_with("serving: account-1 (a…@example.test)\n"), "{said}");
+    let printed = done(volume.path(), "park 10 --for 6h");
+    assert!(printed.ends_with("serving: account-1 (a…@example.test)\n"), "{printed}");
     assert_eq!(volume.served_slot(), Some(1));
     let rows = done(volume.path(), "--json");
     let until = serde_json::from_str::<Value>(&rows).unwrap()["accounts"][9]["parked"]["until"].clone();
@@ -73,7 +73,7 @@ fn the_published_record_stays_readable_for_those_who_could_read_it() {
 #[test]
 fn unpark_ends_a_park_and_a_cooldown_and_nothing_else() {
     let volume = every_state();
-    // Bob is capped and pinned: without the cap he is the one to serve.
+    // Bob is capped and pinned: without the cap he serves.
     assert_eq!(
         done(volume.path(), "unpark 2"),
         "account-2 (b…@example.test) may serve again: neither parked nor cooling down\n\
@@ -105,18 +105,18 @@ fn a_pinned_account_serves_until_it_is_unpinned() {
 }
 
 #[test]
-fn what_only_a_renewal_can_mend_is_left_to_the_rotator_which_is_woken() {
+fn what_needs_a_refresh_is_left_to_the_rotator_which_is_woken() {
     let volume = every_state();
     // The access token of slot 8 has ended, and a new one can be had for it.
-    let said = done(volume.path(), "pin 8");
-    assert!(said.contains("the rotator was woken"), "{said}");
+    let printed = done(volume.path(), "pin 8");
+    assert!(printed.contains("the rotator was woken"), "{printed}");
     let signal = volume.json("rotate-now");
     assert_eq!(signal["type"], "accounts_changed");
-    assert_eq!(volume.served_slot(), Some(1), "meanwhile nobody else is moved");
+    assert_eq!(volume.served_slot(), Some(1), "meanwhile the active account stays");
 }
 
 #[test]
-fn parking_the_last_account_says_that_nobody_can_serve() {
+fn parking_the_last_account_says_that_no_account_can_serve() {
     let volume = every_state();
     for slot in [2, 4, 5, 9, 10, 11, 13] {
         done(volume.path(), &format!("park {slot}"));
@@ -173,7 +173,7 @@ fn a_slot_that_is_empty_or_broken_names_what_to_do() {
 }
 
 #[test]
-fn every_change_is_a_line_that_says_when_what_whose_why_and_by_whom() {
+fn every_change_is_a_line_that_says_when_what_which_account_why_and_by_whom() {
     let volume = every_state();
     accounts(volume.path())
         .env("CHATGPT_OPERATOR", "ann")
@@ -186,7 +186,11 @@ fn every_change_is_a_line_that_says_when_what_whose_why_and_by_whom() {
     done(volume.path(), "unpin");
     let entries = audit(&volume);
     let what: Vec<_> = entries.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
-    assert_eq!(what, ["parked", "unparked", "pinned", "unpinned"], "and nothing of what changed nothing");
+    assert_eq!(
+        what,
+        ["parked", "unparked", "pinned", "unpinned"],
+        "a command that changes nothing leaves no line"
+    );
     let mut first = entries[0].clone();
     assert!(first["at"].take().is_string());
     let uid = nix::unistd::geteuid().as_raw();

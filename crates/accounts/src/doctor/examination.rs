@@ -1,4 +1,4 @@
-//! Examining: what only the doctor looks at, and nothing that it thinks of it.
+//! What only the doctor looks at. Whether it is a finding is judged elsewhere.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use rotation::reading;
 
 use crate::args::DoctorArgs;
 
-/// How long the doctor waits for another writer.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long another writer may hold the lock before that is a finding.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 pub(crate) fn examine(volume: &Volume, overview: &Overview, args: &DoctorArgs, now: Timestamp) -> Examined {
     let examined = Examined {
@@ -29,7 +29,7 @@ pub(crate) fn examine(volume: &Volume, overview: &Overview, args: &DoctorArgs, n
         codex: codex(&args.codex_bin),
         probed: if args.probe { probed(volume, overview, now) } else { Vec::new() },
     };
-    match volume.lock_within(PATIENCE) {
+    match volume.lock_within(LOCK_WAIT) {
         Ok(locked) => Examined {
             out_of_reach: volume.grants().map(|grants| grants.out_of_reach(&locked, now)).unwrap_or_default(),
             directories: locked.try_out().into_iter().map(|(path, trial)| tried(path, &trial)).collect(),
@@ -43,7 +43,7 @@ pub(crate) fn examine(volume: &Volume, overview: &Overview, args: &DoctorArgs, n
     }
 }
 
-/// A directory and what came of trying it out.
+/// A directory, and the outcome of the trial in it.
 pub(crate) fn tried(path: PathBuf, trial: &Trial) -> Directory {
     let (bytes, files) = trial.room.unwrap_or((u64::MAX, None));
     Directory {
@@ -71,7 +71,7 @@ fn codex(program: &OsStr) -> Result<PathBuf, String> {
     which::which(program).map_err(|_| program.to_string_lossy().into_owned())
 }
 
-/// The kubelet swaps the content of such a volume by a link of this name.
+/// The kubelet replaces the content of a Secret or `ConfigMap` through a link of this name.
 fn is_projected(directory: &Path) -> bool {
     directory.join("..data").symlink_metadata().is_ok()
 }
@@ -87,7 +87,7 @@ fn from_the_future(volume: &Volume, now: Timestamp) -> Vec<(PathBuf, Timestamp)>
     written.filter(|(_, time)| *time > now).collect()
 }
 
-/// Asks about each access token that can still be good, once.
+/// Asks the provider once about each access token that may still be good.
 fn probed(volume: &Volume, overview: &Overview, now: Timestamp) -> Vec<(Slot, ProbeResult)> {
     let Ok(reading) = reading::read(volume, now) else { return Vec::new() };
     let live = live(&reading.pool, overview, now);

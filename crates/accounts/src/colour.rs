@@ -1,12 +1,12 @@
-//! Colours, where somebody sees them.
+//! Colours, for terminals only.
 
 use std::io::IsTerminal as _;
 
-/// Whether to paint.
+/// Whether anything is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paint {
-    Yes,
-    No,
+pub(crate) enum Colouring {
+    On,
+    Off,
 }
 
 /// The colours of a state, as terminals number them.
@@ -19,18 +19,18 @@ pub(crate) enum Colour {
     Blue = 34,
 }
 
-impl Paint {
+impl Colouring {
     /// On a terminal, unless `NO_COLOR` is set to something (<https://no-color.org>).
-    pub(crate) fn where_seen() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb { Self::Yes } else { Self::No }
+        if std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb { Self::On } else { Self::Off }
     }
 
-    pub(crate) fn with(self, colour: Colour, text: &str) -> String {
+    pub(crate) fn apply(self, colour: Colour, text: &str) -> String {
         match (self, colour) {
-            (Self::No, _) | (_, Colour::Plain) => text.to_owned(),
-            (Self::Yes, colour) => format!("\x1b[{}m{text}\x1b[0m", colour as u8),
+            (Self::Off, _) | (_, Colour::Plain) => text.to_owned(),
+            (Self::On, colour) => format!("\x1b[{}m{text}\x1b[0m", colour as u8),
         }
     }
 }
