@@ -49,7 +49,7 @@ fn it_keeps_itself_up_to_date() {
     assert_eq!(browser.look("window.loadedOnce"), true, "the same page, never loaded again");
 
     drop(served);
-    wait_until("the page says that it is not", || text().contains("not live: the page is not reached"));
+    wait_until("the page says that it is not", || text().contains("not live: the server cannot be reached"));
 }
 
 #[test]

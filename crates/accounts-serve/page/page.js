@@ -1,15 +1,15 @@
 'use strict';
-// Fetches the same part that the page was served with, and copies commands.
+// Fetches again the part of the page that changes, and copies commands.
 const view = document.getElementById('view');
 const live = document.getElementById('live');
 let shown = null;
 
-async function look() {
+async function update() {
   try {
-    const answer = await fetch('view', { cache: 'no-store', signal: AbortSignal.timeout(10000) });
-    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    const text = await answer.text();
-    // Only what is new is drawn: a selection or a button's focus stays while nothing happens.
+    const response = await fetch('view', { cache: 'no-store', signal: AbortSignal.timeout(10000) });
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    const text = await response.text();
+    // Redrawn only if it has changed, so that a selection and a button's focus stay otherwise.
     if (text !== shown) {
       view.innerHTML = text;
       shown = text;
@@ -17,13 +17,13 @@ async function look() {
     live.textContent = `live · ${new Date().toLocaleTimeString()}`;
     live.className = '';
   } catch (error) {
-    live.textContent = 'not live: the page is not reached';
+    live.textContent = 'not live: the server cannot be reached';
     live.className = 'bad';
   }
-  setTimeout(look, 3000);
+  setTimeout(update, 3000);
 }
 
-// Browsers give the clipboard to https and localhost only; elsewhere a selection can be copied.
+// Browsers allow the clipboard on https and localhost only; elsewhere a selection can be copied.
 async function copy(text, beside) {
   try {
     await navigator.clipboard.writeText(text);
@@ -42,4 +42,4 @@ document.addEventListener('click', async (event) => {
 });
 
 document.documentElement.classList.add('js');
-look();
+update();

@@ -1,4 +1,4 @@
-//! What is answered to which path. Pure.
+//! The answer to each path. Pure.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -11,7 +11,7 @@ use overview::json;
 
 use crate::exec::Exec;
 use crate::host::{Hosts, Refused};
-use crate::snapshot::{Seen, Viewer};
+use crate::snapshot::{SharedSnapshot, SnapshotReader};
 use crate::{metrics, page};
 
 type Answer = Response<Full<Bytes>>;
@@ -20,25 +20,25 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// Nothing from elsewhere, nothing inline, no frame around it: what a name or a reason holds stays text.
+/// Nothing from elsewhere, nothing inline and no frame around it, so that what a name or a reason holds stays text.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// All that answers are made from.
+/// What answers are made with.
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) exec: Exec,
-    pub(crate) viewer: Viewer,
+    pub(crate) reader: SnapshotReader,
     pub(crate) hosts: Hosts,
 }
 
 impl Answers {
-    pub(crate) fn need_a_look(method: &Method, path: &str) -> bool {
+    pub(crate) fn need_snapshot(method: &Method, path: &str) -> bool {
         is_read(method) && matches!(path, "/" | "/view" | "/metrics" | "/accounts.json")
     }
 
-    /// The name is not repeated: it is the stranger's.
-    pub(crate) fn to_another_host(refused: Refused) -> Answer {
+    /// The name is not repeated, because the client chose it.
+    pub(crate) fn to_refused_host(refused: Refused) -> Answer {
         match refused {
             Refused::NoHost => answer(
                 StatusCode::BAD_REQUEST,
@@ -53,15 +53,16 @@ impl Answers {
         }
     }
 
-    pub(crate) fn without_a_look(method: &Method, path: &str) -> Answer {
+    pub(crate) fn without_snapshot(method: &Method, path: &str) -> Answer {
         if !is_read(method) {
-            let mut refused = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+            let mut refused =
+                answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD are answered\n");
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refused;
         }
         match path {
-            // Both say that this process answers, and no more: a pod is ready when all its containers are, and a page
-            // must never take LiteLLM out of service, nor an account that is capped restart anything.
+            // Both say only that this process answers. A pod is ready when all its containers are, so an answer that
+            // depended on the accounts could take LiteLLM out of service or restart it.
             "/healthz" | "/readyz" => answer(StatusCode::OK, TEXT, "ok\n"),
             "/page.css" => answer(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
             "/page.js" => answer(StatusCode::OK, "text/javascript; charset=utf-8", page::SCRIPT),
@@ -73,11 +74,11 @@ impl Answers {
         }
     }
 
-    pub(crate) fn from(&self, seen: &Seen, path: &str) -> Answer {
-        match (path, seen) {
-            ("/", seen) => answer(StatusCode::OK, HTML, page::whole(seen, &self.exec)),
-            ("/view", seen) => answer(StatusCode::OK, HTML, page::view(seen, &self.exec)),
-            ("/metrics", seen) => match metrics::text(seen) {
+    pub(crate) fn with_snapshot(&self, snapshot: &SharedSnapshot, path: &str) -> Answer {
+        match (path, snapshot) {
+            ("/", snapshot) => answer(StatusCode::OK, HTML, page::whole(snapshot, &self.exec)),
+            ("/view", snapshot) => answer(StatusCode::OK, HTML, page::view(snapshot, &self.exec)),
+            ("/metrics", snapshot) => match metrics::text(snapshot) {
                 Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
                 Err(e) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{e}\n")),
             },

@@ -12,14 +12,15 @@ use crate::exec::Exec;
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = AFTER_HELP)]
 pub struct Args {
-    /// Where to listen: an address and a port, or a port of every address as in :9095
+    /// Where to listen: an address and a port, or a port on every address, such as :9095
     #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
     pub(crate) listen: Listen,
 
-    /// A name to answer to, such as an Ingress's; repeat it, or give several with commas
+    /// A name to answer to, such as an Ingress's; may be repeated, or hold several separated by commas
     ///
-    /// Addresses, localhost, names without a dot and those of the cluster's Services (….svc) need none; every
-    /// other name is refused, or a page elsewhere could make a browser read this one.
+    /// IP addresses, localhost, names without a dot and those of the cluster's Services (….svc) are always
+    /// answered. Any other name is refused, because otherwise a page elsewhere could make a browser read this
+    /// one.
     #[arg(long = "host", value_name = "NAME", env = "ACCOUNTS_HOSTS", value_parser = hosts)]
     pub(crate) hosts: Vec<Names>,
 
@@ -33,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     pub(crate) interval: IntervalArgs,
 
-    #[command(flatten, next_help_heading = "As the rotator judges")]
+    #[command(flatten, next_help_heading = "How the rotator judges")]
     pub(crate) policy: PolicyArgs,
 
     #[command(flatten, next_help_heading = "The volume")]
@@ -41,9 +42,9 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Paths: / the page, /metrics, /accounts.json as accounts --json prints it, /healthz, /readyz
+Paths: / is the page; /metrics; /accounts.json, the document that accounts --json prints; /healthz, /readyz
 
-Exit codes: 0 told to stop (SIGTERM, SIGINT), 1 failed, 2 usage, 78 cannot listen there";
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 usage, 78 cannot listen at that address";
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(crate) enum Listen {
 }
 
 impl Listen {
-    /// The first of these that can be had.
+    /// In the order in which they are tried.
     pub(crate) fn addresses(self) -> Vec<SocketAddr> {
         match self {
             Self::At(address) => vec![address],
@@ -77,7 +78,7 @@ impl fmt::Display for Listen {
 fn listen(text: &str) -> Result<Listen, String> {
     let everywhere = text.strip_prefix(':').and_then(|port| port.parse().ok()).map(Listen::Everywhere);
     let listen = everywhere.or_else(|| text.parse().ok().map(Listen::At));
-    listen.ok_or_else(|| "want 127.0.0.1:9095, [::1]:9095 or :9095".to_owned())
+    listen.ok_or_else(|| "expected an address such as 127.0.0.1:9095, [::1]:9095 or :9095".to_owned())
 }
 
 /// Names of one flag, or of the variable.
@@ -89,7 +90,8 @@ fn hosts(text: &str) -> Result<Names, String> {
 }
 
 fn host(text: &str) -> Result<String, String> {
-    let wrong = || format!("want a name alone, as in accounts.example.com, and not '{text}'");
+    let wrong =
+        || format!("expected a name without scheme and port, such as accounts.example.com, not '{text}'");
     name(text).map(str::to_ascii_lowercase).ok_or_else(wrong)
 }
 

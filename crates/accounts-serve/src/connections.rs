@@ -1,4 +1,4 @@
-//! Who is connected, and who must go so that a new one is served.
+//! The connections, and which one is closed when a new one finds no room.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,15 +19,15 @@ pub(crate) struct Connections {
 
 #[derive(Debug, Default)]
 struct Open {
-    came: u64,
+    last_number: u64,
     all: BTreeMap<u64, Connection>,
 }
 
 #[derive(Debug)]
 struct Connection {
     task: AbortHandle,
-    /// Its request is here, so that what it waits for is ours.
-    has_asked: bool,
+    /// Whether its request has arrived, so that it waits for us and not we for it.
+    has_request: bool,
 }
 
 /// A connection's place, free again when this is dropped.
@@ -40,7 +40,7 @@ pub(crate) struct Place {
 
 impl Connections {
     pub(crate) fn new() -> Arc<Self> {
-        // Looking at the volume needs files, too.
+        // Half of the files that may be open are left for reading the volume.
         let files =
             getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| usize::try_from(soft).unwrap_or(MOST));
         Self::with_room((files / 2).clamp(1, MOST))
@@ -50,28 +50,28 @@ impl Connections {
         Arc::new(Self { room: Arc::new(Semaphore::new(most)), open: Mutex::default() })
     }
 
-    /// Serves one more, and ends another one first where there is no room.
+    /// Serves one more, and closes another one first if there is no room.
     pub(crate) async fn admit<F>(self: &Arc<Self>, serve: impl FnOnce(Place) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         if self.room.available_permits() == 0 {
-            self.end_one();
+            self.close_one();
         }
-        // The one that was told to end is gone as soon as this waits.
-        let permit = self.room.clone().acquire_owned().await.expect("nobody closes it");
+        // The task of the one that was closed ends while this waits.
+        let permit = self.room.clone().acquire_owned().await.expect("the semaphore is never closed");
         let mut open = self.open();
-        open.came += 1;
-        let number = open.came;
+        open.last_number += 1;
+        let number = open.last_number;
         let place = Place { number, connections: self.clone(), _permit: permit };
         let task = tokio::spawn(serve(place)).abort_handle();
-        open.all.insert(number, Connection { task, has_asked: false });
+        open.all.insert(number, Connection { task, has_request: false });
     }
 
-    /// Ends the one that has been silent for longest, or, where all have asked, the oldest.
-    pub(crate) fn end_one(&self) {
+    /// Closes the oldest connection of which no request has arrived, or else the oldest of all.
+    pub(crate) fn close_one(&self) {
         let mut open = self.open();
-        let silent = open.all.iter().find(|(_, connection)| !connection.has_asked);
+        let silent = open.all.iter().find(|(_, connection)| !connection.has_request);
         let number = silent.or_else(|| open.all.first_key_value()).map(|(number, _)| *number);
         if let Some(connection) = number.and_then(|number| open.all.remove(&number)) {
             connection.task.abort();
@@ -84,10 +84,10 @@ impl Connections {
 }
 
 impl Place {
-    /// Its request has arrived.
-    pub(crate) fn has_asked(&self) {
+    /// Notes that the connection's request has arrived.
+    pub(crate) fn request_has_arrived(&self) {
         if let Some(connection) = self.connections.open().all.get_mut(&self.number) {
-            connection.has_asked = true;
+            connection.has_request = true;
         }
     }
 }
@@ -106,17 +106,17 @@ mod tests {
 
     use super::*;
 
-    /// Who is still served after this many have come, of whom some ask, where there is room for two.
-    async fn served(come: u32, asking: &[u32]) -> Vec<u32> {
+    /// Which connections are still open after this many were made, if there is room for two and some sent a request.
+    async fn still_open(made: u32, with_request: &[u32]) -> Vec<u32> {
         let connections = Connections::with_room(2);
         let mut ends = Vec::new();
-        for number in 1..=come {
+        for number in 1..=made {
             let (alive, end) = watch::channel(());
-            let asks = asking.contains(&number);
+            let has_request = with_request.contains(&number);
             let serve = |place: Place| async move {
                 let _alive = alive;
-                if asks {
-                    place.has_asked();
+                if has_request {
+                    place.request_has_arrived();
                 }
                 pending::<()>().await;
             };
@@ -128,20 +128,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_there_is_room_nobody_must_go() {
-        assert_eq!(served(2, &[]).await, [1, 2]);
+    async fn while_there_is_room_none_is_closed() {
+        assert_eq!(still_open(2, &[]).await, [1, 2]);
     }
 
     #[tokio::test]
-    async fn the_one_that_was_silent_for_longest_goes_first() {
-        assert_eq!(served(3, &[]).await, [2, 3]);
-        assert_eq!(served(3, &[1]).await, [1, 3]);
-        assert_eq!(served(9, &[1]).await, [1, 9]);
+    async fn the_oldest_without_a_request_is_closed_first() {
+        assert_eq!(still_open(3, &[]).await, [2, 3]);
+        assert_eq!(still_open(3, &[1]).await, [1, 3]);
+        assert_eq!(still_open(9, &[1]).await, [1, 9]);
     }
 
     #[tokio::test]
-    async fn where_all_have_asked_the_oldest_goes() {
-        assert_eq!(served(3, &[1, 2, 3]).await, [2, 3]);
+    async fn if_all_have_sent_a_request_the_oldest_is_closed() {
+        assert_eq!(still_open(3, &[1, 2, 3]).await, [2, 3]);
     }
 
     #[tokio::test]

@@ -3,14 +3,14 @@
 use clap::Args;
 use records::remedy;
 
-/// What stands before a command, or in its place.
+/// What is put before each command, or in its place.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Exec {
-    /// What stands before a command to copy; {container} becomes codex-cli or rotator
+    /// What to put before each command to copy; {container} becomes codex-cli or rotator
     #[arg(id = "exec", long = "exec", value_name = "PREFIX", env = "ACCOUNTS_EXEC", default_value = Exec::DEFAULT)]
     prefix: String,
 
-    /// What to type so that the rotator runs at once, where that is not rotate-once in its container
+    /// The command to copy for running the rotator at once, if that is not rotate-once in its container
     #[arg(long, value_name = "COMMAND", env = "ACCOUNTS_ROTATE")]
     rotate: Option<String>,
 }
@@ -18,10 +18,11 @@ pub(crate) struct Exec {
 impl Exec {
     const DEFAULT: &str = "kubectl exec -it deploy/litellm -c {container} --";
 
-    /// The whole of what to type. `rotate-once` is in the rotator's container, everything else in the operator's.
+    /// The whole command to type. `rotate-once` is in the rotator's container, everything else in codex-cli.
     pub(crate) fn whole(&self, command: &str) -> String {
         let rotates = command.split(' ').next() == Some(remedy::PASS);
-        if let Some(rotate) = self.rotate.as_deref().map(str::trim).filter(|said| rotates && !said.is_empty())
+        if let Some(rotate) =
+            self.rotate.as_deref().map(str::trim).filter(|rotate| rotates && !rotate.is_empty())
         {
             return rotate.to_owned();
         }
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_a_command_is_itself() {
+    fn without_a_prefix_a_command_stays_as_it_is() {
         let exec = Exec { prefix: String::new(), rotate: Some(String::new()) };
         assert_eq!(exec.whole("accounts"), "accounts");
         assert_eq!(exec.whole("rotate-once"), "rotate-once");

@@ -1,7 +1,7 @@
-//! Under which names the page is served. Pure.
+//! The names to which the server answers. Pure.
 //!
-//! A page elsewhere may point its own name at an address in here, and then a browser lets it read what is answered. So
-//! only those names are answered that no stranger can own.
+//! A page elsewhere may point its own name at an address in the cluster, and then a browser lets it read the answers
+//! (DNS rebinding). So only those names are answered that no one outside can own.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -10,7 +10,7 @@ use hyper::{Request, Version};
 
 use crate::args::name;
 
-/// The names beside those that need no configuration.
+/// The names that are answered besides those that need no configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts(Vec<String>);
 
@@ -20,9 +20,9 @@ const CLUSTER: [&str; 2] = [".svc", ".svc.cluster.local"];
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It names no host, or several, or one that is none.
+    /// It names no host, several, or one that is malformed.
     NoHost,
-    /// It names a host that is not ours.
+    /// It names a host to which the server does not answer.
     OtherHost,
 }
 
@@ -31,7 +31,7 @@ impl Hosts {
         Self(names.into_iter().collect())
     }
 
-    /// Whether a request is for a name that is ours.
+    /// Whether a request is for a name to which the server answers.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -42,7 +42,7 @@ impl Hosts {
         if in_headers.next().is_some() {
             return Err(Refused::NoHost);
         }
-        // Before HTTP/1.1 there was no such header, and no browser that speaks so.
+        // HTTP/1.0 has no such header, and no browser speaks it.
         if in_header.is_none() && request.version() >= Version::HTTP_11 {
             return Err(Refused::NoHost);
         }
@@ -51,11 +51,11 @@ impl Hosts {
 
     fn check_one(&self, authority: &[u8]) -> Result<(), Refused> {
         let name = std::str::from_utf8(authority).ok().and_then(without_port).ok_or(Refused::NoHost)?;
-        if self.are_ours(&name.to_ascii_lowercase()) { Ok(()) } else { Err(Refused::OtherHost) }
+        if self.has(&name.to_ascii_lowercase()) { Ok(()) } else { Err(Refused::OtherHost) }
     }
 
-    fn are_ours(&self, name: &str) -> bool {
-        // Prometheus and the kubelet come by address, `kubectl port-forward` by localhost; the others are names that
+    fn has(&self, name: &str) -> bool {
+        // Prometheus and the kubelet use an address, `kubectl port-forward` uses localhost; the others are names that
         // only the cluster's own DNS knows.
         let is_address = name.parse::<Ipv4Addr>().is_ok() || name.starts_with('[');
         let in_cluster = !name.contains('.') || CLUSTER.iter().any(|end| name.ends_with(end));
@@ -63,7 +63,7 @@ impl Hosts {
     }
 }
 
-/// The host of `HOST[:PORT]`, without the dot that may end a name; an address of the sixth version keeps its brackets.
+/// The host of `HOST[:PORT]`, without the dot that may end a name; an IPv6 address keeps its brackets.
 fn without_port(authority: &str) -> Option<&str> {
     let end = if authority.starts_with('[') {
         authority.find(']')? + 1
@@ -86,7 +86,7 @@ fn without_port(authority: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn asked(hosts: &[&str], host: &str) -> Result<(), Refused> {
+    fn checked(hosts: &[&str], host: &str) -> Result<(), Refused> {
         Hosts::new(hosts.iter().map(ToString::to_string))
             .check(&Request::builder().uri("/").header(HOST, host).body(()).unwrap())
     }
@@ -106,12 +106,12 @@ mod tests {
             "litellm-accounts.llm.svc.cluster.local:9095",
             "litellm-accounts.llm.svc.cluster.local.",
         ] {
-            assert_eq!(asked(&[], host), Ok(()), "{host}");
+            assert_eq!(checked(&[], host), Ok(()), "{host}");
         }
     }
 
     #[test]
-    fn names_that_a_stranger_may_own_are_refused() {
+    fn names_that_anyone_may_own_are_refused() {
         for host in [
             "evil.example",
             "evil.example:9095",
@@ -123,23 +123,23 @@ mod tests {
             "svc.cluster.local.evil.example",
             "evil-svc.cluster.local.example",
         ] {
-            assert_eq!(asked(&[], host), Err(Refused::OtherHost), "{host}");
+            assert_eq!(checked(&[], host), Err(Refused::OtherHost), "{host}");
         }
     }
 
     #[test]
-    fn a_name_that_was_given_is_ours_and_no_name_below_or_above_it() {
+    fn a_name_that_was_given_is_answered_and_no_name_below_or_above_it() {
         let ours = ["accounts.example.test"];
         for host in ["accounts.example.test", "Accounts.Example.Test:443", "accounts.example.test."] {
-            assert_eq!(asked(&ours, host), Ok(()), "{host}");
+            assert_eq!(checked(&ours, host), Ok(()), "{host}");
         }
         for host in ["example.test", "a.accounts.example.test", "accounts.example.test.evil.example"] {
-            assert_eq!(asked(&ours, host), Err(Refused::OtherHost), "{host}");
+            assert_eq!(checked(&ours, host), Err(Refused::OtherHost), "{host}");
         }
     }
 
     #[test]
-    fn what_is_no_host_is_refused_as_such() {
+    fn a_malformed_host_is_refused_as_such() {
         for host in [
             "",
             ":9095",
@@ -157,7 +157,7 @@ mod tests {
             ".",
             "ü",
         ] {
-            assert_eq!(asked(&[], host), Err(Refused::NoHost), "{host}");
+            assert_eq!(checked(&[], host), Err(Refused::NoHost), "{host}");
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_needed_where_the_protocol_has_one() {
+    fn one_host_is_needed_if_the_protocol_has_one() {
         let request = |version| Request::builder().version(version).uri("/");
         let check =
             |request: hyper::http::request::Builder| Hosts::default().check(&request.body(()).unwrap());

@@ -1,4 +1,4 @@
-//! The metrics, in Prometheus's text format. `docs/metrics.md` has the table of them.
+//! The metrics, in the Prometheus text format. `docs/metrics.md` has the table of them.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use records::counters::Counts;
 use records::text::printable;
 use records::usage::Window;
 
-use crate::snapshot::{Seen, Snapshot};
+use crate::snapshot::{SharedSnapshot, Snapshot};
 
-/// What the answer is.
+/// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// Every state that `/accounts.json` knows, so that a series that was 1 becomes 0 instead of ending.
@@ -34,17 +34,17 @@ const STATES: [&str; 9] = [
 
 type Labels = Vec<(&'static str, String)>;
 
-/// The metrics of what was seen; of a volume that cannot be read there is only that, and the finding that it is.
-pub(crate) fn text(seen: &Seen) -> Result<String, fmt::Error> {
+/// The metrics of a snapshot; of a volume that cannot be read, only that and its finding.
+pub(crate) fn text(snapshot: &SharedSnapshot) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("codex");
-    registry.register_collector(Box::new(Scrape(seen.clone())));
+    registry.register_collector(Box::new(Scrape(snapshot.clone())));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
 }
 
 #[derive(Debug)]
-struct Scrape(Seen);
+struct Scrape(SharedSnapshot);
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
@@ -68,7 +68,7 @@ impl Collector for Scrape {
 struct Families<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Families<'_, '_> {
-    /// Every kind of which something is known, so that a series that was 1 becomes 0 instead of ending.
+    /// Every kind that could be judged, so that a series that was 1 becomes 0 instead of ending.
     fn findings(&mut self, findings: &[Finding], is_known: fn(Id) -> bool) -> fmt::Result {
         let ids = Id::ALL.iter().filter(|id| id.is_seen_without_the_lock() && is_known(**id));
         let series = ids.map(|id| {
@@ -81,7 +81,7 @@ impl Families<'_, '_> {
     fn pool(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let overview = &snapshot.observed.overview;
         let active = if let Serving::Account(slot) = overview.serving { slot.number() } else { 0 };
-        self.one("active_slot", "The slot whose account LiteLLM is served, 0 for none", None, active.into())?;
+        self.one("active_slot", "The slot of the active account, 0 for none", None, active.into())?;
         let usable = count(overview.usable());
         self.one("accounts_usable", "Accounts that can serve now without a cooldown", None, usable)?;
         self.one("accounts_slots", "Slots that hold a login", None, count(overview.rows.len()))
@@ -104,18 +104,18 @@ impl Families<'_, '_> {
         self.gauge("account_state", "1 for the state that a slot's account is in, else 0", None, states)?;
         let flag = |get: fn(&Row) -> bool| move |row: &Row| (labels(row, []), truth(get(row)));
         let pinned = rows.iter().map(flag(|row| row.is_pinned));
-        self.gauge("account_pinned", "Whether the operator prefers the account", None, pinned)?;
+        self.gauge("account_pinned", "Whether the account is pinned", None, pinned)?;
         let due = rows.iter().map(flag(|row| row.is_due));
-        self.gauge("account_refresh_due", "Whether the rotator is about to refresh the login", None, due)?;
+        self.gauge("account_refresh_due", "Whether the next pass refreshes the login", None, due)?;
         let needs_login = rows.iter().map(flag(|row| {
             matches!(row.state, SlotState::NeedsLogin(_))
                 || has(row, |t| matches!(t, Trouble::NeedsLogin { .. }))
         }));
-        let help = "Whether the account needs a login, also while its access token still serves";
+        let help = "Whether the login has ended, also while its access token still serves";
         self.gauge("account_needs_login", help, None, needs_login)?;
         let unanswered =
             rows.iter().map(flag(|row| has(row, |trouble| matches!(trouble, Trouble::Unanswered { .. }))));
-        let help = "Whether a refresh was sent whose answer is not known";
+        let help = "Whether a refresh was sent and the answer is not known";
         self.gauge("account_refresh_unanswered", help, None, unanswered)?;
         let failing = rows
             .iter()
@@ -136,28 +136,28 @@ impl Families<'_, '_> {
             };
             (labels(row, []), left.as_secs_f64())
         });
-        let help = "Time until the account comes back, 0 when it is not cooling down";
+        let help = "Time until the cooldown ends, 0 if there is none";
         self.gauge("account_cooldown", help, Some(&Unit::Seconds), cooldown)?;
         let used = windows(rows)
             .map(|(row, window)| (of_window(row, window), f64::from(window.used_percent.tenths()) / 1000.0));
-        let help = "How much of a usage window was used when the provider last told";
+        let help = "How much of a usage window was used when the provider last reported it";
         self.gauge("account_usage_ratio", help, None, used)?;
         let reset = windows(rows).filter_map(|(row, window)| {
             Some((of_window(row, window), window.resets_at?.since(now).as_secs_f64()))
         });
-        self.gauge("account_usage_reset", "Time until the window begins anew", Some(&Unit::Seconds), reset)
+        self.gauge("account_usage_reset", "Time until the usage window resets", Some(&Unit::Seconds), reset)
     }
 
     fn rotator(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let seconds = Some(&Unit::Seconds);
         if let Some(age) = snapshot.last_pass_age() {
-            let help = "Time since the rotator last ended a pass";
+            let help = "Time since the rotator last completed a pass";
             self.one("rotator_last_pass_age", help, seconds, age.as_secs_f64())?;
         }
         let interval = snapshot.observed.interval.as_secs_f64();
         self.one("rotator_interval", "How often the rotator runs", seconds, interval)?;
-        self.counter("refreshes", "Requests for new tokens", &snapshot.counters.refreshes)?;
-        let help = "Passes that gave LiteLLM another account, or found none to give";
+        self.counter("refreshes", "Refreshes that were sent", &snapshot.counters.refreshes)?;
+        let help = "Passes that published another account, or had none to publish";
         self.counter("rotations", help, &snapshot.counters.rotations)?;
         if let Some(heartbeat) = &snapshot.observed.heartbeat {
             let age = snapshot.now().since(heartbeat.at).as_secs_f64();
@@ -171,7 +171,7 @@ impl Families<'_, '_> {
         self.gauge(name, help, unit, [(Labels::new(), value)])
     }
 
-    /// A family without a series is left out: it would be a name with nothing to say.
+    /// Leaves out a family without series.
     fn gauge(
         &mut self,
         name: &str,

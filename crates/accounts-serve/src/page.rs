@@ -1,5 +1,5 @@
-//! The page: one document without a framework. What its script fetches is the part that it was served with, so that
-//! there is one way to draw an account, and a browser without scripts sees the same.
+//! The page: one document without a framework. Its script fetches a part that is rendered here as well, so that an
+//! account is drawn in one way only, and a browser without scripts sees the same.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use records::remedy;
 use records::{Timestamp, text};
 
 use crate::exec::Exec;
-use crate::snapshot::{Seen, Snapshot};
+use crate::snapshot::{SharedSnapshot, Snapshot};
 
 pub(crate) const STYLE: &str = include_str!("../page/page.css");
 pub(crate) const SCRIPT: &str = include_str!("../page/page.js");
@@ -37,24 +37,20 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// The document.
-pub(crate) fn whole(seen: &Seen, exec: &Exec) -> String {
-    SHELL.replace("{view}", &view(seen, exec)).replace("{version}", env!("CARGO_PKG_VERSION"))
+pub(crate) fn whole(snapshot: &SharedSnapshot, exec: &Exec) -> String {
+    SHELL.replace("{view}", &view(snapshot, exec)).replace("{version}", env!("CARGO_PKG_VERSION"))
 }
 
 /// The part of it that changes.
-pub(crate) fn view(seen: &Seen, exec: &Exec) -> String {
-    match seen {
+pub(crate) fn view(snapshot: &SharedSnapshot, exec: &Exec) -> String {
+    match snapshot {
         Ok(snapshot) => {
             let findings: String = snapshot.findings.iter().map(|finding| card(finding, exec)).collect();
             format!("{}{findings}{}", head(snapshot), table(snapshot))
         }
         Err(why) => {
             let why = why.clone().run(remedy::DOCTOR);
-            format!(
-                "<p class=\"serving bad\">The volume cannot be read.</p>
-{}",
-                card(&why, exec)
-            )
+            format!("<p class=\"serving bad\">The volume cannot be read.</p>\n{}", card(&why, exec))
         }
     }
 }
@@ -67,7 +63,7 @@ fn head(snapshot: &Snapshot) -> String {
             let name = row.and_then(|row| row.who.as_ref()).map_or("", |who| &who.name);
             ("good", format!("Account {} serves: <b>{}</b>", slot.number(), Escaped(name)))
         }
-        _ => ("bad", "No account of ours serves.".to_owned()),
+        _ => ("bad", "None of these accounts serves.".to_owned()),
     };
     let last = snapshot
         .last_pass_age()
@@ -79,7 +75,7 @@ fn head(snapshot: &Snapshot) -> String {
     )
 }
 
-/// To the minute: seconds would flicker.
+/// Rounded to minutes, or the page would be redrawn each time.
 fn minutes(age: std::time::Duration) -> String {
     if age.as_secs() < 60 { "less than 1m".to_owned() } else { span(age) }
 }

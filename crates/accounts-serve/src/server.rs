@@ -1,6 +1,6 @@
-//! The server: HTTP/1.1 over hyper, with a bound for everything that a stranger sends.
+//! The server: HTTP/1.1 over hyper, with a bound for everything that a client sends.
 //!
-//! One thread serves and another one looks, so that a volume that hangs stops no answer but those that need it.
+//! One thread serves and another one reads the volume, so that a volume that hangs delays only the answers that need it.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,40 +21,39 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::COMMAND;
 use overview::finding::{Finding, Id};
 
+use crate::COMMAND;
 use crate::answer::Answers;
 use crate::connections::{Connections, Place};
-use crate::snapshot::Seen;
+use crate::snapshot::SharedSnapshot;
 
-/// How long a request's head may take to arrive, from the connection on, and the whole exchange.
+/// How long the head of a request may take to arrive, from the connection on, and how long the whole exchange.
 const HEAD: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(15);
 
-/// How many the kernel keeps until they are taken: one that comes in a flood and finds no room waits for a second or
-/// more.
-const QUEUE: u32 = 1024;
+/// How many connections the kernel queues. One that finds no room in a flood is made only a second or more later.
+const BACKLOG: u32 = 1024;
 
-/// How long to wait after the kernel gave no socket: trying at once would only turn the wheel.
-const WITHOUT_A_SOCKET: Duration = Duration::from_millis(10);
+/// How long to wait after a connection could not be accepted, instead of trying in a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// How much of a request is read.
+/// The most that a request may have of headers and of bytes.
 const HEADER_COUNT: usize = 64;
 const BUFFER: usize = 16 << 10;
 
-/// How long a look is waited for, and how long it serves everybody.
-const LOOK: Duration = Duration::from_secs(5);
+/// How long the volume may take to be read, and how long a snapshot of it is used.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_millis(500);
 
-/// The first of these addresses that can be had.
+/// Binds the first of these addresses that is free.
 ///
 /// # Errors
-/// None of them can.
+/// None of them is.
 pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<TcpSocket> {
     let bound = |address: &SocketAddr| {
         let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
-        // Or a restart would have to wait until the last of the old connections is forgotten.
+        // Otherwise a restart would have to wait until the kernel has forgotten the old connections.
         socket.set_reuseaddr(true)?;
         socket.bind(*address)?;
         Ok(socket)
@@ -63,49 +62,49 @@ pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<TcpSocket> {
     addresses.iter().fold(none, |had, address| had.or_else(|_| bound(address)))
 }
 
-/// Serves until it is told to stop.
+/// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// The kernel gives no sockets, or no signals.
+/// The kernel provides no socket, or no signals.
 pub(crate) fn run(socket: TcpSocket, answers: Answers) -> io::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
     let served = runtime.block_on(async {
-        // For PID 1 the kernel drops a signal that finds no handler.
+        // For PID 1 the kernel drops a signal that has no handler.
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let listener = socket.listen(QUEUE)?;
+        let listener = socket.listen(BACKLOG)?;
         log::line(COMMAND, format_args!("listening on http://{}", listener.local_addr()?));
         tokio::select! {
-            () = serve(listener, Arc::new(Site { answers, looking: Mutex::default() })) => {}
+            () = serve(listener, Arc::new(Site { answers, cache: Mutex::default() })) => {}
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
         Ok(())
     });
-    // A look that hangs must not keep the process.
+    // A read that hangs must not keep the process alive.
     runtime.shutdown_background();
     served
 }
 
 struct Site {
     answers: Answers,
-    looking: Mutex<Looking>,
+    cache: Mutex<SnapshotCache>,
 }
 
-/// At most one look is under way, and who comes meanwhile waits for the same.
+/// The last snapshot, and the next one if it is being read: never two at once, however many requests wait for it.
 #[derive(Default)]
-struct Looking {
-    under_way: Option<JoinHandle<Seen>>,
-    last: Option<(Instant, Seen)>,
+struct SnapshotCache {
+    under_way: Option<JoinHandle<SharedSnapshot>>,
+    last: Option<(Instant, SharedSnapshot)>,
 }
 
 async fn serve(listener: TcpListener, site: Arc<Site>) {
     let connections = Connections::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Too many open files, most likely.
-            connections.end_one();
-            sleep(WITHOUT_A_SOCKET).await;
+            // Most likely too many files are open.
+            connections.close_one();
+            sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let site = site.clone();
@@ -117,10 +116,10 @@ async fn serve(listener: TcpListener, site: Arc<Site>) {
 }
 
 impl Site {
-    /// One request and its answer. What goes wrong on the way is the other side's, and nobody is left to tell.
+    /// One request and its answer. If the connection fails, there is no one left to report it to.
     async fn exchange(&self, stream: TcpStream, place: &Place) {
         let service = service_fn(|request| async move {
-            place.has_asked();
+            place.request_has_arrived();
             Ok::<_, Infallible>(self.answer(&request).await)
         });
         let _ = http1::Builder::new()
@@ -135,37 +134,37 @@ impl Site {
 
     async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if let Err(refused) = self.answers.hosts.check(request) {
-            return Answers::to_another_host(refused);
+            return Answers::to_refused_host(refused);
         }
         let (method, path) = (request.method(), request.uri().path());
-        if !Answers::need_a_look(method, path) {
-            return Answers::without_a_look(method, path);
+        if !Answers::need_snapshot(method, path) {
+            return Answers::without_snapshot(method, path);
         }
-        self.answers.from(&self.look().await, path)
+        self.answers.with_snapshot(&self.snapshot().await, path)
     }
 
-    async fn look(&self) -> Seen {
-        let mut looking = self.looking.lock().await;
-        if let Some((at, seen)) = &looking.last
+    async fn snapshot(&self) -> SharedSnapshot {
+        let mut cache = self.cache.lock().await;
+        if let Some((at, snapshot)) = &cache.last
             && at.elapsed() < FRESH
         {
-            return seen.clone();
+            return snapshot.clone();
         }
-        let viewer = self.answers.viewer.clone();
-        let under_way = looking
+        let reader = self.answers.reader.clone();
+        let under_way = cache
             .under_way
-            .get_or_insert_with(|| tokio::task::spawn_blocking(move || viewer.look().map(Arc::new)));
-        let seen = match timeout(LOOK, under_way).await {
-            Ok(Ok(seen)) => seen,
-            Ok(Err(_)) => Err(Finding::new(Id::VolumeUnreadable, "looking failed")),
-            // Left under way: another one would hang as well.
+            .get_or_insert_with(|| tokio::task::spawn_blocking(move || reader.read().map(Arc::new)));
+        let snapshot = match timeout(READ_TIMEOUT, under_way).await {
+            Ok(Ok(snapshot)) => snapshot,
+            Ok(Err(_)) => Err(Finding::new(Id::VolumeUnreadable, "reading the volume failed")),
+            // It stays under way, because another one would hang as well.
             Err(_) => {
-                let message = format!("the volume has not answered for {} s", LOOK.as_secs());
+                let message = format!("the volume has not answered for {} s", READ_TIMEOUT.as_secs());
                 return Err(Finding::new(Id::VolumeUnreadable, message));
             }
         };
-        looking.under_way = None;
-        looking.last = Some((Instant::now(), seen.clone()));
-        seen
+        cache.under_way = None;
+        cache.last = Some((Instant::now(), snapshot.clone()));
+        snapshot
     }
 }

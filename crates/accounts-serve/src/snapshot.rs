@@ -1,4 +1,4 @@
-//! Looking: everything that the answers are made of, read once for all of them.
+//! Snapshots of the volume: all that answers are made of, read once for all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use rotation::observing::{Observer, unreadable};
 
 use crate::args::Args;
 
-/// What looks, and how.
+/// What reads snapshots.
 #[derive(Clone, Debug)]
-pub(crate) struct Viewer {
+pub(crate) struct SnapshotReader {
     pub(crate) volume: VolumeArgs,
     pub(crate) observer: Observer,
 }
 
-/// What was seen.
+/// What the volume held at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) observed: Observed,
@@ -30,11 +30,11 @@ pub(crate) struct Snapshot {
     pub(crate) counters: Counters,
 }
 
-/// What was seen, or why nothing was.
-pub(crate) type Seen = Result<Arc<Snapshot>, Finding>;
+/// The snapshot that several answers are made of, or the finding that the volume cannot be read.
+pub(crate) type SharedSnapshot = Result<Arc<Snapshot>, Finding>;
 
-impl Viewer {
-    pub(crate) fn of(args: &Args) -> Self {
+impl SnapshotReader {
+    pub(crate) fn new(args: &Args) -> Self {
         let observer = Observer {
             naming: if args.show_identity { Naming::InFull } else { Naming::Masked },
             refresh_before: args.policy.refresh_before(),
@@ -43,8 +43,9 @@ impl Viewer {
         Self { volume: args.volume.clone(), observer }
     }
 
-    /// Opened anew each time: a volume that was not there may be now. Else the finding that it cannot be read.
-    pub(crate) fn look(&self) -> Result<Snapshot, Finding> {
+    /// Opens the volume anew each time, because it may have been mounted meanwhile. Otherwise gives the finding that it
+    /// cannot be read.
+    pub(crate) fn read(&self) -> Result<Snapshot, Finding> {
         let observed = Volume::at(self.volume.directories())
             .and_then(|volume| self.observer.observe(&volume, clock::now()))
             .map_err(|e| unreadable(&e));

@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use predicates::str::contains;
 use serde_json::Value;
 
-/// A server that is told to stop when the test is over.
+/// A server that ends with the test.
 struct Served {
     process: Running,
     address: String,
@@ -59,8 +59,8 @@ impl Served {
         TcpStream::connect(&self.address).unwrap()
     }
 
-    /// What is answered to a request in the words of its sender.
-    fn told(&self, request: &str) -> String {
+    /// The whole answer to a request that is sent as it is.
+    fn raw(&self, request: &str) -> String {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -91,10 +91,10 @@ fn samples(metrics: &str) -> BTreeMap<&str, f64> {
 }
 
 #[test]
-fn the_page_shows_every_account_and_for_each_problem_the_command_to_copy() {
+fn the_page_shows_every_account_and_the_command_to_copy_for_each_finding() {
     let (volume, exec) = (every_state(), "kubectl -n llm exec -it deploy/litellm -c {container} --");
     let page = serve(volume.path(), &["--exec", exec]).get("/");
-    for said in [
+    for shown in [
         "Account 1 serves: <b>a…@example.test</b>",
         "account-3 needs login: run auth-login 3 (refresh_token_reused)",
         "<code>kubectl -n llm exec -it deploy/litellm -c codex-cli -- auth-login 3</code>",
@@ -103,17 +103,17 @@ fn the_page_shows_every_account_and_for_each_problem_the_command_to_copy() {
         "<span class=\"state\">refresh due</span>",
         "value=\"615\" aria-label=\"7d window\"",
     ] {
-        assert!(page.contains(said), "no {said} in {page}");
+        assert!(page.contains(shown), "no {shown} in {page}");
     }
     assert_eq!(page.matches("<tr class=").count(), 12);
 }
 
 #[test]
-fn a_record_that_is_gone_is_mended_in_the_rotators_container() {
+fn a_record_that_is_gone_is_restored_in_the_rotators_container() {
     let volume = every_state();
     fs::remove_file(volume.file("auth.json")).unwrap();
     let page = serve(volume.path(), &[]).get("/");
-    assert!(page.contains("No account of ours serves."), "{page}");
+    assert!(page.contains("None of these accounts serves."), "{page}");
     assert!(
         page.contains("<code>kubectl exec -it deploy/litellm -c rotator -- rotate-once --init</code>"),
         "{page}"
@@ -129,7 +129,7 @@ fn scripts_get_the_document_that_accounts_prints() {
 }
 
 #[test]
-fn a_scrape_has_who_serves_each_state_the_times_and_the_usage() {
+fn a_scrape_has_the_active_account_each_state_the_times_and_the_usage() {
     let volume = every_state();
     fs::write(
         volume.file("callback.json"),
@@ -184,7 +184,7 @@ fn a_scrape_has_what_the_rotator_counted() {
 }
 
 #[test]
-fn a_rotator_that_is_silent_is_missed_also_while_nobody_can_serve() {
+fn a_rotator_that_does_not_run_is_noticed_also_while_no_account_can_serve() {
     let volume = Volume::new();
     fs::write(volume.file("auth-1.json"), "{half").unwrap();
     let mark = File::create(volume.file(".last-pass")).unwrap();
@@ -201,7 +201,7 @@ fn a_rotator_that_is_silent_is_missed_also_while_nobody_can_serve() {
 }
 
 #[test]
-fn nothing_shows_a_token_and_only_those_who_ask_see_whole_addresses() {
+fn nothing_shows_a_token_and_whole_addresses_are_shown_only_on_request() {
     let volume = every_state();
     let paths = ["/", "/view", "/metrics", "/accounts.json"];
     let (masked, in_full) = (serve(volume.path(), &[]), serve(volume.path(), &["--show-identity"]));
@@ -242,7 +242,7 @@ fn looking_changes_nothing_and_waits_for_no_lock() {
 }
 
 #[test]
-fn a_volume_that_is_not_there_is_told_and_makes_neither_probe_red() {
+fn a_volume_that_is_not_there_is_shown_and_fails_neither_probe() {
     let served = serve(Path::new("/nonexistent"), &[]);
     assert_eq!((served.get("/healthz"), served.get("/readyz")), ("ok\n".to_owned(), "ok\n".to_owned()));
     assert!(served.get("/").contains("/nonexistent is not a directory"));
@@ -258,7 +258,7 @@ fn a_volume_that_is_not_there_is_told_and_makes_neither_probe_red() {
 }
 
 #[test]
-fn accounts_make_no_probe_red() {
+fn accounts_fail_no_probe() {
     let volume = Volume::new();
     let served = serve(volume.path(), &[]);
     assert!(served.get("/").contains("no account has signed in"));
@@ -266,7 +266,7 @@ fn accounts_make_no_probe_red() {
 }
 
 #[test]
-fn only_reading_is_answered_and_each_kind_says_what_it_is() {
+fn only_reading_is_answered_and_each_answer_names_its_content_type() {
     let volume = every_state();
     let served = serve(volume.path(), &[]);
     for (path, expected) in [
@@ -287,7 +287,7 @@ fn only_reading_is_answered_and_each_kind_says_what_it_is() {
 }
 
 #[test]
-fn strangers_who_say_nothing_or_too_much_keep_nobody_waiting() {
+fn clients_that_send_nothing_or_too_much_delay_no_other() {
     let volume = every_state();
     let served = serve(volume.path(), &[]);
     let silent: Vec<_> = (0..600).map(|_| served.connect()).collect();
@@ -306,13 +306,16 @@ fn strangers_who_say_nothing_or_too_much_keep_nobody_waiting() {
 }
 
 #[test]
-fn a_head_that_is_not_whole_after_a_second_is_not_waited_for() {
+fn a_head_that_is_incomplete_after_a_second_is_not_waited_for() {
     let served = serve(Volume::new().path(), &[]);
     for head in ["", "GET / HTTP/1.1\r\nHost: local"] {
         let begun = Instant::now();
-        assert_eq!(served.told(head), "");
-        let taken = begun.elapsed();
-        assert!((Duration::from_millis(900)..Duration::from_secs(4)).contains(&taken), "{head}: {taken:?}");
+        assert_eq!(served.raw(head), "");
+        let elapsed = begun.elapsed();
+        assert!(
+            (Duration::from_millis(900)..Duration::from_secs(4)).contains(&elapsed),
+            "{head}: {elapsed:?}"
+        );
     }
     let begun = Instant::now();
     let mut slow = served.connect();
@@ -323,7 +326,7 @@ fn a_head_that_is_not_whole_after_a_second_is_not_waited_for() {
 }
 
 #[test]
-fn with_few_files_it_serves_on() {
+fn with_a_low_limit_of_open_files_it_goes_on_serving() {
     let volume = every_state();
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -n 24; exec \"$0\""]).arg(cargo_bin("accounts-serve"));
@@ -334,11 +337,11 @@ fn with_few_files_it_serves_on() {
 }
 
 #[test]
-fn only_names_that_no_stranger_can_own_are_answered() {
+fn only_names_that_no_one_outside_can_own_are_answered() {
     let volume = every_state();
     let served = serve(volume.path(), &["--host", "Accounts.example.test", "--host", "b.test,c.test."]);
     let status = |path: &str, host: &str| {
-        let answer = served.told(&format!("GET {path} HTTP/1.1\r\n{host}\r\n"));
+        let answer = served.raw(&format!("GET {path} HTTP/1.1\r\n{host}\r\n"));
         answer.split(' ').nth(1).unwrap_or_default().to_owned()
     };
     for host in [
@@ -359,58 +362,61 @@ fn only_names_that_no_stranger_can_own_are_answered() {
     assert_eq!(status("http://evil.example/", "Host: localhost\r\n"), "421");
     assert_eq!(status("/", ""), "400");
     assert_eq!(status("/", "Host: localhost\r\nHost: localhost\r\n"), "400");
-    let refused = served.told("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    let refused = served.raw("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     let (_, body) = refused.split_once("\r\n\r\n").unwrap();
     assert_eq!(
         body,
         "not served under this name: start accounts-serve with --host NAME, or put it into ACCOUNTS_HOSTS\n"
     );
-    assert!(served.told("GET /healthz HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200"), "no browser speaks so");
+    assert!(
+        served.raw("GET /healthz HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200"),
+        "no browser speaks HTTP/1.0"
+    );
 }
 
 #[test]
-fn names_may_come_from_the_environment_and_none_is_none() {
+fn names_may_come_from_the_environment_and_an_empty_variable_has_none() {
     for (names, status) in [("a.test, b.test", "200"), ("", "421")] {
         let mut command = Command::new("env");
         command.arg(format!("ACCOUNTS_HOSTS={names}")).arg(cargo_bin("accounts-serve"));
         let served = started(&mut command, Volume::new().path());
-        let answer = served.told("GET /healthz HTTP/1.1\r\nHost: b.test\r\n\r\n");
+        let answer = served.raw("GET /healthz HTTP/1.1\r\nHost: b.test\r\n\r\n");
         assert_eq!(answer.split(' ').nth(1), Some(status), "{names}");
     }
 }
 
 #[test]
-fn what_is_no_setting_is_wrong_usage() {
-    for (arguments, said) in [
+fn an_invalid_setting_is_wrong_usage() {
+    for (arguments, message) in [
         (
             ["--host", "https://a.test"],
-            "want a name alone, as in accounts.example.com, and not 'https://a.test'",
+            "expected a name without scheme and port, such as accounts.example.com, not 'https://a.test'",
         ),
-        (["--host", "a.test:443"], "want a name alone"),
-        (["--listen", "9095"], "want 127.0.0.1:9095"),
+        (["--host", "a.test:443"], "expected a name without scheme and port"),
+        (["--listen", "9095"], "expected an address such as 127.0.0.1:9095"),
         (["--interval", "18446744073709551615"], "at most 10 years"),
     ] {
         let mut command = cargo_bin_cmd!("accounts-serve");
-        command.env_clear().args(arguments).assert().code(2).stderr(contains(said));
+        command.env_clear().args(arguments).assert().code(2).stderr(contains(message));
     }
 }
 
 #[test]
-fn a_stdout_that_takes_nothing_is_no_panic() {
+fn a_stdout_that_cannot_be_written_causes_no_panic() {
     for argument in ["--help", "--version"] {
-        let (nobody, closed) = std::io::pipe().unwrap();
-        drop(nobody);
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
         let full = File::options().write(true).open("/dev/full").unwrap();
         for stdout in [Stdio::from(closed), Stdio::from(full)] {
             let mut command = Command::new(cargo_bin("accounts-serve"));
-            let told = command.arg(argument).stdout(stdout).output().unwrap();
-            assert_eq!(String::from_utf8(told.stderr).unwrap(), "");
+            let output = command.arg(argument).stdout(stdout).output().unwrap();
+            assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
         }
     }
 }
 
 #[test]
-fn sigterm_ends_it_whoever_is_connected() {
+fn sigterm_ends_it_in_spite_of_open_connections() {
     let volume = every_state();
     let mut served = serve(volume.path(), &[]);
     let _silent = TcpStream::connect(&served.address).unwrap();
@@ -420,7 +426,7 @@ fn sigterm_ends_it_whoever_is_connected() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_said() {
+fn an_address_that_is_taken_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     cargo_bin_cmd!("accounts-serve")
