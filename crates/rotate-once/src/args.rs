@@ -6,7 +6,7 @@ use durable_file::Access;
 use judgement::policy::PassOptions;
 use records::{Secret, Slot};
 
-/// Chooses the account in use and publishes its record for LiteLLM, then ends
+/// Makes one pass: chooses an account, publishes its record for LiteLLM and refreshes what is due
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = AFTER_HELP)]
 pub struct Args {
@@ -22,11 +22,11 @@ pub struct Args {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Print the plan as JSON on stdout
+    /// Print the plan as JSON on standard output
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Run this for each event, with its JSON on standard input; split at white space, there is no shell
+    /// Run this command for each event, with its JSON on standard input; split at white space, without a shell
     #[arg(long, value_name = "CMD", env = COMMAND_VARIABLE, hide_env_values = true, default_value = "", hide_default_value = true)]
     pub(crate) on_event: String,
 
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "OCTAL", env = "CHATGPT_PUBLISHED_MODE", default_value = "600", value_parser = mode)]
     published_mode: u32,
 
-    /// Group id of the published auth.json, when LiteLLM runs as another user
+    /// Group id of the published auth.json, if LiteLLM runs as another user
     #[arg(long, value_name = "GID", env = "CHATGPT_PUBLISHED_GROUP", default_value = "", hide_default_value = true, value_parser = group)]
     published_group: Group,
 
@@ -49,13 +49,13 @@ pub struct Args {
     pub(crate) volume: VolumeArgs,
 }
 
-/// Where else an event goes is no receiver's business.
+// Both are kept out of a command's environment: where else an event goes does not concern it.
 pub(crate) const COMMAND_VARIABLE: &str = "CODEX_EVENT_COMMAND";
 pub(crate) const WEBHOOK_VARIABLE: &str = "CODEX_EVENT_WEBHOOK";
 
 const AFTER_HELP: &str = "\
-Events: needs-login, refresh-failing, pool-exhausted and recovered, each told once, after the pass; one that cannot be told is one line \
-of log, is told by a later pass, and changes no exit code
+Events: needs-login, refresh-failing, pool-exhausted and recovered, each sent once, after the pass; one that cannot be sent is one line \
+of log, is sent by a later pass, and changes no exit code
 
 Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last record or a placeholder stays), \
 73 the volume cannot be read or written, 75 another process holds the lock, 78 no such directory or a newer state";
@@ -70,16 +70,16 @@ impl Args {
     }
 }
 
-/// A group, or none; under a name of its own, for clap reads `Option` as a flag that may be left out.
+/// A group, or none. It has a name of its own because clap takes `Option` for a flag that may be left out.
 type Group = Option<u32>;
 
 fn group(text: &str) -> Result<Group, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    // The largest number means to the kernel that the group stays.
+    // To the kernel the largest number means that the group stays.
     let number = text.parse().ok().filter(|number| *number != u32::MAX);
-    number.map(Some).ok_or_else(|| "want a group's number, such as 65532".to_owned())
+    number.map(Some).ok_or_else(|| "expected a group id, such as 65532".to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that can fail")]
@@ -92,7 +92,9 @@ fn mode(text: &str) -> Result<u32, String> {
         return Ok(Access::PRIVATE.mode);
     }
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| mode & !0o666 == 0 && mode & 0o600 == 0o600);
-    mode.ok_or_else(|| "want an octal mode that its owner can read and write, such as 640".to_owned())
+    mode.ok_or_else(|| {
+        "expected an octal mode with which the owner can read and write, such as 640".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_is_octal_and_never_shuts_its_owner_out() {
+    fn a_mode_is_octal_and_lets_the_owner_read_and_write() {
         assert_eq!(mode("0640"), Ok(0o640));
         assert_eq!(mode(""), Ok(0o600));
         for text in ["640x", "rw", "040", "777", "4600"] {

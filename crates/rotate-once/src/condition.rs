@@ -1,5 +1,5 @@
-//! Conditions: what receivers are notified of, when it begins and when it ends. Made of the same findings that the table,
-//! the page and the doctor show. Pure.
+//! Conditions: what receivers are notified of, when it begins and when it is over. They are made of the findings that the
+//! table, the page and the doctor show. Pure.
 
 use judgement::pool::Pool;
 use overview::finding::{Finding, Id};
@@ -8,7 +8,7 @@ use overview::{Overview, Row};
 use records::{AccountId, Slot, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What a condition is about. An account stays who it is, whatever slot it is in.
+/// What a condition is about. An account is known by its identity, whatever slot it is in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum About {
@@ -18,7 +18,7 @@ pub(crate) enum About {
     Account(AccountId),
     /// This account cannot be refreshed, and serves until its access token ends.
     Refresh(AccountId),
-    /// The file in this slot is broken, and does not say whose it is.
+    /// The file in this slot is broken, so that its account is not known.
     File(Slot),
 }
 
@@ -26,15 +26,13 @@ pub(crate) enum About {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Condition {
     pub(crate) about: About,
-    /// Where it is.
     pub(crate) slot: Option<Slot>,
-    /// Whose it is, masked.
+    /// Masked.
     pub(crate) identity: Option<String>,
-    /// Since when, where the volume says so.
+    /// When it began, if the volume says so.
     pub(crate) since: Option<Timestamp>,
     /// Of the pool: no account is merely capped, so that waiting does not help.
     pub(crate) is_grave: bool,
-    /// What is wrong, and what to type.
     pub(crate) finding: Finding,
 }
 
@@ -43,7 +41,7 @@ pub(crate) struct Condition {
 pub(crate) struct Conditions {
     /// The worst first.
     pub(crate) all: Vec<Condition>,
-    /// No slot holds anything. Before the first sign-in that is no news, and after it no recovery.
+    /// No slot holds anything. Before the first sign-in that is not a condition, and later it is not a recovery.
     pub(crate) is_empty: bool,
 }
 
@@ -66,7 +64,7 @@ impl Conditions {
     }
 }
 
-/// The condition that a finding is; none, if receivers are not notified of such.
+/// The condition that a finding stands for, if receivers are notified of it.
 fn condition(finding: &Finding, overview: &Overview, pool: &Pool) -> Option<Condition> {
     let slot = finding.slot;
     let row = overview.rows.iter().find(|row| Some(row.slot) == slot);

@@ -1,18 +1,18 @@
-//! How long lock may take.
+//! How long a receiver is waited for.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long the rotator is called in vain while it tells somebody: LiteLLM holds an agent's request for two seconds.
-const CALLED_IN_VAIN: Duration = Duration::from_secs(1);
+/// From when on a signal ends it: LiteLLM's callback delays a retry for two seconds at most.
+const SIGNAL_WAIT: Duration = Duration::from_secs(1);
 
 /// Until when one receiver is waited for.
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline {
-    /// When the first of them began to be told.
+    /// When the first receiver began to be notified.
     pub(crate) begun: Instant,
     pub(crate) until: Instant,
-    /// Where the rotator is called by a file.
+    /// The signal's file.
     pub(crate) signal: PathBuf,
 }
 
@@ -21,11 +21,11 @@ impl Deadline {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// Why it has ended, if it has. Whoever runs us starts no pass beside this one.
-    pub(crate) fn ended(&self) -> Option<&'static str> {
+    /// Why it has passed, if it has. A signal counts because `idle` starts no second pass beside this one.
+    pub(crate) fn has_passed(&self) -> Option<&'static str> {
         if self.left().is_zero() {
             Some("it took too long")
-        } else if self.begun.elapsed() >= CALLED_IN_VAIN && self.signal.symlink_metadata().is_ok() {
+        } else if self.begun.elapsed() >= SIGNAL_WAIT && self.signal.symlink_metadata().is_ok() {
             Some("a signal waits for the rotator")
         } else {
             None

@@ -1,5 +1,5 @@
-//! An event: that a condition began or ended, in words and as the document that receivers get. Version 1, to which fields
-//! are added and in which none is changed. Pure, and without a token, a whole address or the operator's own words.
+//! Events: that a condition has begun or is over, as text and as the document that receivers get. In version 1 fields are
+//! added, and none is changed. Without a token, a whole address or anything that an operator wrote. Pure.
 
 use overview::finding::Finding;
 use overview::trouble::Trouble;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::condition::{About, Condition, Conditions};
 use crate::ledger::{Change, Entry};
 
-/// The longest text that is taken over from a login or a file: an event must fit a pipe of one page.
+/// The longest text that is copied from a login or a file: an event must fit a pipe of one page.
 const LONGEST: usize = 120;
 
-/// The longest text of an event.
+/// The longest `text` of an event.
 const LONGEST_TEXT: usize = 480;
 
-/// One.
+/// What a receiver gets.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
     pub(crate) kind: &'static str,
@@ -26,7 +26,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// What is to be said of an entry, by what there is to see now.
+    /// The event for a change of an entry, with what is known of the accounts now.
     pub(crate) fn new(change: Change, entry: &Entry, conditions: &Conditions, overview: &Overview) -> Self {
         let row = row(entry, overview);
         let kind_of_condition = match entry.about {
@@ -51,7 +51,7 @@ impl Event {
             "version": 1,
             "event": kind,
             "recovered_from": (change == Change::Ended).then_some(kind_of_condition),
-            // The same at each try, and when it is over.
+            // The same at each attempt, and when the condition is over.
             "id": format!("{kind_of_condition}{place}-{}", entry.since.seconds()),
             "at": overview.at,
             "since": entry.since,
@@ -69,7 +69,7 @@ impl Event {
     }
 }
 
-/// What differs from event to event.
+/// The fields that depend on the kind of event.
 #[derive(Default)]
 struct Content {
     text: String,
@@ -79,7 +79,7 @@ struct Content {
     back_at: Option<Timestamp>,
 }
 
-/// The row that an entry is about. A duplicate's login is older, and says nothing of the account.
+/// The row that an entry is about. A duplicate does not count: its login is older than the account's.
 fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
     let mut rows = overview.rows.iter();
     match &entry.about {
@@ -92,7 +92,7 @@ fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
     }
 }
 
-/// What a condition's finding says, with the account's name beside its slot.
+/// The content for a condition that holds: its finding, with the account's name beside its slot.
 fn began(condition: &Condition, who: &str, row: Option<&Row>, overview: &Overview) -> Content {
     let Finding { slot, command, .. } = &condition.finding;
     let first_back = overview.first_back().filter(|_| condition.about == About::Pool);
@@ -145,16 +145,16 @@ fn ended(about: &About, who: &str, row: Option<&Row>, overview: &Overview) -> Co
             return Content { text, state: Some("ready"), ..Content::default() };
         }
         (_, None) if who.is_empty() => return Content::default(),
-        (About::Refresh(_), None) => format!("{who} needs no refresh any more: it is in no slot"),
+        (About::Refresh(_), None) => format!("{who} no longer needs a refresh: it is in no slot"),
         (About::Refresh(_), Some(row)) if row.needs_login() => {
-            format!("{who} waits for no refresh any more: it needs a login")
+            format!("{who} no longer waits for a refresh: it needs a login")
         }
         (About::Refresh(_), Some(_)) => format!("{who} is refreshed as usual again"),
         (About::Account(_) | About::File(_), Some(row)) => {
-            format!("{who} needs no login any more: it is {}", json::state(row).replace('_', " "))
+            format!("{who} no longer needs a login: it is {}", json::state(row).replace('_', " "))
         }
         (About::Account(_) | About::File(_), None) => {
-            format!("{who} needs no login any more: it is in no slot")
+            format!("{who} no longer needs a login: it is in no slot")
         }
     };
     Content { text, state, ..Content::default() }
@@ -165,8 +165,8 @@ fn who(slot: Slot, name: Option<&str>) -> String {
     name.map_or_else(|| slot.to_string(), |name| format!("{slot} ({name})"))
 }
 
-/// What comes from a login goes to programs that may read `<!channel>` into it: printable, short, and without those
-/// characters.
+/// What comes from a login may reach a chat that reads `<!channel>` as a command, so it is made printable, short and
+/// free of such characters.
 fn harmless(text: &str) -> String {
     printable(text).chars().take(LONGEST).map(harmless_char).collect()
 }
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_login_says_of_itself_can_neither_call_a_channel_nor_begin_a_line() {
+    fn what_a_login_contains_can_neither_call_a_channel_nor_begin_a_line() {
         assert_eq!(harmless("é…@exämple.test"), "é…@exämple.test");
         assert_eq!(harmless("a…@<!channel>\n&x"), "a…@?!channel? ?x");
         assert_eq!(harmless("\u{202e}\u{1b}[2J"), " [2J");

@@ -1,7 +1,7 @@
-//! What one receiver was notified of, and what it is yet to be notified of. Pure.
+//! What one receiver has been notified of, and what is still to be sent to it. Pure.
 //!
-//! By state and not by queue: a condition holds or does not, and its receiver was notified or was not. What could not be
-//! sent is sent by the next pass, if it is still true then.
+//! It is a state and not a queue: a condition holds or does not, and the receiver has been notified of it or has not. What
+//! could not be sent is sent by the next pass, if it is still true then.
 
 use std::time::Duration;
 
@@ -10,42 +10,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::{About, Condition, Conditions};
 
-/// How long the same thing is not told again, however often it ends and begins meanwhile.
-const QUIET: Duration = Duration::from_mins(30);
+/// How long the same condition is not sent again, however often it ends and begins meanwhile.
+const REPEAT_AFTER: Duration = Duration::from_mins(30);
 
-/// How long a receiver that failed is left alone: twice as long each time, and no longer than this.
+/// How long a receiver that failed is left alone: twice as long each time, up to the longest pause.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// One receiver's.
+/// The ledger of one receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Ledger {
-    /// The receiver, known by a fingerprint: another one was told nothing yet.
+    /// The receiver's fingerprint: a new receiver has been notified of nothing yet.
     pub(crate) receiver: String,
-    /// How often in a row it could not be told.
+    /// How often in a row it could not be notified.
     #[serde(skip_serializing_if = "is_none")]
     failures: u32,
-    /// When it is tried again at the earliest.
+    /// When the next attempt is made at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) not_before: Option<Timestamp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     entries: Vec<Entry>,
 }
 
-/// One thing that was, or is to be, told.
+/// A condition of which the receiver has been notified, or is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) about: About,
-    /// Where it was when it began, and whose: it may be gone when it ends.
+    /// The slot and the identity when it began: the login may be gone when it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) slot: Option<Slot>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) identity: Option<String>,
-    /// Since when.
     pub(crate) since: Timestamp,
     stage: Stage,
-    /// When it was last told.
+    /// When the receiver was last notified that it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     notified_at: Option<Timestamp>,
 }
@@ -53,37 +52,34 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
-    /// Not told yet.
     Pending,
     Notified,
-    /// And as grave.
+    /// Notified that it is grave.
     NotifiedGrave,
-    /// And its end was told, too.
+    /// Notified that it is over.
     Over,
 }
 
 /// What happened to a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It began, and holds.
     Began,
-    /// It ended.
     Ended,
 }
 
 impl Ledger {
-    /// An empty one of this receiver.
+    /// The empty ledger of a receiver.
     pub(crate) fn of(receiver: String) -> Self {
         Self { receiver, ..Self::default() }
     }
 
-    /// Takes in what is the condition now, and forgets what is settled.
-    pub(crate) fn notice(&mut self, conditions: &Conditions, now: Timestamp) {
-        self.believe(now);
+    /// Adds the conditions that hold now, and forgets what is settled.
+    pub(crate) fn update(&mut self, conditions: &Conditions, now: Timestamp) {
+        self.limit_times(now);
         self.entries.retain(|entry| match entry.stage {
             Stage::Pending => conditions.about(&entry.about).is_some(),
             Stage::Notified | Stage::NotifiedGrave => true,
-            Stage::Over => !entry.is_quiet(now),
+            Stage::Over => !entry.may_be_sent_again(now),
         });
         for condition in &conditions.all {
             if !self.entries.iter().any(|entry| entry.about == condition.about) {
@@ -92,14 +88,14 @@ impl Ledger {
         }
     }
 
-    /// What is to be told, once [`Ledger::notice`] has taken in the same: the worst first, and last what is over.
+    /// What is to be sent, after [`Ledger::update`] with the same conditions: the worst first, and last what is over.
     pub(crate) fn due(&self, conditions: &Conditions, now: Timestamp) -> Vec<(Change, Entry)> {
         let change = |entry: &Entry| match (entry.stage, conditions.about(&entry.about)) {
             (Stage::Pending, Some(_)) => Some(Change::Began),
-            (Stage::Notified, Some(condition)) if condition.is_grave && entry.is_quiet(now) => {
+            (Stage::Notified, Some(condition)) if condition.is_grave && entry.may_be_sent_again(now) => {
                 Some(Change::Began)
             }
-            // Nobody can serve where nobody is.
+            // A pool without accounts has not recovered.
             (_, None) if conditions.is_empty && entry.about == About::Pool => None,
             (Stage::Notified | Stage::NotifiedGrave, None) => Some(Change::Ended),
             _ => None,
@@ -116,14 +112,14 @@ impl Ledger {
         self.not_before.is_none_or(|at| at <= now)
     }
 
-    /// Counts a try as failed before it is made: whoever dies in it has the next one wait all the same.
-    pub(crate) fn trying(&mut self, now: Timestamp) {
+    /// Counts an attempt as failed before it is made, so that the pause holds even if this process is killed in it.
+    pub(crate) fn begin_attempt(&mut self, now: Timestamp) {
         let doubled = 1_u32.checked_shl(self.failures.min(16)).unwrap_or(u32::MAX);
         self.not_before = Some(now.plus(LONGEST_PAUSE.min(FIRST_PAUSE * doubled)));
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// The receiver has it.
+    /// Notes that the receiver has been notified.
     pub(crate) fn notified(
         &mut self,
         change: Change,
@@ -143,8 +139,8 @@ impl Ledger {
         }
     }
 
-    /// A clock that jumped may have left times of the future behind, which would hold for ever.
-    fn believe(&mut self, now: Timestamp) {
+    /// Limits times that a clock which has been set back left in the future, where they would hold for too long.
+    fn limit_times(&mut self, now: Timestamp) {
         if let Some(at) = &mut self.not_before {
             *at = (*at).min(now.plus(LONGEST_PAUSE));
         }
@@ -161,9 +157,8 @@ impl Entry {
         Self { about, slot, identity, since, stage: Stage::Pending, notified_at: None }
     }
 
-    /// Whether it may be told once more.
-    fn is_quiet(&self, now: Timestamp) -> bool {
-        self.notified_at.is_none_or(|at| now.since(at) >= QUIET)
+    fn may_be_sent_again(&self, now: Timestamp) -> bool {
+        self.notified_at.is_none_or(|at| now.since(at) >= REPEAT_AFTER)
     }
 }
 

@@ -1,13 +1,13 @@
-//! One pass of the rotator: take the signals in, renew what is due, choose the account in use, publish it for
-//! LiteLLM, end.
+//! One pass of the rotator: reads the signals, chooses an account, publishes its record for LiteLLM, refreshes what is
+//! due, and ends.
 //!
 //! Run by hand, from a `CronJob`, or by `idle --every 30m --wake-on /chatgpt-auth/rotate-now -- rotate-once`.
 
 mod args;
+mod command;
 mod condition;
 mod deadline;
 mod event;
-mod hook;
 mod ledger;
 mod notified_file;
 mod notify;
@@ -33,10 +33,10 @@ pub use crate::args::Args;
 /// The name in front of every log line.
 pub const COMMAND: &str = "rotate-once";
 
-/// Makes the pass, or with `--dry-run` says what it would be.
+/// Makes the pass, or with `--dry-run` prints what it would do.
 ///
 /// # Errors
-/// The volume cannot be read or written, another process holds its lock, or no account can be used.
+/// The volume cannot be read or written, another process holds its lock, or no account is usable.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let volume = Volume::at(args.volume.directories())?;
     let options = args.options();
@@ -50,13 +50,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Notifies of events: after the pass, whatever came of it, and without the lock. What the volume says by then counts.
+/// Notifies the receivers after the pass, whatever its outcome and without the lock, by what the volume says then.
 pub fn notify(args: &Args) {
     if args.init || args.dry_run {
         return;
     }
     let receivers = Receiver::all(args);
-    // A volume that is not there, the pass has named.
+    // If there is no volume, the pass has said so.
     if !receivers.is_empty()
         && let Ok(volume) = Volume::at(args.volume.directories())
     {
@@ -66,7 +66,7 @@ pub fn notify(args: &Args) {
 
 fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
     let (pool, assessment, plan) = rotate::look(volume, options, clock::now())?;
-    let events = notify::foresee(&Receiver::all(args), volume, &pool, options.refresh_before);
+    let events = notify::preview(&Receiver::all(args), volume, &pool, options.refresh_before);
     if args.json {
         let mut document = report::json(&plan, true);
         document["events"] = events.into_iter().map(|(_, event)| event.document).collect();
@@ -80,13 +80,13 @@ fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Fail
 
 fn pass(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
     let log = |line| log::line(COMMAND, line);
-    // A pass serves several times, and says once what is wrong with its mark.
-    let is_said = Cell::new(false);
-    // The init container runs before anybody who waits for an answer, and is not the rotator.
+    // A pass serves several times, and logs only once that it cannot mark its end.
+    let is_logged = Cell::new(false);
+    // The init container is not the rotator, so its pass does not count as one.
     let served = |locked: &Locked<'_>| {
         if !args.init
             && let Err(e) = locked.end_pass()
-            && !is_said.replace(true)
+            && !is_logged.replace(true)
         {
             log(e.to_string());
         }

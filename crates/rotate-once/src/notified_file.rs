@@ -1,6 +1,6 @@
-//! The file that remembers what receivers were notified of, and the sole right to notify them.
+//! The file that remembers what receivers have been notified of, and the lock of the process that notifies them.
 //!
-//! Apart from the lock of all writers and from the state: a receiver that hangs must hold up no rotation.
+//! Both are apart from the state and the lock of all writers, so that a receiver that hangs delays no rotation.
 
 use std::fs::File;
 
@@ -9,7 +9,7 @@ use auth_volume::lock::exclusive;
 use auth_volume::{Volume, VolumeError};
 use durable_file::{Access, NotRead, PrivateFile, atomic};
 
-/// The sole right to notify, until the value is dropped.
+/// The sole right to notify, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct NotifyLock<'a> {
     volume: &'a Volume,
@@ -22,14 +22,14 @@ impl<'a> NotifyLock<'a> {
         Ok(exclusive(&volume.layout().notify_lock())?.map(|lock| Self { volume, _lock: lock }))
     }
 
-    /// Remembers what receivers were notified of.
+    /// Remembers what receivers have been notified of.
     pub(crate) fn remember(&self, notified: &[u8]) -> Result<(), VolumeError> {
         let path = self.volume.layout().notified();
         atomic::replace(&path, notified, Access::PRIVATE).map_err(cannot_write(&path))
     }
 }
 
-/// What receivers were notified of, byte for byte; nothing, if it is not a file of ours.
+/// The content of the file; empty if it is missing or is no regular file of a reasonable size.
 pub(crate) fn read(volume: &Volume) -> Result<Vec<u8>, VolumeError> {
     let path = volume.layout().notified();
     match PrivateFile::read(&path) {

@@ -1,7 +1,7 @@
-//! Notifying receivers of the conditions that hold: after the pass, without its lock, and whatever came of it.
+//! Notifying receivers of conditions: after the pass, without its lock, and whatever its outcome.
 //!
-//! What is sent is what the volume says then. A receiver can hold up nobody but the next receiver, fails in one line,
-//! and is tried again by later passes.
+//! What is sent is what the volume says then. A receiver that hangs delays only the next receiver; one that fails is one
+//! line of log, and later passes try it again.
 
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,10 @@ use crate::ledger::Ledger;
 use crate::notified_file::{self, NotifyLock};
 use crate::receiver::Receiver;
 
-/// How long all of it may take: with a pass that waits for the issuer, less than the grace of a pod that is stopped.
-const WHOLE: Duration = Duration::from_secs(8);
+/// How long all receivers together may take. With a pass that waits for the issuer, it is less than a pod's grace period.
+const TIME_LIMIT: Duration = Duration::from_secs(8);
 
-/// The version of the memory.
+/// The version of `events.json`.
 const VERSION: u32 = 1;
 
 /// The content of `events.json`.
@@ -39,14 +39,14 @@ struct Notified {
     webhook: Ledger,
 }
 
-/// The conditions that hold, and what the events are made of.
+/// How the accounts stand at one moment, and the conditions that hold.
 #[derive(Debug)]
-struct Seen {
+struct Snapshot {
     overview: Overview,
     conditions: Conditions,
 }
 
-impl Seen {
+impl Snapshot {
     fn of(pool: &Pool, refresh_before: Duration, now: Timestamp) -> Self {
         let overview = overview(pool, refresh_before, Naming::Masked, now);
         Self { conditions: Conditions::of(&overview, pool), overview }
@@ -56,64 +56,65 @@ impl Seen {
 /// Notifies every receiver of what is due.
 pub(crate) fn notify(receivers: &[Receiver], volume: &Volume, refresh_before: Duration) {
     if let Err(e) = try_to_notify(receivers, volume, refresh_before) {
-        say_no_receiver_is_notified(&e);
+        log_that_none_is_notified(&e);
     }
 }
 
-/// A line for each event that a pass would send now, and the events; of a pool that was foreseen.
-pub(crate) fn foresee(
+/// The events that would be sent after a pass that leaves the pool like this, and a line for each of them.
+pub(crate) fn preview(
     receivers: &[Receiver],
     volume: &Volume,
     pool: &Pool,
     refresh_before: Duration,
 ) -> Vec<(String, Event)> {
     let now = clock::now();
-    let seen = Seen::of(pool, refresh_before, now);
+    let snapshot = Snapshot::of(pool, refresh_before, now);
     let mut notified = match read(volume) {
         Ok(notified) => notified,
         Err(e) => {
-            say_no_receiver_is_notified(&e);
+            log_that_none_is_notified(&e);
             return Vec::new();
         }
     };
-    let foreseen = receivers.iter().flat_map(|receiver| {
+    let previews = receivers.iter().flat_map(|receiver| {
         let ledger = notified.ledger(receiver);
-        ledger.notice(&seen.conditions, now);
+        ledger.update(&snapshot.conditions, now);
         let wait = ledger.not_before.filter(|at| *at > now).map(|at| format!(" (not before {at})"));
         let wait = wait.unwrap_or_default();
-        let due = ledger.due(&seen.conditions, now);
-        let events =
-            due.iter().map(|(change, entry)| Event::new(*change, entry, &seen.conditions, &seen.overview));
+        let due = ledger.due(&snapshot.conditions, now);
+        let events = due
+            .iter()
+            .map(|(change, entry)| Event::new(*change, entry, &snapshot.conditions, &snapshot.overview));
         let lines = events
             .map(|event| (format!("would notify {receiver}{wait} of {}: {}", event.kind, event.text), event));
         lines.collect::<Vec<_>>()
     });
-    foreseen.collect()
+    previews.collect()
 }
 
 fn try_to_notify(receivers: &[Receiver], volume: &Volume, refresh_before: Duration) -> anyhow::Result<()> {
-    // Another rotator sends the same.
+    // The process that has the lock sends the same.
     let Some(lock) = NotifyLock::take(volume)? else { return Ok(()) };
     let begun = Instant::now();
     let now = clock::now();
-    // What cannot be read, the pass has said.
+    // If the volume cannot be read, the pass has said so.
     let Ok(reading) = reading::read(volume, now) else { return Ok(()) };
-    let seen = Seen::of(&reading.pool, refresh_before, now);
+    let snapshot = Snapshot::of(&reading.pool, refresh_before, now);
     let mut notified = read(volume)?;
     for (receiver, others) in receivers.iter().zip((1..=receivers.len()).rev()) {
-        let left = WHOLE.saturating_sub(begun.elapsed());
+        let left = TIME_LIMIT.saturating_sub(begun.elapsed());
         let until = Instant::now() + left / u32::try_from(others).unwrap_or(1);
         let deadline = Deadline { begun, until, signal: volume.layout().signal() };
-        notified.notify(receiver, &seen, &lock, &deadline)?;
+        notified.notify(receiver, &snapshot, &lock, &deadline)?;
     }
     Ok(())
 }
 
-fn say_no_receiver_is_notified(error: &anyhow::Error) {
+fn log_that_none_is_notified(error: &anyhow::Error) {
     log::line(COMMAND, format_args!("no receiver is notified of events: {error:#}"));
 }
 
-/// What receivers were notified of until now. A file that is broken costs an event sent twice.
+/// What receivers have been notified of. If the file is broken, events are sent a second time.
 fn read(volume: &Volume) -> anyhow::Result<Notified> {
     let bytes = notified_file::read(volume)?;
     let fresh = Notified { version: VERSION, ..Notified::default() };
@@ -138,18 +139,18 @@ impl Notified {
         ledger
     }
 
-    /// Notifies one receiver of all that is due, until it fails. Each step is remembered before the next.
+    /// Notifies a receiver of all that is due, until it fails. Each step is remembered before the next.
     fn notify(
         &mut self,
         receiver: &Receiver,
-        seen: &Seen,
+        snapshot: &Snapshot,
         lock: &NotifyLock<'_>,
         deadline: &Deadline,
     ) -> anyhow::Result<()> {
-        let (now, conditions) = (seen.overview.at, &seen.conditions);
+        let (now, conditions) = (snapshot.overview.at, &snapshot.conditions);
         let before = self.ledger(receiver).clone();
         let ledger = self.ledger(receiver);
-        ledger.notice(conditions, now);
+        ledger.update(conditions, now);
         let due = if ledger.may_try(now) { ledger.due(conditions, now) } else { Vec::new() };
         if due.is_empty() && *ledger == before {
             return Ok(());
@@ -158,16 +159,16 @@ impl Notified {
             return self.remember(lock);
         }
         for (change, entry) in due {
-            if deadline.ended().is_some() {
-                // No fault of this receiver's.
+            if deadline.has_passed().is_some() {
+                // It is not counted as a failure of this receiver.
                 return Ok(());
             }
-            let event = Event::new(change, &entry, &seen.conditions, &seen.overview);
+            let event = Event::new(change, &entry, conditions, &snapshot.overview);
             let ledger = self.ledger(receiver);
-            ledger.trying(now);
+            ledger.begin_attempt(now);
             let pause = ledger.not_before.map_or(Duration::ZERO, |at| at.since(now));
             self.remember(lock)?;
-            if let Err(why) = receiver.take(&event, deadline) {
+            if let Err(why) = receiver.send(&event, deadline) {
                 let pause = span(pause);
                 let kind = event.kind;
                 log::line(
@@ -186,7 +187,7 @@ impl Notified {
     }
 
     fn remember(&self, lock: &NotifyLock<'_>) -> anyhow::Result<()> {
-        let mut bytes = serde_json::to_vec_pretty(self).context("cannot write down what was sent")?;
+        let mut bytes = serde_json::to_vec_pretty(self).context("cannot remember what was sent")?;
         bytes.push(b'\n');
         Ok(lock.remember(&bytes)?)
     }

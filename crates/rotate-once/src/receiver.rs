@@ -1,4 +1,4 @@
-//! Those who are told: a command, a webhook.
+//! The receivers of events: a command and a webhook.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,82 +11,82 @@ use records::Secret;
 
 use crate::COMMAND;
 use crate::args::Args;
+use crate::command::EventCommand;
 use crate::deadline::Deadline;
 use crate::event::Event;
-use crate::hook::Hook;
 
-/// How long after a failure it is tried once more.
-const ONCE_MORE: Duration = Duration::from_millis(300);
+/// How long after a failure the second attempt is made.
+const RETRY_AFTER: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether deadline has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How often the deadline is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
 
-/// Somebody who is told.
+/// Where events go.
 #[derive(Debug)]
 pub(crate) enum Receiver {
-    Command(Hook),
+    Command(EventCommand),
     Webhook { at: Arc<Webhook>, fingerprint: String },
 }
 
 impl Receiver {
-    /// Everybody whom the command line names. What is wrong with one is a line of log: an account must be able to serve
-    /// all the same.
+    /// All receivers of the command line. One that cannot work is a line of log, because accounts have to serve
+    /// nevertheless.
     pub(crate) fn all(args: &Args) -> Vec<Self> {
-        let command = Hook::of(&args.on_event).map(Self::Command);
+        let command = EventCommand::parse(&args.on_event).map(Self::Command);
         let webhook = (!args.webhook.is_empty()).then(|| Self::at(&args.webhook));
         let webhook = webhook.and_then(|webhook| {
             webhook
                 .inspect_err(|e| log::line(COMMAND, format_args!("the webhook is not notified: {e:#}")))
                 .ok()
         });
-        // In this order: the thread of a webhook would be ended by a signal that a command must be ended with.
+        // The command first: a thread that is left behind by the webhook would not hold the signals that stop a pass.
         command.into_iter().chain(webhook).collect()
     }
 
     /// The receiver at an address.
     ///
     /// # Errors
-    /// It is no address, or nobody there could be trusted.
+    /// It is not a URL, or the trusted certificates cannot be read.
     fn at(url: &Secret) -> anyhow::Result<Self> {
         Ok(Self::Webhook { at: Arc::new(Webhook::at(url.clone())?), fingerprint: url.fingerprint() })
     }
 
-    /// Tells it from another of its kind, without showing it.
+    /// Distinguishes it from another of its kind without showing it.
     pub(crate) fn fingerprint(&self) -> &str {
         match self {
-            Self::Command(hook) => hook.fingerprint(),
+            Self::Command(command) => command.fingerprint(),
             Self::Webhook { fingerprint, .. } => fingerprint,
         }
     }
 
-    /// Gives it an event, and once more if it fails and there is time.
+    /// Sends it an event, and tries once more if that fails and there is time.
     ///
     /// # Errors
-    /// Why it may not have it.
-    pub(crate) fn take(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
-        self.try_to_take(event, deadline).or_else(|why| {
-            sleep(ONCE_MORE.min(deadline.left()));
-            if deadline.ended().is_some() { Err(why) } else { self.try_to_take(event, deadline) }
+    /// Why it may not have received the event.
+    pub(crate) fn send(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
+        self.send_once(event, deadline).or_else(|why| {
+            sleep(RETRY_AFTER.min(deadline.left()));
+            if deadline.has_passed().is_some() { Err(why) } else { self.send_once(event, deadline) }
         })
     }
 
-    fn try_to_take(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
+    fn send_once(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
         match self {
-            Self::Command(hook) => hook.run(event, deadline),
+            Self::Command(command) => command.run(event, deadline),
             Self::Webhook { at, .. } => post(at, event, deadline),
         }
     }
 }
 
-/// On a thread of its own, which is left behind when deadline ends: nobody can tell a resolver when to give up.
+/// Posts on a thread of its own, which is left behind when the deadline passes: name resolution cannot be interrupted.
 fn post(webhook: &Arc<Webhook>, event: &Event, deadline: &Deadline) -> Result<(), String> {
     let (webhook, document) = (Arc::clone(webhook), event.document.clone());
     let posting = thread::Builder::new().spawn(move || webhook.post(document)).map_err(|e| e.to_string())?;
     while !posting.is_finished() {
-        if let Some(why) = deadline.ended() {
+        if let Some(why) = deadline.has_passed() {
             return Err(format!("given up, because {why}"));
         }
-        sleep(LOOK_AGAIN);
+        sleep(CHECK_EVERY);
     }
     posting.join().unwrap_or_else(|_| Err("no answer".to_owned()))
 }
@@ -94,7 +94,7 @@ fn post(webhook: &Arc<Webhook>, event: &Event, deadline: &Deadline) -> Result<()
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command(hook) => write!(f, "command {}", hook.shown()),
+            Self::Command(command) => write!(f, "command {}", command.program()),
             Self::Webhook { at, .. } => write!(f, "webhook {}", at.shown()),
         }
     }

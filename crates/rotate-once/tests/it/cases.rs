@@ -1,4 +1,4 @@
-//! Each folder in `cases/` is a test: the volume `before`, the `command`, what it says, and the volume `after`.
+//! Each folder in `cases/` is a test: the volume `before`, the `command`, what it prints, and the volume `after`.
 //!
 //! `TIME` stands for any time and `VOLUME` for the directory; `.lock`, `.last-pass` and `.gitkeep` do not count.
 
@@ -35,9 +35,9 @@ fn run(case: &Path) {
         .args(args)
         .output()
         .unwrap();
-    let said = |bytes: &[u8]| normal(&String::from_utf8_lossy(bytes), volume_path);
-    assert_eq!(said(&output.stderr), expected("stderr"), "{name}: stderr");
-    assert_eq!(said(&output.stdout), expected("stdout"), "{name}: stdout");
+    let printed = |bytes: &[u8]| normal(&String::from_utf8_lossy(bytes), volume_path);
+    assert_eq!(printed(&output.stderr), expected("stderr"), "{name}: stderr");
+    assert_eq!(printed(&output.stdout), expected("stdout"), "{name}: stdout");
     assert_eq!(output.status.code().unwrap().to_string(), expected("exit").trim(), "{name}: exit code");
     assert_eq!(
         tree(volume.path(), volume_path),

@@ -30,7 +30,7 @@ fn volume_of_ann() -> Volume {
 }
 
 #[test]
-fn a_duration_that_no_clock_can_count_is_wrong_usage() {
+fn a_duration_that_is_too_long_is_wrong_usage() {
     let volume = volume_of_ann();
     for variable in ["CODEX_REFRESH_BEFORE_SEC", "CODEX_CAP_COOLDOWN_SEC", "CODEX_TRANSIENT_COOLDOWN_SEC"] {
         for (value, said) in [
@@ -67,7 +67,7 @@ fn tokens_from_the_environment_serve_an_empty_volume_and_the_log_says_so() {
 }
 
 #[test]
-fn tokens_from_the_environment_that_cannot_be_tokens_are_named_and_others_serve() {
+fn variables_that_hold_no_token_are_named_and_other_accounts_serve() {
     let volume = Volume::new();
     rotate_once(volume.path())
         .env("OPENAI_CODEX_ACCESS_TOKEN", format!("{{\"tokens\": {{\"access_token\": \"{JWT}\"}}}}"))
@@ -142,7 +142,7 @@ fn litellm_can_be_given_a_directory_of_its_own() {
 }
 
 #[test]
-fn a_pass_that_ended_is_marked_also_when_there_was_nobody_to_publish() {
+fn a_pass_that_ended_is_marked_also_if_there_was_no_account_to_publish() {
     let volume = Volume::new();
     let mark = volume.file(".last-pass");
     rotate_once(volume.path()).arg("--init").assert().success();
@@ -157,7 +157,7 @@ fn a_pass_that_ended_is_marked_also_when_there_was_nobody_to_publish() {
     rotate_once(volume.path()).assert().code(69);
     assert!(marked() > an_hour_ago);
     let writers: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(&mark).unwrap()).unwrap();
-    assert_eq!(writers.len(), 1, "one rotator is at work here");
+    assert_eq!(writers.len(), 1, "one rotator is at work");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_volume_that_is_not_there_is_bad_configuration() {
 }
 
 #[test]
-fn a_volume_of_somebody_else_says_as_whom_it_was_tried() {
+fn a_volume_of_another_user_is_reported_with_the_user_that_tried() {
     let volume = volume_of_ann();
     fs::set_permissions(volume.path(), Permissions::from_mode(0o700)).unwrap();
     // The binary must be where that user can reach it. Copied by another process, because a file that this one

@@ -1,4 +1,4 @@
-//! Telling a command and a webhook what is the matter: once, in bounded time, and without a secret.
+//! Notifying a command and a webhook of conditions: once, in bounded time, and without a secret.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -21,13 +21,13 @@ use predicates::str::contains;
 use serde_json::{Value, json};
 use stand_in::OauthFault;
 
-/// What a webhook's address has in it that must be seen nowhere.
+/// The path of a webhook's URL, which must be seen nowhere.
 const PATH: &str = "/services/T0/sEcReT";
 
-/// A pool to which ann and ben have signed in, and whose events a command writes down.
+/// A pool to which ann and ben have signed in, and the scripts that its events are sent to.
 struct Watched {
     pool: Pool,
-    hooks: tempfile::TempDir,
+    scripts: tempfile::TempDir,
 }
 
 impl Deref for Watched {
@@ -40,14 +40,14 @@ impl Deref for Watched {
 
 impl Watched {
     fn new() -> Self {
-        let pool = Self { pool: Pool::new(), hooks: tempfile::tempdir().unwrap() };
+        let pool = Self { pool: Pool::new(), scripts: tempfile::tempdir().unwrap() };
         pool.put_login(1, ANN);
         pool.put_login(2, BEN);
         pool
     }
 
-    /// The provider refuses the account's token, and the issuer its grant.
-    fn dies(&self, name: &str) {
+    /// The provider refuses the account's token, and the issuer ends its grant.
+    fn loses_its_login(&self, name: &str) {
         self.openai.oauth_fault(OauthFault::TerminalCode("refresh_token_reused".into()));
         self.refused(name, &json!({"status": 401}));
     }
@@ -73,14 +73,14 @@ impl Watched {
 
     /// Lets the pause after a failure pass.
     fn after_the_pause(&self) {
-        let mut told = self.json("events.json");
+        let mut notified = self.json("events.json");
         for receiver in ["command", "webhook"] {
-            told[receiver].as_object_mut().unwrap().remove("not_before");
+            notified[receiver].as_object_mut().unwrap().remove("not_before");
         }
-        self.write("events.json", told.to_string());
+        self.write("events.json", notified.to_string());
     }
 
-    /// A pass that tells nobody, until it is told whom.
+    /// A pass without receivers, unless a test adds them.
     fn command(&self) -> assert_cmd::Command {
         let mut command = assert_cmd::Command::from_std(self.started());
         command.timeout(Duration::from_mins(1));
@@ -94,38 +94,39 @@ impl Watched {
         command
     }
 
-    /// A command that does this with each event; `$DIR` is its own directory.
-    fn hook(&self, script: &str) -> String {
-        let path = self.hooks.path().join("hook");
-        fs::write(&path, format!("DIR={}\n{script}\n", self.hooks.path().display())).unwrap();
+    /// A receiver that runs this script for each event; `$DIR` is the script's directory.
+    fn script(&self, script: &str) -> String {
+        let path = self.scripts.path().join("script");
+        fs::write(&path, format!("DIR={}\n{script}\n", self.scripts.path().display())).unwrap();
         // Not a program of its own: one that another test has open while it forks cannot be run.
         format!("sh {}", path.display())
     }
 
-    fn by_hook(&self, name: &str) -> String {
-        fs::read_to_string(self.hooks.path().join(name)).unwrap_or_default()
+    /// What the script has written into this file.
+    fn written(&self, name: &str) -> String {
+        fs::read_to_string(self.scripts.path().join(name)).unwrap_or_default()
     }
 
-    /// The events that a command has written down.
+    /// The events that the script has received.
     fn events(&self) -> Vec<Value> {
-        self.by_hook("events").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.written("events").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
-/// Writes down what it is told.
-const WRITES_DOWN: &str = "cat >> $DIR/events";
+/// Keeps each event.
+const KEEP: &str = "cat >> $DIR/events";
 
-/// The kinds of events, and of whom.
+/// The kind of each event, and its slot.
 fn kinds(events: &[Value]) -> Vec<(&str, Option<u64>)> {
     events.iter().map(|event| (event["event"].as_str().unwrap(), event["slot"].as_u64())).collect()
 }
 
-/// A receiver of webhooks that answers with whatever status it is given; with 0 it does not answer.
+/// A webhook that answers with the status it is given; with 0 it does not answer.
 struct Receiver {
     port: u16,
     status: Arc<AtomicU16>,
     events: Arc<Mutex<Vec<Value>>>,
-    /// Where a redirect of its leads.
+    /// Where its redirects lead.
     elsewhere: Arc<Mutex<String>>,
 }
 
@@ -188,14 +189,14 @@ fn answer(connection: &mut TcpStream, status: u16, location: &str) -> io::Result
 }
 
 #[test]
-fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
+fn a_lost_login_is_sent_once_over_many_passes_and_once_more_when_it_is_back() {
     let pool = Watched::new();
-    let hook = pool.hook(&format!("{WRITES_DOWN}; echo $CODEX_EVENT >> $DIR/kinds"));
-    let pass = || pool.command().args(["--on-event", &hook]).assert().success();
+    let script = pool.script(&format!("{KEEP}; echo $CODEX_EVENT >> $DIR/kinds"));
+    let pass = || pool.command().args(["--on-event", &script]).assert().success();
     pass();
     assert_eq!(pool.events(), [] as [Value; 0]);
     assert!(!pool.file("events.json").exists(), "there was nothing to remember");
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     pass().stderr(contains(
         "rotate-once: command sh was notified of needs-login: account-2 (b…@example.test) needs login: run auth-login 2 (refresh_token_reused)\n",
     ));
@@ -226,12 +227,12 @@ fn a_dead_login_is_told_once_over_many_passes_and_once_more_when_it_is_well() {
     assert_eq!((&over["event"], &over["recovered_from"]), (&json!("recovered"), &json!("needs-login")));
     assert_eq!((&over["id"], &over["command"], &over["usable"]), (&event["id"], &Value::Null, &json!(2)));
     let text = over["text"].as_str().unwrap();
-    assert!(text.starts_with("account-2 (b…@example.test) needs no login any more: it is "), "{text}");
-    assert_eq!(pool.by_hook("kinds"), "needs-login\nrecovered\n");
+    assert!(text.starts_with("account-2 (b…@example.test) no longer needs a login: it is "), "{text}");
+    assert_eq!(pool.written("kinds"), "needs-login\nrecovered\n");
 }
 
 #[test]
-fn a_pool_of_which_all_are_capped_is_told_with_the_time_at_which_the_first_comes_back() {
+fn a_pool_of_which_all_are_capped_is_sent_with_the_time_at_which_the_first_comes_back() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
     let pass = || pool.command().args(["--webhook", &receiver.url()]).assert().success();
     pool.is_capped("ann");
@@ -273,10 +274,10 @@ fn a_pool_of_which_all_are_capped_is_told_with_the_time_at_which_the_first_comes
 }
 
 #[test]
-fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
+fn a_pool_in_which_no_account_is_left_is_sent_whatever_the_pass_ends_with() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
-    pool.dies("ann");
-    pool.dies("ben");
+    pool.loses_its_login("ann");
+    pool.loses_its_login("ben");
     let mut pass = pool.command();
     pass.args(["--webhook", &receiver.url()]).assert().code(69);
     assert_eq!(
@@ -287,17 +288,17 @@ fn a_pool_in_which_nobody_is_left_is_told_whatever_the_pass_ends_with() {
         receiver.events()[0]["text"],
         "no account can serve: agents are refused until one can: run accounts why"
     );
-    // A login of somebody else takes one's place, and the other is removed.
+    // Another account signs in to one slot, and the other is emptied.
     fs::remove_file(pool.file("auth-1.json")).unwrap();
     pool.put_login(2, "cid@example.test");
     pass.assert().success();
     let over = &receiver.events()[3..];
     assert_eq!(kinds(over), [("recovered", None), ("recovered", Some(1)), ("recovered", Some(2))]);
-    assert_eq!(over[1]["text"], "account-1 (a…@example.test) needs no login any more: it is in no slot");
+    assert_eq!(over[1]["text"], "account-1 (a…@example.test) no longer needs a login: it is in no slot");
 }
 
 #[test]
-fn before_the_first_sign_in_nobody_is_told() {
+fn before_the_first_sign_in_nothing_is_sent() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
     for slot in [1, 2] {
         fs::remove_file(pool.file(&format!("auth-{slot}.json"))).unwrap();
@@ -307,21 +308,21 @@ fn before_the_first_sign_in_nobody_is_told() {
 }
 
 #[test]
-fn a_webhook_that_was_down_is_told_once_by_a_later_pass() {
+fn a_webhook_that_was_down_is_notified_once_by_a_later_pass() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
     let pass = || pool.command().args(["--webhook", &receiver.url()]).assert().success();
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     receiver.answers(500);
-    let not_told = format!(
+    let not_notified = format!(
         "rotate-once: webhook {} was not notified of needs-login: HTTP 500; tried again in ",
         receiver.host()
     );
-    pass().stderr(contains(format!("{not_told}1m at the earliest\n")));
+    pass().stderr(contains(format!("{not_notified}1m at the earliest\n")));
     assert_eq!(receiver.events().len(), 2, "once more within the pass");
     pass().stderr(contains("notified").not());
-    assert_eq!(receiver.events().len(), 2, "not hammered");
+    assert_eq!(receiver.events().len(), 2, "a pause is kept");
     pool.after_the_pause();
-    pass().stderr(contains(format!("{not_told}2m at the earliest\n")));
+    pass().stderr(contains(format!("{not_notified}2m at the earliest\n")));
     receiver.answers(200);
     pool.after_the_pause();
     pass().stderr(contains("was notified of needs-login"));
@@ -335,14 +336,14 @@ fn a_webhook_that_was_down_is_told_once_by_a_later_pass() {
 }
 
 #[test]
-fn another_receiver_was_told_nothing_yet_and_each_has_its_own_memory() {
+fn a_new_receiver_gets_what_holds_and_each_has_its_own_ledger() {
     let (pool, first, second) = (Watched::new(), Receiver::start(), Receiver::start());
-    let hook = pool.hook(WRITES_DOWN);
-    pool.dies("ben");
+    let script = pool.script(KEEP);
+    pool.loses_its_login("ben");
     first.answers(404);
     for receiver in [&first, &second] {
         for _ in 0..2 {
-            pool.command().args(["--on-event", &hook, "--webhook", &receiver.url()]).assert().success();
+            pool.command().args(["--on-event", &script, "--webhook", &receiver.url()]).assert().success();
         }
     }
     assert_eq!((pool.events().len(), first.events().len(), second.events().len()), (1, 2, 1));
@@ -351,7 +352,7 @@ fn another_receiver_was_told_nothing_yet_and_each_has_its_own_memory() {
 #[test]
 fn a_redirect_is_not_followed() {
     let (pool, receiver, other) = (Watched::new(), Receiver::start(), Receiver::start());
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     for status in [301, 302, 307, 308] {
         receiver.answers(status);
         *receiver.elsewhere.lock().unwrap() = other.url();
@@ -366,21 +367,21 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_exit_code() {
+fn a_command_that_fails_is_missing_or_prints_too_much_is_one_line_and_changes_no_exit_code() {
     let pool = Watched::new();
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     let spews =
-        "i=0; while [ $i -lt 20000 ]; do echo 'a long line that nobody reads'; i=$((i+1)); done; exit 4";
+        "i=0; while [ $i -lt 20000 ]; do echo 'a long line that no one reads'; i=$((i+1)); done; exit 4";
     for (script, why) in [
-        ("echo nobody; echo 'cannot reach the pager' >&2; exit 3", "exited with 3: cannot reach the pager; "),
+        ("echo first; echo 'cannot reach the pager' >&2; exit 3", "exited with 3: cannot reach the pager; "),
         ("kill -9 $$", "was killed by SIGKILL; "),
-        (spews, "exited with 4: a long line that nobody reads; "),
+        (spews, "exited with 4: a long line that no one reads; "),
     ] {
-        let hook = pool.hook(script);
-        let assert = pool.command().args(["--on-event", &hook]).assert().success();
+        let script = pool.script(script);
+        let assert = pool.command().args(["--on-event", &script]).assert().success();
         let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
         let lines: Vec<_> = said.lines().collect();
-        assert_eq!(lines.len(), 3, "the dead one, the one in use, and the command: {said}");
+        assert_eq!(lines.len(), 3, "the lost login, the active account, and the command: {said}");
         assert!(
             lines[2].starts_with(&format!("rotate-once: command sh was not notified of needs-login: {why}")),
             "{said}"
@@ -407,21 +408,21 @@ fn a_command_that_fails_is_missing_or_says_too_much_is_one_line_and_changes_no_e
 #[test]
 fn receivers_that_hang_delay_no_record_and_are_ended_with_all_they_started() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
-    pool.dies("ann");
+    pool.loses_its_login("ann");
     receiver.answers(0);
-    let hook = pool.hook("sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
+    let script = pool.script("sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
     let begun = Instant::now();
     let mut pass = pool
         .started()
-        .args(["--on-event", &hook, "--webhook", &receiver.url(), "--to", "2"])
+        .args(["--on-event", &script, "--webhook", &receiver.url(), "--to", "2"])
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for(&pool.hooks.path().join("pids"));
-    assert_eq!(pool.served(), "acct-ben", "before anybody is told");
-    // Nor is another rotator kept waiting, which tells nobody a second time.
+    wait_for(&pool.scripts.path().join("pids"));
+    assert_eq!(pool.served(), "acct-ben", "before any receiver is notified");
+    // Another rotator does not wait, and does not notify a second time.
     let (mut other, alone) = (pool.command(), Instant::now());
-    other.args(["--on-event", &hook]).assert().success().stderr(contains("notified").not());
+    other.args(["--on-event", &script]).assert().success().stderr(contains("notified").not());
     assert!(alone.elapsed() < Duration::from_secs(4), "{:?}", alone.elapsed());
     let mut said = String::new();
     pass.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -439,14 +440,15 @@ fn receivers_that_hang_delay_no_record_and_are_ended_with_all_they_started() {
 }
 
 #[test]
-fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() {
+fn a_signal_does_not_wait_for_a_receiver_that_hangs() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
-    pool.dies("ann");
+    pool.loses_its_login("ann");
     receiver.answers(0);
     let signal = pool.file("rotate-now");
-    let hook = pool.hook(&format!("touch {}; sleep 600", signal.display()));
+    let script = pool.script(&format!("touch {}; sleep 600", signal.display()));
     let begun = Instant::now();
-    let assert = pool.command().args(["--on-event", &hook, "--webhook", &receiver.url()]).assert().success();
+    let assert =
+        pool.command().args(["--on-event", &script, "--webhook", &receiver.url()]).assert().success();
     let said =
         "command sh was not notified of needs-login: was ended, because a signal waits for the rotator; ";
     assert.stderr(contains(said).and(contains("webhook").not()));
@@ -472,14 +474,14 @@ fn whoever_calls_for_the_rotator_is_not_kept_waiting_by_a_receiver_that_hangs() 
 #[test]
 fn sigterm_ends_it_at_once_and_the_command_with_all_it_started() {
     let pool = Watched::new();
-    pool.dies("ann");
-    let hook = pool.hook("trap '' TERM; sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
-    let mut pass = pool.started().args(["--on-event", &hook]).spawn().unwrap();
-    wait_for(&pool.hooks.path().join("pids"));
-    let told = Instant::now();
+    pool.loses_its_login("ann");
+    let script = pool.script("trap '' TERM; sleep 600 & echo $! $$ > $DIR/pids; sleep 600");
+    let mut pass = pool.started().args(["--on-event", &script]).spawn().unwrap();
+    wait_for(&pool.scripts.path().join("pids"));
+    let stopped = Instant::now();
     kill(Pid::from_raw(pass.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     let status = pass.wait().unwrap();
-    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert!(stopped.elapsed() < Duration::from_secs(2), "{:?}", stopped.elapsed());
     assert_eq!(
         std::os::unix::process::ExitStatusExt::signal(&status),
         Some(15),
@@ -491,10 +493,10 @@ fn sigterm_ends_it_at_once_and_the_command_with_all_it_started() {
 #[test]
 fn what_a_command_leaves_running_ends_with_it() {
     let pool = Watched::new();
-    pool.dies("ben");
-    let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 600 & echo $! $$ > $DIR/pids"));
+    pool.loses_its_login("ben");
+    let script = pool.script(&format!("{KEEP}; sleep 600 & echo $! $$ > $DIR/pids"));
     pool.command()
-        .args(["--on-event", &hook])
+        .args(["--on-event", &script])
         .assert()
         .success()
         .stderr(contains("was notified of needs-login"));
@@ -503,30 +505,30 @@ fn what_a_command_leaves_running_ends_with_it() {
 }
 
 #[test]
-fn two_rotators_at_once_tell_once() {
+fn two_rotators_at_once_notify_once() {
     let pool = Watched::new();
-    let hook = pool.hook(&format!("{WRITES_DOWN}; sleep 0.3"));
+    let script = pool.script(&format!("{KEEP}; sleep 0.3"));
     for (name, email) in [("ann", ANN), ("ben", BEN)] {
-        pool.dies(name);
+        pool.loses_its_login(name);
         let mut pass = pool.started();
-        pass.args(["--on-event", &hook]);
+        pass.args(["--on-event", &script]);
         let passes: Vec<_> = (0..4).map(|_| pass.spawn().unwrap()).collect();
         for mut pass in passes {
             assert!(pass.wait().unwrap().success());
         }
         pool.put_login(if name == "ann" { 1 } else { 2 }, email);
     }
-    pool.command().args(["--on-event", &hook]).assert().success();
-    let told = pool.events().iter().filter(|event| event["event"] == "needs-login").count();
-    assert_eq!(told, 2, "{:?}", pool.events());
+    pool.command().args(["--on-event", &script]).assert().success();
+    let sent = pool.events().iter().filter(|event| event["event"] == "needs-login").count();
+    assert_eq!(sent, 2, "{:?}", pool.events());
 }
 
 #[test]
-fn whoever_is_killed_before_it_is_remembered_tells_twice_at_the_most() {
+fn a_pass_that_is_killed_before_it_remembers_leads_to_a_second_event_at_most() {
     let pool = Watched::new();
-    pool.dies("ben");
-    let hook = pool.hook(&format!("{WRITES_DOWN}; mkdir $DIR/once && kill -9 $PPID; true"));
-    let pass = || pool.command().args(["--on-event", &hook, "--to", "1"]).assert();
+    pool.loses_its_login("ben");
+    let script = pool.script(&format!("{KEEP}; mkdir $DIR/once && kill -9 $PPID; true"));
+    let pass = || pool.command().args(["--on-event", &script, "--to", "1"]).assert();
     pass().interrupted();
     assert_eq!(pool.served(), "acct-ann");
     pass().success();
@@ -537,21 +539,21 @@ fn whoever_is_killed_before_it_is_remembered_tells_twice_at_the_most() {
     }
     let events = pool.events();
     assert_eq!(events.len(), 2);
-    assert_eq!(events[0]["id"], events[1]["id"], "by which a receiver knows it again");
+    assert_eq!(events[0]["id"], events[1]["id"], "so that the receiver recognizes it");
 }
 
 #[test]
-fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhooks_secret_in_it() {
+fn nothing_that_is_sent_logged_or_kept_has_a_token_a_whole_address_or_the_webhooks_secret_in_it() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
-    let hook = pool.hook(&format!("{WRITES_DOWN}; env >> $DIR/env; echo \"$0 $*\" >> $DIR/env"));
-    pool.dies("ann");
-    pool.dies("ben");
+    let script = pool.script(&format!("{KEEP}; env >> $DIR/env; echo \"$0 $*\" >> $DIR/env"));
+    pool.loses_its_login("ann");
+    pool.loses_its_login("ben");
     pool.write("auth-3.json", "{\"access_token\": \"eyJhalf");
     let mut said = String::new();
     let mut pass = |args: &[&str]| {
         let mut command = pool.command();
         command
-            .env("CODEX_EVENT_COMMAND", &hook)
+            .env("CODEX_EVENT_COMMAND", &script)
             .env("CODEX_EVENT_WEBHOOK", receiver.url() + "\n")
             .env("OPENAI_CODEX_ACCESS_TOKEN", "eyJaccess")
             .env("OPENAI_CODEX_REFRESH_TOKEN_2", "rt-stand-in")
@@ -570,14 +572,14 @@ fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhoo
     pass(&["--json"]);
     let memory = fs::read_to_string(pool.file("events.json")).unwrap();
     assert_eq!(fs::metadata(pool.file("events.json")).unwrap().permissions().mode() & 0o777, 0o600);
-    let environment = pool.by_hook("env");
+    let environment = pool.written("env");
     assert!(
         environment.contains("KEPT=as it is") && environment.contains("CODEX_EVENT=recovered"),
         "{environment}"
     );
     assert!(pool.events().len() > 4 && receiver.events().len() > 4);
-    let told = [pool.by_hook("events"), environment, json!(receiver.events()).to_string(), said, memory];
-    for text in told {
+    let texts = [pool.written("events"), environment, json!(receiver.events()).to_string(), said, memory];
+    for text in texts {
         for secret in ["eyJ", "rt-", "ann@", "ben@", "sEcReT", "T0/"] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
@@ -585,9 +587,9 @@ fn nothing_that_is_told_logged_or_kept_has_a_token_a_whole_address_or_the_webhoo
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells() {
+fn a_dry_run_prints_what_would_be_sent_and_neither_it_nor_the_init_container_sends() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     let with = |args: &[&str]| {
         let mut command = pool.command();
         command.args(["--webhook", &receiver.url()]).args(args);
@@ -608,15 +610,15 @@ fn a_dry_run_says_what_would_be_told_and_neither_it_nor_the_init_container_tells
     receiver.answers(200);
     pool.after_the_pause();
     with(&[]);
-    with(&["--dry-run"]).stdout(contains("would tell").not());
+    with(&["--dry-run"]).stdout(contains("would notify").not());
 }
 
 #[test]
-fn a_memory_that_is_broken_is_begun_anew_and_one_of_a_later_release_left_alone() {
+fn a_broken_file_of_events_is_begun_anew_and_one_of_a_later_release_is_left_alone() {
     let pool = Watched::new();
-    let hook = pool.hook(WRITES_DOWN);
-    pool.dies("ben");
-    let pass = || pool.command().args(["--on-event", &hook]).assert().success();
+    let script = pool.script(KEEP);
+    pool.loses_its_login("ben");
+    let pass = || pool.command().args(["--on-event", &script]).assert().success();
     let later = r#"{"version": 2, "command": []}"#;
     pool.write("events.json", later);
     pass().stderr(
@@ -626,35 +628,35 @@ fn a_memory_that_is_broken_is_begun_anew_and_one_of_a_later_release_left_alone()
         (fs::read_to_string(pool.file("events.json")).unwrap(), pool.events().len()),
         (later.to_owned(), 0)
     );
-    for (told, broken) in ["{half", r#"{"version": 1, "command": 7}"#, ""].into_iter().enumerate() {
+    for (sent, broken) in ["{half", r#"{"version": 1, "command": 7}"#, ""].into_iter().enumerate() {
         pool.write("events.json", broken);
         pass();
         pass();
-        assert_eq!(pool.events().len(), told + 1, "{broken}");
+        assert_eq!(pool.events().len(), sent + 1, "{broken}");
     }
 }
 
 #[test]
-fn where_it_cannot_be_remembered_nobody_is_told() {
+fn if_it_cannot_be_remembered_nothing_is_sent() {
     let pool = Watched::new();
-    let hook = pool.hook(WRITES_DOWN);
-    pool.dies("ben");
-    // A directory in its place is not replaced by a file.
+    let script = pool.script(KEEP);
+    pool.loses_its_login("ben");
+    // A file cannot replace a directory.
     fs::create_dir_all(pool.file("events.json/x")).unwrap();
     for _ in 0..2 {
         pool.command()
-            .args(["--on-event", &hook])
+            .args(["--on-event", &script])
             .assert()
             .success()
             .stderr(contains("no receiver is notified of events: cannot write "));
     }
-    assert_eq!(pool.events(), [] as [Value; 0], "each pass would tell it again");
+    assert_eq!(pool.events(), [] as [Value; 0], "each pass would send it again");
 }
 
 #[test]
 fn variables_that_are_set_to_nothing_count_as_not_set() {
     let pool = Watched::new();
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     let pass =
         pool.command().envs([("CODEX_EVENT_COMMAND", " "), ("CODEX_EVENT_WEBHOOK", "\n")]).assert().success();
     pass.stderr(contains("notified").not());
@@ -664,19 +666,19 @@ fn variables_that_are_set_to_nothing_count_as_not_set() {
 #[test]
 fn an_event_is_as_the_docs_show_it() {
     let (pool, receiver) = (Watched::new(), Receiver::start());
-    pool.dies("ben");
+    pool.loses_its_login("ben");
     pool.command().args(["--webhook", &receiver.url()]).assert().success();
     let fields = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    let told = fields(&receiver.events()[0]);
+    let sent = fields(&receiver.events()[0]);
     let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md")).unwrap();
     let shown = docs.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
-    assert_eq!(fields(&serde_json::from_str(shown).unwrap()), told);
+    assert_eq!(fields(&serde_json::from_str(shown).unwrap()), sent);
     let rows = docs.split("| field | holds |").nth(1).unwrap().split("\n\n").next().unwrap();
     let names = rows.lines().filter_map(|row| row.strip_prefix("| ")?.split('|').next());
     let mut explained: Vec<_> =
         names.flat_map(|name| name.split('`').skip(1).step_by(2).map(str::to_owned)).collect();
     explained.sort();
-    assert_eq!(explained, told);
+    assert_eq!(explained, sent);
 }
 
 fn wait_for(path: &Path) {
@@ -688,11 +690,11 @@ fn wait_for(path: &Path) {
 }
 
 fn pids(pool: &Watched) -> Vec<Pid> {
-    let text = pool.by_hook("pids");
+    let text = pool.written("pids");
     text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
 }
 
-/// They were killed, which the kernel may be about to do.
+/// Waits until they are gone: they were killed, and the kernel may take a moment.
 fn are_gone(pids: &[Pid]) {
     let begun = Instant::now();
     while pids.iter().any(|pid| lives(*pid)) {
@@ -702,7 +704,7 @@ fn are_gone(pids: &[Pid]) {
     assert_eq!(pids.len(), 2);
 }
 
-/// A zombie, whose new parent has not looked yet, does not live.
+/// A zombie that its new parent has not reaped yet does not count.
 fn lives(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))

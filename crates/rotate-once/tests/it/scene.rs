@@ -7,7 +7,7 @@ use std::time::Duration;
 use assert_cmd::cargo::cargo_bin;
 use fixture::{ANN, BEN, Pool, wait_within};
 
-/// How soon what must happen has happened.
+/// How soon what is waited for has to happen.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) struct Scene {
@@ -17,13 +17,13 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// One in which nobody has signed in.
+    /// A pool to which no account has signed in.
     pub(crate) fn new() -> Self {
         let pool = Pool::new();
         Self { url: pool.openai.refresh_url(), pool }
     }
 
-    /// With ann in slot 1 and ben in slot 2, whose access tokens live so long; those they are refreshed with live long.
+    /// With ann in slot 1 and ben in slot 2, whose access tokens live this long; new ones live long.
     pub(crate) fn living(seconds: i64) -> Self {
         let scene = Self::new();
         scene.put_login_for(1, ANN, seconds);
@@ -37,12 +37,12 @@ impl Scene {
         command
     }
 
-    /// Runs a pass and gives what it logged.
+    /// What a pass logs.
     pub(crate) fn pass(&self, args: &[&str]) -> String {
         logged(self.command().args(args).output().unwrap())
     }
 
-    /// The same of a pass that ends with this code, with times made equal.
+    /// What a pass that ends with this code logs, with times made equal.
     pub(crate) fn pass_to(&self, exit: i32, args: &[&str]) -> String {
         let output = self.command().args(args).output().unwrap();
         let code = output.status.code();
@@ -59,7 +59,7 @@ impl Scene {
         words.collect()
     }
 
-    /// Starts a pass, and gives it as soon as a grant is with the issuer.
+    /// Starts a pass, and waits until a grant is with the issuer.
     pub(crate) fn waiting_for_the_issuer(&self) -> Child {
         let pass = self.command().stderr(Stdio::piped()).spawn().unwrap();
         let before = self.refreshes();
@@ -78,7 +78,7 @@ impl Deref for Scene {
     }
 }
 
-/// What a pass that was started logs to its end.
+/// What a pass that was started logs until it ends.
 pub(crate) fn said(pass: Child) -> String {
     logged(pass.wait_with_output().unwrap())
 }

@@ -1,4 +1,4 @@
-//! Serving comes first: what happens while the issuer is slow, and what a refresh that ends badly leaves.
+//! Serving comes first: what happens while the issuer is slow, and what a refresh that fails leaves behind.
 
 use std::fs;
 use std::io::Write as _;
@@ -86,7 +86,7 @@ fn another_account_takes_over_from_a_refused_one_when_the_issuer_is_slow() {
 }
 
 #[test]
-fn a_pass_that_is_told_to_stop_stores_the_answer_that_is_on_its_way() {
+fn a_pass_that_is_stopped_stores_the_answer_that_is_on_its_way() {
     let pool = Scene::new();
     pool.put_login_for(1, ANN, 3600);
     pool.put_login_for(2, BEN, 3600);
@@ -130,14 +130,14 @@ fn a_used_grant_that_a_backup_brings_back_is_known_and_never_sent_again() {
     assert_eq!(pool.refreshes(), 1);
     let plan = pool.command().args(["--to", "1", "--json"]).output().unwrap();
     assert!(plan.status.success());
-    // The same grant in another slot is as used.
+    // The same grant in another slot is used up as well.
     fs::rename(pool.file("auth-1.json"), pool.file("auth-7.json")).unwrap();
     pool.pass(&["--refresh-before", "20d"]);
     assert_eq!(pool.refreshes(), 1);
 }
 
 #[test]
-fn a_dead_grant_serves_until_its_access_token_ends_also_after_the_live_directory_was_lost() {
+fn a_grant_that_has_ended_serves_until_its_access_token_ends_also_after_the_record_was_lost() {
     let pool = Scene::new();
     pool.put_login_for(1, ANN, 80_000);
     pool.openai.oauth_fault(OauthFault::TerminalCode("refresh_token_expired".into()));
@@ -148,7 +148,7 @@ fn a_dead_grant_serves_until_its_access_token_ends_also_after_the_live_directory
     assert_eq!(pool.served(), "acct-ann");
     fs::remove_file(pool.file("rotator_state.json")).unwrap();
     pool.pass(&[]);
-    assert_eq!(pool.refreshes(), 1, "also without the state it is known as dead");
+    assert_eq!(pool.refreshes(), 1, "also without the state it is known that it has ended");
 }
 
 #[test]
@@ -175,14 +175,14 @@ fn a_refresh_token_without_an_access_token_is_kept() {
     let mut pool = Scene::new();
     pool.put_login_for(1, ANN, 3600);
     let access = pool.json("auth-1.json")["tokens"]["access_token"].clone();
-    pool.url = issuer_that_says("200 OK", r#"{"refresh_token": "rt-new"}"#);
+    pool.url = issuer_that_answers("200 OK", r#"{"refresh_token": "rt-new"}"#);
     pool.pass(&[]);
     assert_eq!(pool.refresh_token(1), "rt-new");
     assert_eq!(pool.json("auth-1.json")["tokens"]["access_token"], access);
 }
 
 #[test]
-fn what_a_gateway_says_is_not_the_issuers_word() {
+fn the_answer_of_a_gateway_is_not_taken_for_the_issuers() {
     for status in [
         "408 Request Timeout",
         "499 Closed",
@@ -193,7 +193,7 @@ fn what_a_gateway_says_is_not_the_issuers_word() {
     ] {
         let mut pool = Scene::new();
         pool.put_login_for(1, ANN, 3600);
-        pool.url = issuer_that_says(status, "<html>no</html>");
+        pool.url = issuer_that_answers(status, "<html>no</html>");
         let said = pool.pass(&[]);
         assert!(
             said.contains("account-1 may have been refreshed, but no answer came (HTTP "),
@@ -207,7 +207,7 @@ fn what_a_gateway_says_is_not_the_issuers_word() {
 }
 
 /// An issuer that answers every request alike, and its URL.
-fn issuer_that_says(status: &'static str, body: &'static str) -> String {
+fn issuer_that_answers(status: &'static str, body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/oauth/token", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -250,18 +250,18 @@ fn a_refresh_that_the_issuer_refuses_for_a_day_is_a_finding_whatever_it_says() {
     for body in [r#"{"error": {"code": "odd"}}"#, r#"{"error": {"message": "no"}}"#] {
         let mut pool = Scene::new();
         pool.put_login_for(1, ANN, 3600);
-        pool.url = issuer_that_says("400 Bad Request", body);
+        pool.url = issuer_that_answers("400 Bad Request", body);
         assert!(pool.pass(&[]).contains("its refresh token is as good as before"));
         let mut state = pool.json("rotator_state.json");
         state["accounts"][0]["refresh_refused"]["since"] = "2026-01-01T00:00:00Z".into();
         state["accounts"][0]["refresh_failed"] = "2026-01-01T00:00:00Z".into();
         pool.write("rotator_state.json", state.to_string());
-        let told = pool.command().args(["--on-event", "cat"]).output().unwrap();
-        let told = String::from_utf8(told.stderr).unwrap();
+        let logged = pool.command().args(["--on-event", "cat"]).output().unwrap();
+        let logged = String::from_utf8(logged.stderr).unwrap();
         assert!(
-            told.contains("was notified of refresh-failing: the issuer has refused to refresh account-1"),
-            "{told}"
+            logged.contains("was notified of refresh-failing: the issuer has refused to refresh account-1"),
+            "{logged}"
         );
-        assert!(told.contains("since 2026-01-01T00:00:00Z: run auth-login 1"), "{told}");
+        assert!(logged.contains("since 2026-01-01T00:00:00Z: run auth-login 1"), "{logged}");
     }
 }

@@ -1,4 +1,4 @@
-//! The way to the issuer: TLS and whom it trusts, proxies, and names.
+//! The way to the issuer and to the webhook: TLS and its trusted roots, proxies, and names.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -20,8 +20,8 @@ use serde_json::json;
 /// What an issuer does with a request that it has read.
 #[derive(Clone, Copy)]
 enum Then {
-    /// Renews whatever it is asked to renew.
-    Renews,
+    /// Refreshes any login.
+    Refreshes,
     /// Closes the connection.
     Closes,
 }
@@ -35,17 +35,17 @@ struct TlsIssuer {
 
 impl TlsIssuer {
     fn start() -> Self {
-        Self::that(Then::Renews)
+        Self::that(Then::Refreshes)
     }
 
     fn that(then: Then) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![certified.cert.der().clone()], key)
             .unwrap();
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -61,7 +61,7 @@ impl TlsIssuer {
                 }
             }
         });
-        Self { port, certificate: made.cert.pem(), asked }
+        Self { port, certificate: certified.cert.pem(), asked }
     }
 
     fn url(&self) -> String {
@@ -78,12 +78,12 @@ fn answer(mut stream: impl Read + Write, then: Then) -> io::Result<()> {
     if let Then::Closes = then {
         return Ok(());
     }
-    let body = r#"{"access_token": "renewed", "refresh_token": "next"}"#;
+    let body = r#"{"access_token": "refreshed", "refresh_token": "next"}"#;
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())?;
     stream.flush()
 }
 
-/// A proxy that connects to the place it is asked for, and counts.
+/// A proxy that connects to the host it is asked for, and counts.
 fn proxy() -> (String, Arc<AtomicUsize>) {
     proxy_to(None)
 }
@@ -113,7 +113,7 @@ fn proxy_to(port: Option<u16>) -> (String, Arc<AtomicUsize>) {
     (url, used)
 }
 
-/// A proxy that reads what it is asked, and then does something else than to connect.
+/// A proxy that reads a request and then does something else than to connect.
 fn proxy_that(does: impl Fn(&mut TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -210,7 +210,7 @@ fn a_certificate_file_that_cannot_be_used_is_bad_configuration() {
 }
 
 #[test]
-fn a_proxy_that_is_none_is_bad_configuration_and_its_password_is_not_shown() {
+fn a_malformed_proxy_is_bad_configuration_and_its_password_is_not_shown() {
     let (issuer, volume) = (TlsIssuer::start(), volume());
     rotate_once(&volume, &issuer).env("ALL_PROXY", "http://user:sEcReT@proxy:port").assert().code(78).stderr(
         contains("rotate-once: ALL_PROXY is no proxy such as http://proxy.example.com:3128 (")
@@ -219,10 +219,10 @@ fn a_proxy_that_is_none_is_bad_configuration_and_its_password_is_not_shown() {
 }
 
 #[test]
-fn a_webhook_is_told_over_tls_by_whom_the_cluster_trusts_and_nobody_else_is() {
+fn a_webhook_is_notified_over_tls_only_if_its_certificate_is_trusted() {
     let (issuer, volume) = (TlsIssuer::start(), volume());
     let bundle = bundle(&volume, &issuer);
-    // Nobody renews the login, which has ended, so the pool is exhausted.
+    // The access token has ended and nothing refreshes it, so the pool is exhausted.
     let pass = || {
         let mut command = rotate_once(&volume, &issuer);
         command.env("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "http://127.0.0.1:1/");
@@ -260,8 +260,8 @@ fn a_proxy_is_used_unless_the_issuer_is_excepted() {
 }
 
 #[test]
-fn what_a_proxy_did_not_pass_on_is_asked_again_once_the_proxy_is_well() {
-    let stranger = TlsIssuer::start();
+fn a_request_that_a_proxy_did_not_pass_on_is_sent_again_once_the_proxy_works() {
+    let other = TlsIssuer::start();
     for (broken, expected) in [
         (proxy_that_answers("HTTP/1.1 407 No\r\n\r\n"), "the proxy answered 407 to CONNECT"),
         (proxy_that_answers("HTTP/1.1 403 No\r\n\r\n"), "the proxy answered 403 to CONNECT"),
@@ -279,7 +279,7 @@ fn what_a_proxy_did_not_pass_on_is_asked_again_once_the_proxy_is_well() {
             "timeout: no connection",
         ),
         (
-            proxy_to(Some(stranger.port)).0,
+            proxy_to(Some(other.port)).0,
             "invalid peer certificate: BadSignature (set SSL_CERT_FILE or CODEX_CA_CERTIFICATE to your proxy's CA)",
         ),
     ] {
@@ -302,7 +302,7 @@ fn what_a_proxy_did_not_pass_on_is_asked_again_once_the_proxy_is_well() {
 }
 
 #[test]
-fn what_the_issuer_may_have_read_is_not_asked_again_through_a_proxy_either() {
+fn a_request_that_the_issuer_may_have_read_is_not_sent_again_through_a_proxy_either() {
     for through in [None, Some(proxy().0)] {
         let (issuer, volume) = (TlsIssuer::that(Then::Closes), living_volume());
         let bundle = bundle(&volume, &issuer);

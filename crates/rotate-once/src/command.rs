@@ -1,4 +1,4 @@
-//! The operator's command: it gets an event on its standard input, and so much time.
+//! The receiver that is a command: it gets an event on its standard input, and has until the deadline.
 
 use std::env;
 use std::ffi::{CString, OsString};
@@ -22,37 +22,37 @@ use crate::args::{COMMAND_VARIABLE, WEBHOOK_VARIABLE};
 use crate::deadline::Deadline;
 use crate::event::Event;
 
-/// The variable that tells a command which kind of event it gets.
+/// The variable that holds the kind of event.
 const EVENT_VARIABLE: &str = "CODEX_EVENT";
 
-/// How often it is looked whether deadline has ended.
-const LOOK_AGAIN: u16 = 50;
+/// How often the deadline is checked, in milliseconds.
+const CHECK_EVERY: u16 = 50;
 
-/// How long a killed command may take to be gone: one that the kernel cannot end is left to it.
-const KILLED: Duration = Duration::from_millis(500);
+/// How long a killed command may take to be gone. One that the kernel cannot end is left behind.
+const KILL_WAIT: Duration = Duration::from_millis(500);
 
-/// As much of what it said last as is kept, should it fail.
-const LAST_WORDS: usize = 200;
+/// How many bytes of its output are kept, for the log if it fails.
+const KEPT: usize = 200;
 
-/// What is asked of us to end.
+/// The signals by which a pass is stopped.
 const STOP: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// The command: a program and its arguments.
+/// A program and its arguments.
 #[derive(Debug)]
-pub(crate) struct Hook {
+pub(crate) struct EventCommand {
     words: Vec<CString>,
     fingerprint: String,
 }
 
-impl Hook {
-    /// Split at white space, for there is no shell in our images to split it otherwise; `None` for no words.
-    pub(crate) fn of(line: &str) -> Option<Self> {
+impl EventCommand {
+    /// Splits a line at white space, because our images have no shell; `None` if there are no words.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let words: Vec<_> = line.split_whitespace().filter_map(|word| CString::new(word).ok()).collect();
         (!words.is_empty()).then(|| Self { words, fingerprint: Secret::new(line).fingerprint() })
     }
 
-    /// The program, which may be told; its arguments may be nobody's business.
-    pub(crate) fn shown(&self) -> String {
+    /// The program, for the log. The arguments are not shown, because they may hold a secret.
+    pub(crate) fn program(&self) -> String {
         self.words[0].to_string_lossy().into_owned()
     }
 
@@ -60,10 +60,10 @@ impl Hook {
         &self.fingerprint
     }
 
-    /// Runs it to its end. Nothing that it started is left when it is over, however it is.
+    /// Runs it to its end. Whatever its outcome, no process that it started is left.
     ///
     /// # Errors
-    /// Why the event may not have been told.
+    /// Why the event may not have been received.
     pub(crate) fn run(&self, event: &Event, deadline: &Deadline) -> Result<(), String> {
         let stop = StopSignals::hold().map_err(|e| format!("cannot wait for signals: {e}"))?;
         let (pid, output) = self.start(event).map_err(|e| format!("cannot be run: {e}"))?;
@@ -78,18 +78,18 @@ impl Hook {
             Ended::OutOfTime(why) => format!("was ended, because {why}"),
             Ended::Stopped(signal) => {
                 drop(stop);
-                // As if it had not been held. Only as the first process of a container does that not end us.
+                // As if it had not been held. This ends us, unless we are PID 1.
                 let _ = raise(signal);
-                "was ended, because we are".to_owned()
+                "was ended, because the pass was stopped".to_owned()
             }
         };
-        Err(why + &output.last_words())
+        Err(why + &output.last_line())
     }
 
-    /// In a group of its own, so that whatever it starts can be ended with it.
+    /// Starts it in a process group of its own, so that all it starts can be ended with it.
     fn start(&self, event: &Event) -> io::Result<(Pid, PipeReader)> {
         let (event_end, mut into) = io::pipe()?;
-        // It fits the pipe, so nobody needs to read it for this to end.
+        // It fits the pipe, so this does not wait for a reader.
         writeln!(into, "{}", event.document)?;
         drop(into);
         let (output, output_end) = io::pipe()?;
@@ -112,7 +112,7 @@ impl Hook {
     }
 }
 
-/// Ours, without what lets anybody in: tokens, and where else we tell.
+/// Our environment without the tokens and without the receivers.
 fn environment(kind: &str) -> Vec<CString> {
     let is_kept = |name: &OsString| {
         let name = name.to_string_lossy();
@@ -133,19 +133,19 @@ enum Ended {
     Exited(i32),
     Killed(Signal),
     Unknown,
-    /// Ours to end, and why.
+    /// The deadline has passed, and why.
     OutOfTime(&'static str),
-    /// We are asked to end.
+    /// The pass is stopped.
     Stopped(Signal),
 }
 
 fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, deadline: &Deadline) -> Ended {
     loop {
-        // It stays a zombie, so that its number is still that of its group.
-        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        match waitid(Id::Pid(pid), look) {
+        // It stays a zombie, so that its number still belongs to its group.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(pid), flags) {
             Ok(WaitStatus::Exited(_, code)) => {
-                output.take();
+                output.read();
                 return Ended::Exited(code);
             }
             Ok(WaitStatus::Signaled(_, signal, _)) => return Ended::Killed(signal),
@@ -155,31 +155,31 @@ fn wait(pid: Pid, output: &mut Output, stop: &StopSignals, deadline: &Deadline) 
         if let Some(signal) = stop.arrived() {
             return Ended::Stopped(signal);
         }
-        if let Some(why) = deadline.ended() {
+        if let Some(why) = deadline.has_passed() {
             return Ended::OutOfTime(why);
         }
         let signals = PollFd::new(stop.signals.as_fd(), PollFlags::POLLIN);
         let _ = match &output.from {
             from if output.is_open => poll(
                 &mut [signals, PollFd::new(from.as_fd(), PollFlags::POLLIN)],
-                PollTimeout::from(LOOK_AGAIN),
+                PollTimeout::from(CHECK_EVERY),
             ),
-            _ => poll(&mut [signals], PollTimeout::from(LOOK_AGAIN)),
+            _ => poll(&mut [signals], PollTimeout::from(CHECK_EVERY)),
         };
-        output.take();
+        output.read();
     }
 }
 
-/// Ends all that it started, and collects it.
+/// Kills it with all that it started, and reaps it.
 fn end(pid: Pid) {
     let _ = killpg(pid, Signal::SIGKILL);
-    let give_up = Instant::now() + KILLED;
+    let give_up = Instant::now() + KILL_WAIT;
     while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) && Instant::now() < give_up {
         sleep(Duration::from_millis(1));
     }
 }
 
-/// What a command says. It is read, so that it never waits for us, and only the end of it is kept.
+/// The output of a command. It is read, so that the command never waits for us, and only its end is kept.
 struct Output {
     from: PipeReader,
     last: Vec<u8>,
@@ -187,8 +187,8 @@ struct Output {
 }
 
 impl Output {
-    /// As much as is there, and no more at a time than the pipe holds: it may say more than we can read.
-    fn take(&mut self) {
+    /// Reads what is there, but no more at a time than a pipe holds: the command may write faster than this reads.
+    fn read(&mut self) {
         let mut some = [0; 4096];
         for _ in 0..16 {
             match self.from.read(&mut some) {
@@ -198,22 +198,22 @@ impl Output {
                 }
                 Ok(read) => {
                     self.last.extend_from_slice(&some[..read]);
-                    self.last.drain(..self.last.len().saturating_sub(LAST_WORDS));
+                    self.last.drain(..self.last.len().saturating_sub(KEPT));
                 }
                 Err(_) => return,
             }
         }
     }
 
-    /// `: its last line`, or nothing.
-    fn last_words(&self) -> String {
-        let said = String::from_utf8_lossy(&self.last);
-        let line = said.trim().rsplit('\n').next().unwrap_or_default();
+    /// `: ` and the last line, or nothing.
+    fn last_line(&self) -> String {
+        let kept = String::from_utf8_lossy(&self.last);
+        let line = kept.trim().rsplit('\n').next().unwrap_or_default();
         if line.is_empty() { String::new() } else { format!(": {line}") }
     }
 }
 
-/// The signals that ask us to end, held while a command runs that must end with us.
+/// Holds the signals that stop a pass while a command runs, because the command has to end with it.
 struct StopSignals {
     signals: SignalFd,
     before: SigSet,
@@ -222,7 +222,7 @@ struct StopSignals {
 impl StopSignals {
     fn hold() -> nix::Result<Self> {
         let mut held: SigSet = STOP.into_iter().collect();
-        // To be woken by its end.
+        // Wakes us when the command ends.
         held.add(Signal::SIGCHLD);
         let signals = SignalFd::with_flags(&held, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let before = SigSet::thread_get_mask()?;

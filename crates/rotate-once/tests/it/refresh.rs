@@ -1,4 +1,4 @@
-//! Renewing logins, against a stand-in that punishes a refresh token used twice.
+//! Refreshing logins, against a stand-in that ends a grant whose refresh token is used twice.
 
 use std::fs;
 use std::time::Duration;
@@ -19,18 +19,18 @@ fn a_login_near_its_end_is_served_refreshed_stored_and_then_published() {
          rotate-once: active account-1 (expires TIME)\nrotate-once: account-2 refreshed (expires TIME)\n"
     );
     assert!(!volume.openai.refreshable(&ann).good && volume.is_good(1) && volume.is_good(2));
-    let renewed = volume.json("auth-1.json");
+    let refreshed = volume.json("auth-1.json");
     for (field, new) in [
-        ("access_token", &renewed["tokens"]),
-        ("refresh_token", &renewed["tokens"]),
-        ("id_token", &renewed["tokens"]),
+        ("access_token", &refreshed["tokens"]),
+        ("refresh_token", &refreshed["tokens"]),
+        ("id_token", &refreshed["tokens"]),
     ] {
         assert_ne!(expected["tokens"][field], new[field]);
         expected["tokens"][field] = new[field].clone();
     }
-    expected["last_refresh"] = renewed["last_refresh"].clone();
-    assert_eq!(renewed, expected, "every field that is not a token is kept");
-    assert_eq!(volume.json("auth.json")["access_token"], renewed["tokens"]["access_token"]);
+    expected["last_refresh"] = refreshed["last_refresh"].clone();
+    assert_eq!(refreshed, expected, "every field that is not a token is kept");
+    assert_eq!(volume.json("auth.json")["access_token"], refreshed["tokens"]["access_token"]);
     assert!(volume.json("rotator_state.json").get("accounts").is_none());
     let (grants, names): (Vec<_>, Vec<_>) =
         volume.names().into_iter().partition(|name| name.starts_with(".grant-"));
@@ -39,19 +39,19 @@ fn a_login_near_its_end_is_served_refreshed_stored_and_then_published() {
 }
 
 #[test]
-fn a_login_far_from_its_end_is_left_alone_until_told_otherwise() {
+fn a_login_far_from_its_end_is_left_alone_unless_the_flag_says_otherwise() {
     let volume = Scene::living(7 * 86_400);
     volume.pass_to(0, &[]);
     assert_eq!(volume.refreshes(), 0);
     volume.pass_to(0, &["--dry-run", "--refresh-before", "8d"]);
     volume.pass_to(0, &["--init", "--refresh-before", "8d"]);
-    assert_eq!(volume.refreshes(), 0, "looking and starting renew nothing");
+    assert_eq!(volume.refreshes(), 0, "neither a dry run nor the init container refreshes");
     volume.pass_to(0, &["--refresh-before", "8d"]);
     assert_eq!(volume.refreshes(), 2);
 }
 
 #[test]
-fn an_expired_login_is_renewed_and_serves() {
+fn an_expired_login_is_refreshed_and_serves() {
     let volume = Scene::living(-60);
     assert!(volume.pass_to(0, &[]).contains("active account-1"));
     assert!(volume.is_good(1));
@@ -69,12 +69,12 @@ fn a_refresh_whose_answer_never_came_is_not_repeated_while_the_access_token_live
         volume.openai.oauth_fault(OauthFault::None);
         let said = volume.pass_to(0, &[]);
         assert!(said.contains("account-2 refreshed") && !said.contains("account-1 refreshed"), "{said}");
-        assert_eq!(volume.refreshes(), 2, "nobody asked for account-1 again");
+        assert_eq!(volume.refreshes(), 2, "account-1 was not sent again");
     }
 }
 
 #[test]
-fn a_dead_grant_is_named_with_the_command_that_mends_it_and_never_asked_about_again() {
+fn a_grant_that_has_ended_is_named_with_its_remedy_and_never_sent_again() {
     let volume = Scene::living(-60);
     volume.openai.oauth_fault(OauthFault::TerminalCode("app_session_terminated".into()));
     let said = volume.pass_to(69, &[]);
@@ -86,13 +86,13 @@ fn a_dead_grant_is_named_with_the_command_that_mends_it_and_never_asked_about_ag
     volume.openai.oauth_fault(OauthFault::None);
     volume.pass_to(69, &[]);
     assert_eq!(volume.refreshes(), 2);
-    // A new login has another grant, and needs no pardon.
+    // A new login has another grant, so nothing has to be lifted.
     volume.put_login(1, ANN);
     assert!(volume.pass_to(0, &[]).contains("active account-1"));
 }
 
 #[test]
-fn trouble_before_the_issuer_leaves_a_grant_alone_because_it_may_be_used_up() {
+fn an_error_of_a_gateway_leaves_a_grant_alone_because_it_may_be_used_up() {
     let volume = Scene::living(3600);
     volume.openai.oauth_fault(OauthFault::Status(503));
     let said = volume.pass_to(0, &[]);
@@ -105,7 +105,7 @@ fn trouble_before_the_issuer_leaves_a_grant_alone_because_it_may_be_used_up() {
 }
 
 #[test]
-fn an_issuer_that_asks_for_patience_costs_nothing_and_is_not_hammered() {
+fn an_issuer_that_answers_429_uses_up_no_grant_and_is_left_alone_for_a_while() {
     let volume = Scene::living(3600);
     volume.openai.oauth_fault(OauthFault::Status(429));
     let said = volume.pass_to(0, &[]);
@@ -135,11 +135,11 @@ fn an_issuer_that_hangs_is_not_waited_for_longer_than_a_pod_may_take_to_stop() {
     let start = std::time::Instant::now();
     let said = volume.pass_to(0, &[]);
     assert!(said.contains("no answer came (timeout"), "{said}");
-    assert!(start.elapsed() < Duration::from_secs(29), "the kubelet's patience");
+    assert!(start.elapsed() < Duration::from_secs(29), "a pod's grace period");
 }
 
 #[test]
-fn a_401_refreshes_once_and_then_rests_the_account_without_a_walk_through_the_pool() {
+fn a_401_refreshes_once_and_then_only_that_account_gets_a_cooldown() {
     let volume = Scene::living(LONG);
     volume.pass_to(0, &[]);
     assert_eq!(volume.served(), "acct-ann");
@@ -169,7 +169,7 @@ fn a_401_refreshes_once_and_then_rests_the_account_without_a_walk_through_the_po
 }
 
 #[test]
-fn tokens_fed_by_the_environment_are_renewed_into_a_slot_of_their_own() {
+fn tokens_from_the_environment_are_refreshed_into_a_slot_of_their_own() {
     let volume = Scene::living(-60);
     let [access, refresh] = ["access_token", "refresh_token"].map(|name| volume.token(1, name));
     for slot in [1, 2] {
@@ -185,7 +185,7 @@ fn tokens_fed_by_the_environment_are_renewed_into_a_slot_of_their_own() {
 }
 
 #[test]
-fn what_the_operator_parked_for_good_is_not_kept_fresh() {
+fn an_account_that_is_parked_without_an_end_is_not_refreshed() {
     let volume = Scene::living(3600);
     volume.write(
         "rotator_state.json",
