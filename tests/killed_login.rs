@@ -18,7 +18,7 @@ fn killed_at_every_system_call_a_first_login_is_all_there_or_not_at_all() {
 }
 
 #[test]
-fn killed_at_every_system_call_a_renewal_leaves_a_login_that_works() {
+fn killed_at_every_system_call_a_second_login_leaves_a_login_that_works() {
     kill_at_every_system_call(true);
 }
 
@@ -39,11 +39,11 @@ fn killed_while_codex_runs_a_login_takes_codex_along() {
     assert!(killed.count() > 0, "every login was done before it was killed");
 }
 
-fn kill_at_every_system_call(renewal: bool) {
+fn kill_at_every_system_call(second: bool) {
     let (mut killed, mut stored) = (0, 0);
-    // Only the first process is followed: codex and the keeper are left alone.
-    for call in Strace::new().trace("file,desc,process").calls(&pod(renewal).auth_login(&["1"])) {
-        let kept_old = killed_login_leaves_order(renewal, |pod| {
+    // Only the first process is followed: codex and the cleanup process are left alone.
+    for call in Strace::new().trace("file,desc,process").calls(&pod(second).auth_login(&["1"])) {
+        let kept_old = killed_login_leaves_order(second, |pod| {
             let login = Strace::new().spoil(&call, "signal=SIGKILL").command(&pod.auth_login(&["1"]));
             let status = silent(login).status().unwrap();
             killed += u32::from(status.signal() == Some(9));
@@ -59,11 +59,11 @@ fn kill_at_every_system_call(renewal: bool) {
 }
 
 /// Signs in while `kill` does its worst, and tells whether the login did *not* get stored.
-fn killed_login_leaves_order(renewal: bool, kill: impl FnOnce(&Pod)) -> bool {
-    let pod = pod(renewal);
-    let old = renewal.then(|| pod.read("auth-1.json"));
+fn killed_login_leaves_order(second: bool, kill: impl FnOnce(&Pod)) -> bool {
+    let pod = pod(second);
+    let old = second.then(|| pod.read("auth-1.json"));
     kill(&pod);
-    wait_until("the keeper has put things in order", || {
+    wait_until("the cleanup process has finished", || {
         pod.memory_is_empty()
             && pod.files_with_tokens().iter().all(|file| file == "auth-1.json")
             && pod
@@ -72,7 +72,7 @@ fn killed_login_leaves_order(renewal: bool, kill: impl FnOnce(&Pod)) -> bool {
                 .all(|name| name == "auth-1.json" || !name.contains("auth-1"))
     });
     if !pod.file("auth-1.json").exists() {
-        assert!(!renewal, "the old login is gone");
+        assert!(!second, "the old login is gone");
         return true;
     }
     let login = pod.json("auth-1.json");
@@ -80,10 +80,10 @@ fn killed_login_leaves_order(renewal: bool, kill: impl FnOnce(&Pod)) -> bool {
     old == Some(pod.read("auth-1.json"))
 }
 
-fn pod(renewal: bool) -> Pod {
+fn pod(second: bool) -> Pod {
     let pod = Pod::new();
     pod.openai.poll_every(0);
-    if renewal {
+    if second {
         pod.put_login(1, ANN);
     }
     pod.openai.approve_next(ANN);

@@ -208,7 +208,7 @@ fn an_account_that_another_slot_holds_is_refused_or_moved() {
     pod.put_login(1, "ann@example.test");
     pod.openai.approve_next("ann@example.test");
     Command::from_std(pod.auth_login(&["2"])).assert().code(1).stderr(contains(
-        "acct-ann/user-ann is already signed in as account-1: run auth-login 1 to renew it, or auth-login --replace 2 to move it",
+        "acct-ann/user-ann is already signed in as account-1: run auth-login 1 to sign in again there, or auth-login --replace 2 to move it here",
     ));
     assert_eq!(pod.names_without_ended_grants(), [".lock", "auth-1.json"]);
 
@@ -264,13 +264,13 @@ fn each_way_codex_fails_is_one_line_that_says_what_to_do() {
             DeviceBehaviour::TooMany,
             75,
             "device auth failed with status 429 Too Many Requests: too many codes were asked for: wait half an \
-             hour, for each try prolongs the lock",
+             hour, because each attempt prolongs the lock",
         ),
         (
             DeviceBehaviour::NoCodes,
             75,
             "device code request failed with status 429 Too Many Requests: too many codes were asked for: wait \
-             half an hour, for each try prolongs the lock",
+             half an hour, because each attempt prolongs the lock",
         ),
         (
             DeviceBehaviour::Challenged,
@@ -281,7 +281,7 @@ fn each_way_codex_fails_is_one_line_that_says_what_to_do() {
         (
             DeviceBehaviour::Broken,
             75,
-            "device auth failed with status 500 Internal Server Error: the server is in trouble: wait a minute, \
+            "device auth failed with status 500 Internal Server Error: the server has failed: wait a minute, \
              then run auth-login 1 again",
         ),
     ] {

@@ -1,6 +1,7 @@
 //! The server: HTTP/1.1 over hyper, with a bound for everything that a client sends.
 //!
-//! One thread serves and another one reads the volume, so that a volume that hangs delays only the answers that need it.
+//! One thread serves and another one reads the volume, so that a volume that hangs delays only the answers that need
+//! it.
 
 use std::convert::Infallible;
 use std::io;

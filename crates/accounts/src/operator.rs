@@ -1,8 +1,8 @@
 //! How an operator's change takes effect: under the lock, on disk before it is reported, and at once.
 //!
-//! The state is stored first, because the next pass would undo a park that was lost; then the audit; then a pass chooses
-//! and publishes. That pass refreshes nothing, so that no command of an operator waits for the network. If only a
-//! refresh can help, the rotator is woken to do it.
+//! The state is stored first, because the next pass would undo a park that was lost; then the audit; then a pass
+//! chooses and publishes. That pass refreshes nothing, so that no command of an operator waits for the network. If only
+//! a refresh can help, the rotator is woken to do it.
 
 use auth_volume::{Locked, Volume, clock};
 use cli::exit::{Exit, Failure};

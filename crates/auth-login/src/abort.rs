@@ -8,28 +8,28 @@ use cli::exit::{Exit, Failure};
 use records::{Slot, remedy};
 
 /// How long the login may take to end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const END_WAIT: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether it has.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is checked whether it has ended.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// Ends the login into a slot, and gives what came of it. That none is under way is no failure: it is what was wanted,
-/// and a script can go on to sign in.
+/// Ends the login into a slot, and gives the outcome in words. If none is under way, that is a success: a script can go
+/// on to sign in.
 ///
 /// # Errors
 /// The volume cannot be written, or the login does not end.
 pub(crate) fn abort(volume: &Volume, slot: Slot) -> Result<String, Failure> {
     if is_over(volume, slot)? {
-        // Left by an earlier one that gave up.
+        // It may be there from an earlier `--abort` that gave up.
         let _ = volume.take_login_abort(slot);
         return Ok(format!("no login into {slot} is under way"));
     }
     volume.ask_login_to_end(slot)?;
-    let give_up = Instant::now() + PATIENCE;
+    let give_up = Instant::now() + END_WAIT;
     while Instant::now() < give_up {
-        sleep(LOOK_AGAIN);
+        sleep(CHECK_EVERY);
         if is_over(volume, slot)? {
-            // A login that saw the request took it away.
+            // A login that has seen the request has removed it.
             return Ok(if volume.take_login_abort(slot) {
                 format!("{slot}: the login under way ended by itself before it was stopped: see accounts")
             } else {
@@ -37,7 +37,7 @@ pub(crate) fn abort(volume: &Volume, slot: Slot) -> Result<String, Failure> {
             });
         }
     }
-    let seconds = PATIENCE.as_secs();
+    let seconds = END_WAIT.as_secs();
     let abort = remedy::abort(slot);
     Err(Failure::new(
         Exit::TryAgain,

@@ -1,4 +1,4 @@
-//! The judgement of what codex wrote: is it a login, and may it go into this slot?
+//! Judges what codex wrote: whether it is a login, and whether it may go into this slot. Pure.
 
 use auth_volume::masters::Master;
 use cli::exit::{Exit, Failure};
@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) login: Login,
-    /// Slots that hold an older login of the same account, which must go: two would renew one person's grant.
+    /// Slots with an older login of the same account. They are emptied, because an account has one slot.
     pub(crate) superseded: Vec<Slot>,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct Accepted {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Refused {
     #[error(
-        "codex said it logged in, but what it wrote is {0}: try again, and see --codex-bin for another codex"
+        "codex said it logged in, but what it wrote is {0}: try again, or use another codex with --codex-bin"
     )]
     NotALogin(#[from] NotALogin),
     #[error("codex said it logged in, but its login has no {0}: try again with the plain command")]
@@ -31,7 +31,7 @@ pub(crate) enum Refused {
     )]
     OtherOwner { slot: Slot, owner: AccountId, who: AccountId },
     #[error(
-        "{who} is already signed in as {other}: run {} to renew it, or {} to move it",
+        "{who} is already signed in as {other}: run {} to sign in again there, or {} to move it here",
         remedy::login(*other), remedy::login_replacing(*slot)
     )]
     HeldBy { slot: Slot, other: Slot, who: AccountId },
@@ -39,7 +39,7 @@ pub(crate) enum Refused {
 
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
-        // The names in it are claims of tokens.
+        // The names in it come from tokens.
         Self::new(Exit::Failed, records::text::line(&refused.to_string()))
     }
 }
@@ -59,7 +59,7 @@ pub(crate) fn accept(
     if login.refresh_token.is_none() {
         return Err(Refused::Lacks("refresh token"));
     }
-    // An access token that is no JWT has no `exp`, and nobody could say when to renew it.
+    // An opaque access token has no `exp`, and without it the rotator would not know when to refresh the login.
     let expiry = login.expiry.ok_or(Refused::Lacks("expiry"))?;
     if expiry.has_passed(now) {
         return Err(Refused::Expired(expiry, now));
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_first_login_and_a_renewal_by_the_owner_are_welcome() {
+    fn a_first_login_and_another_one_by_the_owner_are_accepted() {
         let login = written("acct-A", NOW + 60, "rt");
         assert_eq!(judge(&login, &[master(2, "acct-B")], false), Ok(vec![]));
         assert_eq!(judge(&login, &[master(1, "acct-A")], false), Ok(vec![]));
     }
 
     #[test]
-    fn a_slot_keeps_its_owner_unless_told_otherwise() {
+    fn a_slot_keeps_its_owner_unless_it_is_replaced() {
         let login = written("acct-B", NOW + 60, "rt");
         let masters = [master(1, "acct-A")];
         assert_eq!(
@@ -137,19 +137,19 @@ mod tests {
         let masters = [master(2, "acct-A")];
         assert_eq!(
             judge(&login, &masters, false).unwrap_err(),
-            "acct-A is already signed in as account-2: run auth-login 2 to renew it, or auth-login --replace 1 to move it"
+            "acct-A is already signed in as account-2: run auth-login 2 to sign in again there, or auth-login --replace 1 to move it here"
         );
         assert_eq!(judge(&login, &masters, true), Ok(vec![2]));
     }
 
     #[test]
-    fn a_broken_file_in_the_slot_has_no_owner_to_protect() {
+    fn a_broken_file_in_the_slot_has_no_owner() {
         let broken = Master { slot: slot(1), login: Err(NotALogin::Empty.into()), too_open: false };
         assert_eq!(judge(&written("acct-A", NOW + 60, "rt"), &[broken], false), Ok(vec![]));
     }
 
     #[test]
-    fn what_is_no_whole_login_is_refused_whatever_codex_says() {
+    fn an_incomplete_login_is_refused_whatever_codex_says() {
         let refused = |written: &[u8]| judge(written, &[], true).unwrap_err();
         assert!(refused(b"").contains("what it wrote is empty"));
         assert!(refused(br#"{"OPENAI_API_KEY":"sk-x"}"#).contains("no access_token in it"));

@@ -10,15 +10,15 @@ use records::Slot;
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
 pub struct Args {
-    /// Slot to sign in to, from 1 on
+    /// The slot to sign in to, from 1 on
     #[arg(value_name = "N")]
     pub slot: Slot,
 
-    /// Take the slot from the account that owns it, and the account from another slot that holds it
+    /// Replace the account that the slot belongs to, and take the new one out of any other slot
     #[arg(long)]
     pub(crate) replace: bool,
 
-    /// End the login into this slot that is under way, also in another container that shares the volume
+    /// End the login into this slot that is under way, even in another container that shares the volume
     #[arg(long, conflicts_with_all = ["replace", "for_codex"])]
     pub(crate) abort: bool,
 

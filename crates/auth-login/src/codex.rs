@@ -14,13 +14,13 @@ use nix::unistd::Pid;
 use records::{Slot, env_fed};
 
 use crate::failure;
-use crate::last_word::LastWord;
 use crate::private_home::PrivateHome;
-use crate::relay::Relay;
-use crate::watch::{Ended, Stop, Watch};
+use crate::stderr_relay::StderrRelay;
+use crate::stdout_relay::StdoutRelay;
+use crate::stop::{Ended, Stop, StopRequests};
 
-/// How long codex may take to end when it was asked to.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long codex may take to end after SIGTERM.
+const END_WAIT: Duration = Duration::from_secs(2);
 
 /// The codex program.
 #[derive(Debug)]
@@ -29,10 +29,10 @@ pub(crate) struct Codex {
 }
 
 impl Codex {
-    /// Finds codex and sees that it runs.
+    /// Finds codex and checks that it runs.
     ///
     /// # Errors
-    /// It is not there, or is something else.
+    /// There is no such program, or it is not codex.
     pub(crate) fn find(name: &OsStr) -> Result<Self, Failure> {
         let shown = name.to_string_lossy();
         let program = which::which(name)
@@ -55,8 +55,8 @@ impl Codex {
         Ok(Self { program })
     }
 
-    /// Runs the login to its end. Standard input and output are codex's own, so that the link and the code
-    /// appear at once; of its errors only the last word is held back, to be said with what to do.
+    /// Runs the login to its end. What codex prints appears at once, but for the reason of a failure, which is held
+    /// back until it can be printed with its remedy.
     ///
     /// # Errors
     /// It was stopped, codex cannot be run, or it failed.
@@ -65,25 +65,25 @@ impl Codex {
         slot: Slot,
         home: &PrivateHome,
         args: &[OsString],
-        watch: &mut Watch<'_>,
+        stops: &mut StopRequests<'_>,
     ) -> Result<(), Ended> {
-        watch.meet_person();
-        if let Some(stop) = watch.stop() {
+        stops.watch_connection();
+        if let Some(stop) = stops.arrived() {
             return Err(Ended::Stopped(stop));
         }
         let mut codex =
             self.command(home, args).spawn().context("cannot start codex").or_exit(Exit::Failed)?;
-        let relay = codex.stdout.take().map(|output| Relay::start(output, io::stdout()));
-        let last_word = LastWord::listen(codex.stderr.take().expect("it was piped"), io::stderr());
+        let stdout = codex.stdout.take().map(|output| StdoutRelay::start(output, io::stdout()));
+        let stderr = StderrRelay::start(codex.stderr.take().expect("it was piped"), io::stderr());
         let (status, stopped) =
-            wait(&mut codex, watch).context("cannot wait for codex").or_exit(Exit::Failed)?;
-        let reason = last_word.heard();
-        if let Some(relay) = relay {
-            relay.finish();
+            wait(&mut codex, stops).context("cannot wait for codex").or_exit(Exit::Failed)?;
+        let reason = stderr.reason();
+        if let Some(stdout) = stdout {
+            stdout.finish();
         }
         match stopped {
-            // To the one who asked it was said that nothing is stored.
-            Some(Stop::Asked) => Err(Ended::Stopped(Stop::Asked)),
+            // Even if codex succeeded: `--abort` has reported that nothing is stored.
+            Some(Stop::Requested) => Err(Ended::Stopped(Stop::Requested)),
             _ if status.success() => Ok(()),
             Some(stop) => Err(Ended::Stopped(stop)),
             None => Err(failure::of(slot, &reason.unwrap_or_else(|| status.to_string())).into()),
@@ -92,7 +92,7 @@ impl Codex {
 
     fn command(&self, home: &PrivateHome, args: &[OsString]) -> Command {
         let mut command = Command::new(&self.program);
-        // "ephemeral" in somebody's defaults would report success and write nothing.
+        // With "ephemeral" as a default, codex would report success and write nothing.
         command.args(["-c", r#"cli_auth_credentials_store="file""#, "login", "--device-auth"]).args(args);
         // HOME and the current directory too: codex looks for configuration in both. TMPDIR, because codex warns
         // of a home that lies in it.
@@ -116,7 +116,7 @@ impl Codex {
     }
 }
 
-/// Has the kernel end codex with us, should we be killed: it would write a login that nobody keeps.
+/// Makes the kernel kill codex if this process is killed, because codex would write a login that is never stored.
 #[expect(unsafe_code, reason = "std offers no safe way to set the parent-death signal of a child")]
 fn die_with_parent(command: &mut Command) {
     let parent = nix::unistd::getpid();
@@ -129,25 +129,25 @@ fn die_with_parent(command: &mut Command) {
     unsafe { command.pre_exec(hook) };
 }
 
-/// Waits for codex, and asks it to end when the login must stop; what does not listen is killed.
-fn wait(codex: &mut Child, watch: &mut Watch<'_>) -> io::Result<(ExitStatus, Option<Stop>)> {
+/// Waits for codex. When the login must stop, codex gets SIGTERM, and SIGKILL if that does not help.
+fn wait(codex: &mut Child, stops: &mut StopRequests<'_>) -> io::Result<(ExitStatus, Option<Stop>)> {
     let pid = Pid::from_raw(codex.id().try_into().map_err(io::Error::other)?);
     let mut stopped: Option<(Stop, Instant)> = None;
     loop {
-        // Looked for first: what arrives after this ends the rest at once.
-        let stop = watch.stop();
+        // Checked first: a request that arrives later ends the wait below at once.
+        let stop = stops.arrived();
         if let Some(status) = codex.try_wait()? {
             return Ok((status, stopped.map(|(stop, _)| stop)));
         }
-        // Not yet waited for, so the number is still codex's own.
+        // Codex has not been reaped, so the number is still its own.
         match (stop, stopped) {
-            (_, Some((_, since))) if since.elapsed() > PATIENCE => kill(pid, Signal::SIGKILL)?,
+            (_, Some((_, since))) if since.elapsed() > END_WAIT => kill(pid, Signal::SIGKILL)?,
             (Some(stop), None) => {
                 stopped = Some((stop, Instant::now()));
                 kill(pid, Signal::SIGTERM)?;
             }
             _ => {}
         }
-        watch.rest();
+        stops.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! What codex's failures mean, and what to do about them.
+//! Why a login of codex failed, and what to do about it.
 
 use anyhow::anyhow;
 use cli::exit::{Exit, Failure};
@@ -6,47 +6,47 @@ use records::{Slot, remedy};
 
 use crate::text::plain;
 
-/// The most that is shown of a reason.
+/// The longest reason that is shown.
 const LONGEST: usize = 300;
 
-/// How far the login had come when it failed, as codex's wording tells.
+/// How far the login had come when it failed, by codex's wording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Nobody had seen a code yet.
-    AskingForCode,
-    /// The code was on show.
+    /// No code had been shown yet.
+    RequestingCode,
+    /// The code had been shown.
     Waiting,
-    /// Later, or unknown.
+    /// Later, or not known.
     Other,
 }
 
-/// Why codex failed, in a line of its own words.
+/// The reason in codex's own words, and what can be read from it.
 struct Reason<'a> {
-    said: &'a str,
+    words: &'a str,
     stage: Stage,
     status: Option<u16>,
-    /// Where the page begins that the server sent instead of an answer.
+    /// Where an HTML page begins that came instead of an answer.
     page: Option<usize>,
 }
 
 impl<'a> Reason<'a> {
-    fn of(said: &'a str) -> Self {
-        let stage = match said {
-            _ if said.contains("device code request") => Stage::AskingForCode,
-            _ if said.contains("device auth failed") => Stage::Waiting,
+    fn of(words: &'a str) -> Self {
+        let stage = match words {
+            _ if words.contains("device code request") => Stage::RequestingCode,
+            _ if words.contains("device auth failed") => Stage::Waiting,
             _ => Stage::Other,
         };
-        let status = said.split_once("status ").and_then(|(_, rest)| rest.get(..3)?.parse().ok());
+        let status = words.split_once("status ").and_then(|(_, rest)| rest.get(..3)?.parse().ok());
         let starts_tag =
             |rest: &str| rest.starts_with(|next: char| next.is_ascii_alphabetic() || "!/?".contains(next));
-        let page = said.match_indices('<').map(|(at, _)| at).find(|at| starts_tag(&said[at + 1..]));
-        Self { said, stage, status, page }
+        let page = words.match_indices('<').map(|(at, _)| at).find(|at| starts_tag(&words[at + 1..]));
+        Self { words, stage, status, page }
     }
 
     /// In one line, without the page.
     fn line(&self) -> String {
-        let words = plain(&self.said[..self.page.unwrap_or(self.said.len())]);
-        let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = plain(&self.words[..self.page.unwrap_or(self.words.len())]);
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut shown: String = line.chars().take(LONGEST).collect();
         if shown.len() < line.len() {
             shown.push('…');
@@ -57,14 +57,14 @@ impl<'a> Reason<'a> {
         }
     }
 
-    fn says(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.said.contains(word))
+    fn has(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.words.contains(phrase))
     }
 }
 
-/// A failed login, with what to do, by what codex said of it.
-pub(crate) fn of(slot: Slot, said: &str) -> Failure {
-    let reason = Reason::of(said);
+/// The failure of a login with its remedy, from the reason that codex gave.
+pub(crate) fn of(slot: Slot, reason: &str) -> Failure {
+    let reason = Reason::of(reason);
     let (exit, remedy) = what_to_do(&reason, &format!("run {} again", remedy::login(slot)));
     Failure { exit, error: anyhow!("codex login failed: {}: {remedy}", reason.line()) }
 }
@@ -74,13 +74,13 @@ fn what_to_do(reason: &Reason<'_>, again: &str) -> (Exit, String) {
     match (reason.stage, reason.status) {
         (_, Some(429)) => (
             Exit::TryAgain,
-            "too many codes were asked for: wait half an hour, for each try prolongs the lock".into(),
+            "too many codes were asked for: wait half an hour, because each attempt prolongs the lock".into(),
         ),
         (_, Some(407)) => (
             Exit::Failed,
             format!("the proxy wants a name and a password: put them into HTTPS_PROXY, then {again}"),
         ),
-        (stage, Some(403)) if stage == Stage::AskingForCode || reason.page.is_some() => (
+        (stage, Some(403)) if stage == Stage::RequestingCode || reason.page.is_some() => (
             Exit::Failed,
             format!(
                 "the issuer does not let this pod's address through (403): use another egress or proxy, then {again}"
@@ -89,32 +89,30 @@ fn what_to_do(reason: &Reason<'_>, again: &str) -> (Exit, String) {
         (Stage::Waiting, Some(401 | 403)) => {
             (Exit::Failed, format!("the sign-in was denied: {again} and allow it in the browser"))
         }
-        (_, Some(500..)) => {
-            (Exit::TryAgain, format!("the server is in trouble: wait a minute, then {again}"))
-        }
-        _ if reason.says(&["your workspace"]) => {
+        (_, Some(500..)) => (Exit::TryAgain, format!("the server has failed: wait a minute, then {again}")),
+        _ if reason.has(&["your workspace"]) => {
             (Exit::Failed, format!("ask the workspace's administrator for access to Codex, then {again}"))
         }
-        (Stage::AskingForCode, Some(404)) => (Exit::Failed, format!("{switch_on}, then {again}")),
-        _ if reason.says(&["not enabled"]) => (Exit::Failed, format!("{switch_on}, then {again}")),
-        _ if reason.says(&["15 minutes", "code has expired"]) => (
+        (Stage::RequestingCode, Some(404)) => (Exit::Failed, format!("{switch_on}, then {again}")),
+        _ if reason.has(&["not enabled"]) => (Exit::Failed, format!("{switch_on}, then {again}")),
+        _ if reason.has(&["15 minutes", "code has expired"]) => (
             Exit::Failed,
             format!(
                 "the code was not used within its 15 minutes: {again}; if the browser said that device codes are off, \
                  first {switch_on}"
             ),
         ),
-        _ if reason.says(&["error sending request", "dns error", "onnection", "timed out"]) => (
+        _ if reason.has(&["error sending request", "dns error", "onnection", "timed out"]) => (
             Exit::TryAgain,
             format!("no answer: check the network, HTTPS_PROXY and SSL_CERT_FILE, then {again}"),
         ),
-        _ if reason.says(&["expected value", "decoding response", "response is invalid"]) => (
+        _ if reason.has(&["expected value", "decoding response", "response is invalid"]) => (
             Exit::TryAgain,
             format!(
                 "the answer was not the issuer's: look for a proxy or a sign-on page in between, then {again}"
             ),
         ),
-        _ => (Exit::Failed, format!("if it makes no sense, {again}")),
+        _ => (Exit::Failed, again.to_owned()),
     }
 }
 
@@ -122,13 +120,13 @@ fn what_to_do(reason: &Reason<'_>, again: &str) -> (Exit, String) {
 mod tests {
     use super::*;
 
-    fn said(reason: &str) -> (Exit, String) {
+    fn explained(reason: &str) -> (Exit, String) {
         let failure = of(Slot::FIRST, reason);
         (failure.exit, failure.error.to_string())
     }
 
     #[test]
-    fn each_failure_of_codex_says_what_to_do() {
+    fn each_failure_of_codex_has_a_remedy() {
         for (reason, exit, remedy) in [
             ("device code request failed with status 403 Forbidden", Exit::Failed, "another egress or proxy"),
             ("device code request failed with status 404 Not Found", Exit::Failed, "switch on device code"),
@@ -138,7 +136,7 @@ mod tests {
                 "HTTPS_PROXY",
             ),
             ("device code request failed with status 429 Too Many Requests", Exit::TryAgain, "half an hour"),
-            ("device code request failed with status 503 Service Unavailable", Exit::TryAgain, "in trouble"),
+            ("device code request failed with status 503 Service Unavailable", Exit::TryAgain, "has failed"),
             (
                 "device code login is not enabled for this Codex server. Use the browser login or verify the server URL.",
                 Exit::Failed,
@@ -147,7 +145,7 @@ mod tests {
             ("device auth failed with status 401 Unauthorized", Exit::Failed, "allow it in the browser"),
             ("device auth failed with status 403 Forbidden", Exit::Failed, "allow it in the browser"),
             ("device auth failed with status 429 Too Many Requests", Exit::TryAgain, "half an hour"),
-            ("device auth failed with status 500 Internal Server Error", Exit::TryAgain, "in trouble"),
+            ("device auth failed with status 500 Internal Server Error", Exit::TryAgain, "has failed"),
             ("device auth timed out after 15 minutes", Exit::Failed, "not used within its 15 minutes"),
             ("device auth timed out after 15 minutes", Exit::Failed, "device codes are off"),
             ("error sending request for url (https://x/)", Exit::TryAgain, "check the network"),
@@ -162,31 +160,31 @@ mod tests {
             ("Codex is not enabled for your workspace.", Exit::Failed, "administrator"),
             ("exit status: 101", Exit::Failed, "run auth-login 1 again"),
         ] {
-            let (code, said) = said(reason);
+            let (code, line) = explained(reason);
             assert_eq!(code, exit, "{reason}");
-            assert!(said.contains(reason) && said.contains(remedy), "{said}");
+            assert!(line.contains(reason) && line.contains(remedy), "{line}");
         }
     }
 
     #[test]
-    fn a_page_and_what_a_terminal_obeys_are_not_shown() {
+    fn a_page_and_control_sequences_are_not_shown() {
         for (reason, shown) in [
             (
                 "device code exchange failed: token endpoint returned status 403 Forbidden: <html>\n<title>Just a moment",
                 "status 403 Forbidden: the issuer does not let this pod's address through (403)",
             ),
-            ("device code exchange failed: \u{1b}[31mbad\u{1b}]0;x\u{7}\nnext", "failed: bad next: if it"),
-            ("\u{1b}[2J \u{1b}]0;x\u{7}", "codex login failed: it gave no reason: if"),
-            ("5 < 6", "codex login failed: 5 < 6: if"),
+            ("device code exchange failed: \u{1b}[31mbad\u{1b}]0;x\u{7}\nnext", "failed: bad next: run"),
+            ("\u{1b}[2J \u{1b}]0;x\u{7}", "codex login failed: it gave no reason: run"),
+            ("5 < 6", "codex login failed: 5 < 6: run"),
         ] {
-            let (_, said) = said(reason);
-            assert!(said.contains(shown) && !said.contains(['\n', '\u{1b}']), "{said}");
+            let (_, line) = explained(reason);
+            assert!(line.contains(shown) && !line.contains(['\n', '\u{1b}']), "{line}");
         }
     }
 
     #[test]
-    fn only_a_code_that_was_seen_can_have_been_denied() {
-        let (_, said) = said("device code request failed with status 401 Unauthorized");
-        assert!(!said.contains("denied"), "{said}");
+    fn only_a_code_that_was_shown_can_have_been_denied() {
+        let (_, line) = explained("device code request failed with status 401 Unauthorized");
+        assert!(!line.contains("denied"), "{line}");
     }
 }

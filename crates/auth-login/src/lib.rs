@@ -1,21 +1,21 @@
-//! Signs a ChatGPT account in from inside the pod: the real `codex login --device-auth`, in a private home, and
-//! then the check and the safe keeping of what it wrote.
+//! Signs a ChatGPT account in from inside the pod: runs the real `codex login --device-auth` in a private home, then
+//! checks what it wrote and stores it.
 //!
 //! Run as `kubectl exec -it deploy/litellm -c codex-cli -- auth-login 1`.
 
 mod abort;
 mod accept;
 mod args;
+mod cleanup;
 mod codex;
+mod connection;
 mod failure;
-mod keeper;
-mod last_word;
-mod person;
+mod finished_login;
 mod private_home;
-mod relay;
-mod storing;
+mod stderr_relay;
+mod stdout_relay;
+mod stop;
 mod text;
-mod watch;
 
 use std::io::Write as _;
 
@@ -28,12 +28,12 @@ use records::signal::Signal;
 use records::{Login, Slot, remedy};
 
 use crate::codex::Codex;
+use crate::finished_login::FinishedLogin;
 use crate::private_home::PrivateHome;
-use crate::storing::Finished;
-use crate::watch::Watch;
+use crate::stop::StopRequests;
 
 pub use crate::args::Args;
-pub use crate::watch::{Ended, Stop};
+pub use crate::stop::{Ended, Stop};
 
 /// The name in front of every log line.
 pub const COMMAND: &str = "auth-login";
@@ -50,22 +50,22 @@ fn sign_in(args: &Args) -> Result<(), Ended> {
     let slot = args.slot;
     let codex = Codex::find(&args.codex_bin)?;
     let volume = Volume::at(args.volume.directories())?;
-    let mut watch = Watch::over(&volume, slot).or_exit(Exit::Failed)?;
+    let mut stops = StopRequests::new(&volume, slot).or_exit(Exit::Failed)?;
     let sole_login = volume.lock_login(slot)?;
-    // One that was meant for an earlier login.
+    // A request that was meant for an earlier login.
     let _ = volume.take_login_abort(slot);
-    prove_free(&volume, slot)?;
+    check_slot(&volume, slot)?;
 
     let mut home = PrivateHome::new(&volume, &sole_login).or_exit(Exit::CannotWrite)?;
-    let room = make_room(&volume, slot)?;
-    home.mind(&room).or_exit(Exit::Failed)?;
-    codex.login(slot, &home, &args.for_codex, &mut watch)?;
+    let room = reserve_room(&volume, slot)?;
+    home.include(&room).or_exit(Exit::Failed)?;
+    codex.login(slot, &home, &args.for_codex, &mut stops)?;
 
     let written = home.auth_json().or_exit(Exit::Failed)?;
-    let finished = Finished { slot, written: &written, replace: args.replace, room: Some(room) };
-    let login = finished.store(&volume, &mut watch)?;
+    let finished = FinishedLogin { slot, written: &written, replace: args.replace, room: Some(room) };
+    let login = finished.store(&volume, &mut stops)?;
     if let Err(e) = volume.wake(&Signal::signed_in(&login.account, clock::now())) {
-        log::line(COMMAND, format_args!("the rotator was not woken, and will look at its next tick: {e}"));
+        log::line(COMMAND, format_args!("the rotator was not woken, and acts at its next tick: {e}"));
     }
     if let Err(e) = home.wipe() {
         log::line(COMMAND, format_args!("the login is stored, but its private copy could not be wiped: {e}"));
@@ -79,8 +79,8 @@ fn abort(args: &Args) -> Result<(), Ended> {
     Ok(())
 }
 
-/// A slot that is no file could not take the login in the end.
-fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
+/// Refuses a slot in which something lies that a login could not replace in the end.
+fn check_slot(volume: &Volume, slot: Slot) -> Result<(), Failure> {
     match volume.master(slot).login {
         Err(Unusable::File(why)) if !matches!(why, NotRead::Missing) => {
             let path = volume.layout().master(slot);
@@ -91,15 +91,15 @@ fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
     }
 }
 
-/// Takes the room on the volume that the login will need, before the person begins: the disk may fill while they are
-/// at the browser. The lock is free meanwhile.
-fn make_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
+/// Reserves the room on the volume that the login will need, because the disk may fill up while the person is at the
+/// browser. The lock is free meanwhile.
+fn reserve_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
     let locked = volume.lock()?;
     locked.prove_writable()?;
     Ok(locked.reserve(slot)?)
 }
 
-/// Prints the outcome. It stands whether anybody can read of it or not.
+/// Prints the outcome. The login is stored even if it cannot be printed.
 fn say(outcome: &str) {
     let mut stdout = std::io::stdout();
     if let Err(e) = writeln!(stdout, "{outcome}").and_then(|()| stdout.flush()) {
@@ -107,7 +107,6 @@ fn say(outcome: &str) {
     }
 }
 
-/// Who signed in, with which plan, until when.
 fn describe(login: &Login) -> String {
     let who = login.email.as_deref().unwrap_or(&login.account.account_id);
     let plan = login.plan.as_deref().unwrap_or("unknown");

@@ -1,4 +1,4 @@
-//! The private `CODEX_HOME` of one login: in memory where there is any, gone afterwards whatever happens.
+//! The private `CODEX_HOME` of one login: in memory if possible, and removed afterwards whatever happens.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -12,48 +12,47 @@ use auth_volume::{LoginLock, Volume, clock};
 use durable_file::private_file::{NotRead, PrivateFile};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 
-use crate::keeper::Keeper;
+use crate::cleanup::CleanupProcess;
 
 /// `RAMFS_MAGIC` of the kernel's `magic.h`, which nix does not name.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
-/// A fresh directory for codex, wiped when the login ends, also by a keeper should this process be killed.
+/// A new directory for codex, wiped when the login ends, or by the cleanup process if this process is killed.
 ///
-/// Fresh, because codex revokes the tokens of a login it finds in its home.
+/// It is new each time because codex revokes the tokens of a login that it finds in its home.
 #[derive(Debug)]
 pub(crate) struct PrivateHome {
     path: PathBuf,
-    keeper: Keeper,
-    /// Tells other logins that the directory is in use.
+    cleanup: CleanupProcess,
+    /// The lock by which other logins know that the directory is in use.
     _in_use: File,
 }
 
 impl PrivateHome {
-    /// Makes the directory, and removes those of logins that were killed together with their keeper.
+    /// Makes the directory, and removes those of logins that were killed together with their cleanup process.
     ///
     /// # Errors
-    /// There is no directory to make it in, or the keeper cannot be started.
+    /// There is no directory to make it in, or the cleanup process cannot be started.
     pub(crate) fn new(volume: &Volume, login: &LoginLock) -> anyhow::Result<Self> {
         let base = base()?;
         leftovers::sweep();
         let now = clock::now().milliseconds();
         let path = base.join(format!("{PRIVATE_HOME}{}-{now}", std::process::id()));
-        // The keeper first, so that there is no moment at which nobody would remove the directory.
-        let keeper = Keeper::start(&path, volume, login)
-            .context("cannot start the keeper of the private directory")?;
+        // The cleanup process first, so that the directory is removed whenever this process is killed.
+        let cleanup =
+            CleanupProcess::start(&path, volume, login).context("cannot start the cleanup process")?;
         let in_use = make(&path)?;
-        Ok(Self { path, keeper, _in_use: in_use })
+        Ok(Self { path, cleanup, _in_use: in_use })
     }
 
-    /// Has a room on the volume removed as well, should this process be killed.
+    /// Makes the cleanup process remove the reserved room on the volume as well.
     ///
     /// # Errors
-    /// The keeper is gone.
-    pub(crate) fn mind(&mut self, room: &Reserved) -> anyhow::Result<()> {
-        self.keeper.mind(room.path()).context("the keeper of the private directory is gone")
+    /// The cleanup process is gone.
+    pub(crate) fn include(&mut self, room: &Reserved) -> anyhow::Result<()> {
+        self.cleanup.include(room.path()).context("the cleanup process is gone")
     }
 
-    /// The directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -61,7 +60,7 @@ impl PrivateHome {
     /// The bytes of the login that codex wrote.
     ///
     /// # Errors
-    /// It wrote none, which it also does when it says it succeeded.
+    /// It wrote none, which happens even if it reports success.
     pub(crate) fn auth_json(&self) -> anyhow::Result<Vec<u8>> {
         match PrivateFile::read(&self.path.join("auth.json")) {
             Ok(file) => Ok(file.content),
@@ -70,24 +69,24 @@ impl PrivateHome {
         }
     }
 
-    /// Removes it all and ends the keeper.
+    /// Removes the directory and ends the cleanup process.
     ///
     /// # Errors
-    /// The file system said no.
+    /// The directory cannot be removed.
     pub(crate) fn wipe(mut self) -> io::Result<()> {
         self.remove()
     }
 
     fn remove(&mut self) -> io::Result<()> {
         wipe(&self.path)?;
-        self.keeper.dismiss();
+        self.cleanup.dismiss();
         Ok(())
     }
 }
 
 impl Drop for PrivateHome {
     fn drop(&mut self) {
-        // After a failure here the keeper tries once more.
+        // After a failure here the cleanup process tries once more.
         let _ = self.remove();
     }
 }

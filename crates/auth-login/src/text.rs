@@ -1,6 +1,6 @@
 //! What codex writes for a terminal, made fit for a log.
 
-/// The text without the escape sequences that colour it, and printable as all text of others is.
+/// The text without escape sequences, and printable like all text that is not our own.
 pub(crate) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_that_a_terminal_obeys() {
+    fn no_control_sequence_is_left() {
         for (text, shown) in [
             ("ann@example.test, Élodie, 田中", "ann@example.test, Élodie, 田中"),
             ("\u{1b}[31mred\u{1b}[0m", "red"),

@@ -1,5 +1,5 @@
-//! Conditions: what receivers are notified of, when it begins and when it is over. They are made of the findings that the
-//! table, the page and the doctor show. Pure.
+//! Conditions: what receivers are notified of, when it begins and when it is over. They are made of the findings that
+//! the table, the page and the doctor show. Pure.
 
 use judgement::pool::Pool;
 use overview::finding::{Finding, Id};

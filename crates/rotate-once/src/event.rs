@@ -1,5 +1,5 @@
-//! Events: that a condition has begun or is over, as text and as the document that receivers get. In version 1 fields are
-//! added, and none is changed. Without a token, a whole address or anything that an operator wrote. Pure.
+//! Events: that a condition has begun or is over, as text and as the document that receivers get. In version 1 fields
+//! are added, and none is changed. Without a token, a whole address or anything that an operator wrote. Pure.
 
 use overview::finding::Finding;
 use overview::trouble::Trouble;

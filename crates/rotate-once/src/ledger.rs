@@ -1,7 +1,7 @@
 //! What one receiver has been notified of, and what is still to be sent to it. Pure.
 //!
-//! It is a state and not a queue: a condition holds or does not, and the receiver has been notified of it or has not. What
-//! could not be sent is sent by the next pass, if it is still true then.
+//! It is a state and not a queue: a condition holds or does not, and the receiver has been notified of it or has not.
+//! What could not be sent is sent by the next pass, if it is still true then.
 
 use std::time::Duration;
 

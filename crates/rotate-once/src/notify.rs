@@ -1,7 +1,7 @@
 //! Notifying receivers of conditions: after the pass, without its lock, and whatever its outcome.
 //!
-//! What is sent is what the volume says then. A receiver that hangs delays only the next receiver; one that fails is one
-//! line of log, and later passes try it again.
+//! What is sent is what the volume says then. A receiver that hangs delays only the next receiver; one that fails is
+//! one line of log, and later passes try it again.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,8 @@ use crate::ledger::Ledger;
 use crate::notified_file::{self, NotifyLock};
 use crate::receiver::Receiver;
 
-/// How long all receivers together may take. With a pass that waits for the issuer, it is less than a pod's grace period.
+/// How long all receivers together may take. With a pass that waits for the issuer, it is less than a pod's grace
+/// period.
 const TIME_LIMIT: Duration = Duration::from_secs(8);
 
 /// The version of `events.json`.

@@ -1,4 +1,4 @@
-//! What goes wrong before codex has anything to say; the logins themselves are in the workspace's `tests/sign_in.rs`.
+//! What goes wrong before codex runs; the logins themselves are in the workspace's `tests/sign_in.rs`.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -25,7 +25,7 @@ fn a_slot_is_a_number_from_one_on() {
 }
 
 #[test]
-fn no_codex_is_said_with_the_remedy() {
+fn a_missing_codex_is_reported_with_its_remedy() {
     auth_login(&["1"]).env("PATH", "/nonexistent").assert().code(78).stderr(
         "auth-login: no codex program \"codex\": install codex, or set CODEX_BIN to its path: cannot find binary path\n",
     );
@@ -45,7 +45,7 @@ fn another_program_is_not_taken_for_codex() {
 }
 
 #[test]
-fn a_codex_for_another_machine_is_said_so() {
+fn a_codex_for_another_machine_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("codex");
     std::fs::write(&program, "\u{7f}not a program").unwrap();

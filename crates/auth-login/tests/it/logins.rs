@@ -17,16 +17,16 @@ use nix::unistd::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// What a stand-in for codex does once the person has approved.
+/// What a stand-in for codex does after the person has approved.
 const LOG_IN: &str = "cp $LOGIN $CODEX_HOME/auth.json";
 
-/// What it does while nobody approves.
+/// What it does until then.
 const WAIT: &str = "echo the link; exec sleep 60";
 
-/// How long anything else may take.
+/// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How soon a login that must end has ended.
+/// How soon a login has to end that is stopped.
 const SOON: Duration = Duration::from_secs(5);
 
 /// A volume, a directory for private homes, and a codex that runs a shell's commands.
@@ -73,7 +73,7 @@ impl Scene {
         command
     }
 
-    /// One that has shown its link, and waits.
+    /// A login that has shown its link and waits.
     fn waiting(&self, set_up: impl FnOnce(&mut Command)) -> Login {
         let mut command = self.auth_login(&["1"], WAIT);
         set_up(&mut command);
@@ -89,14 +89,14 @@ impl Scene {
         self.volume.names()
     }
 
-    /// The bytes that are taken on the volume.
-    fn taken(&self) -> u64 {
+    /// The bytes that are used on the volume.
+    fn used(&self) -> u64 {
         let files = fs::read_dir(self.volume.path()).unwrap();
         files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum()
     }
 
     fn nothing_is_left(&self) {
-        wait_within(PATIENCE, "everything is in order", || {
+        wait_within(PATIENCE, "everything is removed", || {
             names(&self.beside("memory")).is_empty() && self.names() == [".lock"]
         });
     }
@@ -149,13 +149,13 @@ fn terminal() -> (PtyMaster, File) {
     (screen, terminal.unwrap())
 }
 
-/// A pipe that nobody reads.
+/// A pipe without a reader.
 fn no_reader() -> Stdio {
     pipe().unwrap().1.into()
 }
 
 #[test]
-fn a_login_is_stored_when_nobody_reads_standard_output() {
+fn a_login_is_stored_even_if_standard_output_has_no_reader() {
     let scene = Scene::new();
     let ended = scene.auth_login(&["1"], LOG_IN).stdout(no_reader()).output().unwrap();
     assert!(ended.status.success());
@@ -167,7 +167,7 @@ fn a_login_is_stored_when_nobody_reads_standard_output() {
 }
 
 #[test]
-fn a_login_is_stored_when_nobody_ever_reads_a_word() {
+fn a_login_is_stored_even_if_neither_output_has_a_reader() {
     let scene = Scene::new();
     let status = scene.auth_login(&["1"], LOG_IN).stdout(no_reader()).stderr(no_reader()).status().unwrap();
     assert!(status.success());
@@ -211,7 +211,7 @@ fn a_login_ends_when_its_input_is_closed() {
 }
 
 #[test]
-fn a_login_ends_when_nobody_is_left_to_read_of_it() {
+fn a_login_ends_when_both_outputs_have_lost_their_readers() {
     let scene = Scene::new();
     let mut login = scene.waiting(|_| ());
     drop(login.0.0.stdout.take());
@@ -256,15 +256,15 @@ fn a_login_whose_input_was_empty_from_the_start_goes_on() {
 }
 
 #[test]
-fn a_codex_that_does_not_listen_is_killed() {
+fn a_codex_that_ignores_sigterm_is_killed() {
     let scene = Scene::new();
     let stubborn = "trap '' TERM; echo the link; while :; do sleep 0.1; done";
     let mut login = Login(Running(scene.auth_login(&["1"], stubborn).spawn().unwrap()));
     login.0.0.stdout.as_mut().unwrap().read_exact(&mut [0; 9]).unwrap();
-    let asked = Instant::now();
+    let stopped = Instant::now();
     login.signal(Signal::SIGTERM);
     assert_eq!(login.code(), Some(143));
-    assert!(asked.elapsed() < SOON);
+    assert!(stopped.elapsed() < SOON);
     scene.nothing_is_left();
 }
 
@@ -286,7 +286,10 @@ fn a_login_is_ended_from_another_terminal() {
         "account-1: the login under way was ended; the slot is as it was\n"
     );
     assert_eq!(login.code(), Some(143));
-    assert_eq!(login.said(), "auth-login: stopped: account-1 is as it was (asked by auth-login --abort 1)\n");
+    assert_eq!(
+        login.said(),
+        "auth-login: stopped: account-1 is as it was (requested by auth-login --abort 1)\n"
+    );
     assert_eq!(scene.names(), [".lock", "auth-1.json"]);
     assert_eq!(fs::read_to_string(scene.file("auth-1.json")).unwrap(), "the old one");
 }
@@ -302,7 +305,7 @@ fn a_login_into_another_slot_is_not_ended() {
 }
 
 #[test]
-fn a_request_that_was_left_ends_no_later_login() {
+fn a_request_that_was_left_behind_ends_no_later_login() {
     let scene = Scene::new();
     fs::write(scene.file(".login-1.abort"), "").unwrap();
     assert!(scene.auth_login(&["1"], LOG_IN).status().unwrap().success());
@@ -315,7 +318,7 @@ fn a_request_that_was_left_ends_no_later_login() {
 }
 
 #[test]
-fn to_end_a_login_is_all_that_abort_does() {
+fn abort_goes_with_no_other_option() {
     for args in [&["--abort", "--replace", "1"][..], &["--abort", "1", "--", "--with-api-key"]] {
         let usage = Scene::new().auth_login(args, WAIT).output().unwrap();
         assert_eq!(usage.status.code(), Some(2), "{args:?}");
@@ -366,7 +369,7 @@ fn a_finished_login_that_waits_can_be_given_up() {
 }
 
 #[test]
-fn a_finished_login_outlasts_a_volume_that_does_not_take_it() {
+fn a_finished_login_outlasts_a_volume_that_cannot_store_it() {
     let scene = Scene::new();
     // Nothing can be renamed to a directory that has something in it, not even by root.
     let obstacle = format!("mkdir -p $VOLUME/auth-1.json/full; {LOG_IN}");
@@ -384,14 +387,14 @@ fn a_finished_login_outlasts_a_volume_that_does_not_take_it() {
     fs::remove_dir_all(path).unwrap();
     assert_eq!(login.code(), Some(0));
     scene.is_stored();
-    assert_eq!(login.said(), "", "said once is enough");
+    assert_eq!(login.said(), "", "it is logged once");
 }
 
 #[test]
-fn room_for_the_login_is_held_while_the_person_is_at_the_browser() {
+fn room_for_the_login_is_reserved_while_the_person_is_at_the_browser() {
     let scene = Scene::new();
     let mut login = scene.waiting(|_| ());
-    assert!(scene.taken() >= 16 << 10, "no room is held: {:?}", scene.names());
+    assert!(scene.used() >= 16 << 10, "no room is reserved: {:?}", scene.names());
     login.signal(Signal::SIGTERM);
     assert_eq!(login.code(), Some(143));
     scene.nothing_is_left();
@@ -401,14 +404,14 @@ fn room_for_the_login_is_held_while_the_person_is_at_the_browser() {
 fn a_killed_login_leaves_no_room_behind() {
     let scene = Scene::new();
     let mut login = scene.waiting(|_| ());
-    assert!(scene.taken() >= 16 << 10);
+    assert!(scene.used() >= 16 << 10);
     login.signal(Signal::SIGKILL);
     login.0.0.wait().unwrap();
     scene.nothing_is_left();
 }
 
 #[test]
-fn a_slot_that_is_no_file_is_named_with_the_command_that_empties_it() {
+fn a_slot_that_holds_no_file_is_named_with_the_command_that_empties_it() {
     type Make = fn(&Path);
     let kinds: [(&str, Make); 3] = [
         ("a symbolic link, not a regular file", |path| {
@@ -433,7 +436,7 @@ fn a_slot_that_is_no_file_is_named_with_the_command_that_empties_it() {
 }
 
 #[test]
-fn nothing_of_others_can_command_the_terminal() {
+fn no_text_of_a_login_or_of_codex_controls_the_terminal() {
     let scene = Scene::new();
     scene.put_login("\u{1b}[2Jann\nrotate-once: active account-9");
     let codex = format!("printf '\\033]0;title\\007warning\\n' >&2; {LOG_IN}");
@@ -448,7 +451,7 @@ fn nothing_of_others_can_command_the_terminal() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_private_home_stops_nobody() {
+fn a_pipe_in_the_place_of_a_private_home_stops_no_login() {
     let scene = Scene::new();
     let pipe = scene.beside("memory").join("auth-login-1-1");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -457,7 +460,7 @@ fn a_pipe_in_the_place_of_a_private_home_stops_nobody() {
 }
 
 #[test]
-fn what_a_login_left_that_was_killed_with_its_keeper_is_swept_by_the_next() {
+fn what_a_login_left_that_was_killed_with_its_cleanup_process_is_removed_by_the_next() {
     let scene = Scene::new();
     let left = scene.beside("memory").join("auth-login-1-1");
     fs::create_dir(&left).unwrap();

@@ -1,19 +1,18 @@
-//! Is the person who has to approve the login still there?
-//!
-//! The one place that says what counts as gone. What a process in a container can see of its other end is little:
+//! The connection to the person who has to approve the login: the three standard streams, as far as a process in a
+//! container can see their other ends.
 //!
 //! | what is seen | what it means |
 //! |---|---|
-//! | a terminal on any of the three streams hangs up | the person is gone |
-//! | standard input, a pipe or a socket, is closed at its other end | the person is gone: so ends `kubectl exec -i` without `-t`, also when it is killed |
-//! | standard output and standard error both lost their readers | the person is gone |
+//! | a terminal on any of the three streams hangs up | the connection is gone |
+//! | standard input, a pipe or a socket, is closed at its other end | the connection is gone: so ends `kubectl exec -i` without `-t`, even if it is killed |
+//! | standard output and standard error both lost their readers | the connection is gone |
 //! | only one of these two lost its reader | nothing: `auth-login 1 \| head -n 1` is a script that has read the link |
 //! | both did, and they are one pipe | nothing: `auth-login 1 2>&1 \| head -n 1` |
 //! | a stream is a file or `/dev/null`, or was closed from the start | nothing: that is how scripts run it |
 //!
 //! A killed `kubectl exec -t` cannot be seen from inside: the container's runtime keeps the terminal open and goes on
-//! reading it. Asking the terminal itself would write to it, and would take a person who has stopped its output in
-//! order to copy the code for one who is gone. For this there is `auth-login --abort`.
+//! reading it. To ask the terminal would mean to write to it, and a person who has stopped its output in order to copy
+//! the code would seem to be gone. For this there is `auth-login --abort`.
 
 use std::io::{IsTerminal as _, stderr, stdin, stdout};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,19 +22,19 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
-/// A container's runtime connects standard input a moment after it started the process, so that an empty one ends a
-/// little later than elsewhere.
+/// How long standard input may take to be connected: a container's runtime does so a moment after it started the
+/// process, so that an empty one ends a little later than elsewhere.
 const CONNECTING: Duration = Duration::from_secs(1);
 
-/// The person at the other end of the three standard streams, as long as they last.
+/// The three standard streams, and what was at their other ends at first.
 #[derive(Debug)]
-pub(crate) struct Person {
+pub(crate) struct Connection {
     input: OtherEnd,
     output: OtherEnd,
     errors: OtherEnd,
     /// Whether output and errors are one pipe.
     is_one_pipe: bool,
-    /// Until when an input that ends is one that was empty.
+    /// Until then an input that ends counts as one that was empty from the start.
     connecting_until: Instant,
 }
 
@@ -46,14 +45,14 @@ enum OtherEnd {
     Terminal,
     /// A process, behind a pipe or a socket.
     Process,
-    /// Nothing that could go away, or that has not gone away before we looked.
+    /// Nothing that could go away, or it was gone from the start.
     Nothing,
 }
 
-impl Person {
-    /// Looks who is there. What has gone away already does not count later.
-    pub(crate) fn meet() -> Self {
-        // Only a runtime that is outside starts us as nobody's child.
+impl Connection {
+    /// The connection as it is now. A stream that is closed already does not count later.
+    pub(crate) fn new() -> Self {
+        // Only a process that a runtime starts from outside the container has no parent in it.
         let is_of_runtime = nix::unistd::getppid().as_raw() == 0;
         let connecting = if is_of_runtime { CONNECTING } else { Duration::ZERO };
         Self {
@@ -65,7 +64,7 @@ impl Person {
         }
     }
 
-    /// Whether the person has gone since they were met.
+    /// Whether the person has gone since then.
     pub(crate) fn is_gone(&mut self) -> bool {
         let input = self.input != OtherEnd::Nothing && has_ended(stdin().as_fd());
         if input && self.input == OtherEnd::Process && Instant::now() < self.connecting_until {
@@ -107,8 +106,8 @@ fn is_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// Whether the other end is closed, found without reading or writing. Of pipes and terminals the kernel says so
-/// unasked.
+/// Whether the other end is closed, found without reading or writing. For pipes and terminals the kernel reports it
+/// even if no event is asked for.
 fn has_hung_up(stream: BorrowedFd<'_>) -> bool {
     is_reported(stream, PollFlags::empty())
 }

@@ -1,4 +1,4 @@
-//! Storing a finished login. The person has done their part, so it is kept until the volume takes it.
+//! Storing a finished login. The person has done their part, so it is kept until it can be stored.
 
 use std::time::{Duration, Instant};
 
@@ -12,62 +12,63 @@ use records::{Login, Slot, Timestamp, remedy};
 
 use crate::COMMAND;
 use crate::accept::{Accepted, Refused, accept};
-use crate::watch::{Ended, Watch};
+use crate::stop::{Ended, StopRequests};
 
-/// How long another writer may have the lock before the person hears of it.
-const QUIET: Duration = Duration::from_secs(10);
+/// How long another writer may have the lock before that is reported.
+const LOCK_NOTICE_AFTER: Duration = Duration::from_secs(10);
 
-/// How often they hear of the same hindrance.
-const SAY_AGAIN: Duration = Duration::from_mins(1);
+/// How often the same hindrance is reported.
+const NOTICE_EVERY: Duration = Duration::from_mins(1);
 
-/// How long the lock is waited for before it is looked whether the login is given up.
-const LOOK_UP: Duration = Duration::from_millis(100);
+/// How long the lock is waited for before it is checked whether the login is given up.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// How long it takes until a volume that failed is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long after a failure of the volume it is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A finished login on its way to its slot.
-pub(crate) struct Finished<'a> {
+/// A finished login that is not stored yet.
+pub(crate) struct FinishedLogin<'a> {
     pub(crate) slot: Slot,
     /// As codex wrote it.
     pub(crate) written: &'a [u8],
     pub(crate) replace: bool,
-    /// Held since before the browser; of use once.
+    /// The room that was reserved before the person went to the browser. It can be used once.
     pub(crate) room: Option<Reserved>,
 }
 
-/// Why a login is not stored, this time.
+/// Why an attempt to store a login failed.
 enum NotStored {
     Refused(Refused),
-    /// May pass.
+    /// It may pass.
     Hindered(VolumeError),
 }
 
-impl Finished<'_> {
-    /// Stores the login, as soon as the volume takes it.
+impl FinishedLogin<'_> {
+    /// Stores the login as soon as the volume allows it.
     ///
     /// # Errors
     /// It may not go into the slot, or it was given up.
-    pub(crate) fn store(mut self, volume: &Volume, watch: &mut Watch<'_>) -> Result<Login, Ended> {
-        let mut complaint = Complaint::default();
+    pub(crate) fn store(mut self, volume: &Volume, stops: &mut StopRequests<'_>) -> Result<Login, Ended> {
+        let mut notice = Notice::default();
         loop {
-            let tried = volume.lock_within(LOOK_UP).map_err(NotStored::Hindered);
+            let tried = volume.lock_within(LOCK_WAIT).map_err(NotStored::Hindered);
             let hindrance = match tried.and_then(|locked| self.store_in(volume, &locked)) {
                 Ok(login) => return Ok(login),
                 Err(NotStored::Refused(refused)) => return Err(refused.into()),
                 Err(NotStored::Hindered(hindrance)) => hindrance,
             };
-            complaint.about(volume, &hindrance);
-            let pause = if matches!(hindrance, VolumeError::Locked(..)) { Duration::ZERO } else { TRY_AGAIN };
+            notice.report(volume, &hindrance);
+            let pause =
+                if matches!(hindrance, VolumeError::Locked(..)) { Duration::ZERO } else { RETRY_AFTER };
             let paused = Instant::now();
             loop {
-                if let Some(stop) = watch.give_up() {
+                if let Some(stop) = stops.arrived_after_login() {
                     return Err(Ended::Stopped(stop));
                 }
                 if paused.elapsed() >= pause {
                     break;
                 }
-                watch.rest();
+                stops.wait();
             }
         }
     }
@@ -77,7 +78,7 @@ impl Finished<'_> {
         let now = clock::now();
         let accepted = accept(self.written, self.slot, &masters, self.replace, now);
         let Accepted { login, superseded } = accepted.map_err(NotStored::Refused)?;
-        keep_what_was_broken(volume, locked, self.slot, now);
+        keep_broken_file(volume, locked, self.slot, now);
         self.install(locked).map_err(NotStored::Hindered)?;
         for &other in &superseded {
             match locked.remove(other, now) {
@@ -95,11 +96,10 @@ impl Finished<'_> {
     }
 
     fn install(&mut self, locked: &Locked<'_>) -> Result<(), VolumeError> {
-        // A room that fails, as when its name was removed, is given back: what it took is there for the other way.
         if let Some(mut room) = self.room.take() {
             match room.install(locked, self.written) {
                 Ok(()) => return Ok(()),
-                // What it took is there for the other way.
+                // Such as when its name was removed. What it takes up is free again for the ordinary way below.
                 Err(_) => room.discard(),
             }
         }
@@ -107,8 +107,9 @@ impl Finished<'_> {
     }
 }
 
-/// A file that is no login may hold the only copy of a refresh token. That the new login is stored counts more.
-fn keep_what_was_broken(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: Timestamp) {
+/// Keeps a file that is not a login, because it may hold the only copy of a refresh token. If that fails, the new login is
+/// stored nevertheless.
+fn keep_broken_file(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: Timestamp) {
     let Err(Unusable::Content(why)) = volume.master(slot).login else { return };
     let kept = volume.master_bytes(slot).ok().filter(|content| !content.is_empty());
     match kept.map(|content| locked.keep_beside(slot, &content, now)) {
@@ -120,19 +121,22 @@ fn keep_what_was_broken(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: T
     }
 }
 
-/// The grant of a login that was replaced is never to be sent again: not by a refresh that is under way, and not from
-/// a backup.
+/// Marks the grant of a login that was replaced, so that neither a refresh that is under way nor a backup sends it
+/// again.
 fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp) {
     let Ok(replaced) = &master.login else { return };
     if replaced.grant() != login.grant()
         && let Err(e) = locked.end_grant(&replaced.grant(), master.slot, &End::Used, now)
     {
-        log::line(COMMAND, format_args!("the login is stored, but its old grant is not known as ended: {e}"));
+        log::line(
+            COMMAND,
+            format_args!("the login is stored, but the old one could not be marked as ended: {e}"),
+        );
     }
 }
 
-/// A new login ends what was held against the account: a cooldown, a dead grant. That it is stored counts more
-/// than that this can be written down.
+/// Lifts what was held against the account: a cooldown, a grant that has ended. If that cannot be written, the login is
+/// stored nevertheless.
 fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
     let forgiven = volume.remembered().and_then(|StoredState { mut state, predecessor, .. }| {
         let before = state.clone();
@@ -140,36 +144,39 @@ fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
         if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }
     });
     if let Err(e) = forgiven {
-        log::line(COMMAND, format_args!("the login is stored, but the rotator's state was not cleared: {e}"));
+        log::line(
+            COMMAND,
+            format_args!("the login is stored, but the account's cooldown could not be lifted: {e}"),
+        );
     }
 }
 
-/// What the person hears while they wait: each hindrance once, and again each minute.
+/// What is logged while the login waits: each hindrance once, and again each minute.
 #[derive(Debug, Default)]
-struct Complaint {
+struct Notice {
     hindrance: String,
     since: Option<Instant>,
-    said: Option<Instant>,
+    logged: Option<Instant>,
 }
 
-impl Complaint {
-    fn about(&mut self, volume: &Volume, hindrance: &VolumeError) {
-        let (name, quiet) = match hindrance {
-            VolumeError::Locked(..) => ("locked".to_owned(), QUIET),
+impl Notice {
+    fn report(&mut self, volume: &Volume, hindrance: &VolumeError) {
+        let (name, delay) = match hindrance {
+            VolumeError::Locked(..) => ("locked".to_owned(), LOCK_NOTICE_AFTER),
             other => (other.to_string(), Duration::ZERO),
         };
         if self.hindrance != name {
-            *self = Self { hindrance: name, since: Some(Instant::now()), said: None };
+            *self = Self { hindrance: name, since: Some(Instant::now()), logged: None };
         }
         let waited = self.since.map_or(Duration::ZERO, |since| since.elapsed());
-        if waited >= quiet && self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
-            self.said = Some(Instant::now());
+        if waited >= delay && self.logged.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
+            self.logged = Some(Instant::now());
             let why = match hindrance {
                 VolumeError::Locked(..) => {
                     let lock = volume.layout().lock();
                     format!("another process has held {} for {} s", lock.display(), waited.as_secs())
                 }
-                other => format!("{other}: {}it is tried again each second", make_room(other)),
+                other => format!("{other}: {}it is tried again each second", remedy(other)),
             };
             log::line(
                 COMMAND,
@@ -179,8 +186,8 @@ impl Complaint {
     }
 }
 
-/// What the person can do about it, where that is known.
-fn make_room(hindrance: &VolumeError) -> &'static str {
+/// What can be done about it, if that is known.
+fn remedy(hindrance: &VolumeError) -> &'static str {
     match hindrance {
         VolumeError::CannotWrite { cause, .. } if matches!(cause.raw_os_error(), Some(ENOSPC | EDQUOT)) => {
             "make room; "
@@ -198,10 +205,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_full_volume_wants_room() {
-        for (error, remedy) in [(ENOSPC, "make room; "), (EDQUOT, "make room; "), (EROFS, ""), (EIO, "")] {
+    fn only_a_full_volume_needs_room() {
+        for (error, expected) in [(ENOSPC, "make room; "), (EDQUOT, "make room; "), (EROFS, ""), (EIO, "")] {
             let cause = io::Error::from_raw_os_error(error);
-            assert_eq!(make_room(&VolumeError::CannotWrite { path: "x".into(), cause }), remedy, "{error}");
+            assert_eq!(remedy(&VolumeError::CannotWrite { path: "x".into(), cause }), expected, "{error}");
         }
     }
 }
