@@ -1,4 +1,4 @@
-//! The command line: what may be asked for, and what goes together.
+//! The command line, and which options go together.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,26 +11,26 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 const EVERY_ENV: &str = "CODEX_ROTATION_INTERVAL_SEC";
 const FLOOR_ENV: &str = "CODEX_WAKE_FLOOR_SEC";
 
-/// A writer that never stops costs ten runs a second.
+/// With it, a writer that never stops costs at most ten runs a second.
 const DEFAULT_FLOOR: Duration = Duration::from_millis(100);
 
-/// Longer is a slip of the keyboard. The rotator's own settings have the same bound.
+/// A longer duration is a typing error. The rotator's own settings have the same bound.
 const LONGEST: Duration = Duration::from_hours(10 * 8766);
 
 const AFTER_HELP: &str = "\
 CMD runs at start, then as the options say, never twice at once. It is expected
-to remove FILE; a FILE it leaves unchanged does not run it again. A FILE that
-appears sooner than the floor allows makes one run as soon as it does.
+to remove FILE; a FILE that it leaves unchanged does not run it again. If FILE
+appears before the floor has passed, CMD runs once as soon as it has.
 
 Exit codes:
-  0         told to stop (SIGTERM, SIGINT) while CMD was not running
+  0         stopped by SIGTERM or SIGINT while CMD was not running
   1         idle itself failed
   2         wrong usage
   126, 127  CMD cannot be run, or was not found, at the very first start
-  other     told to stop while CMD was running: CMD's own code, or 128+n if
-            signal n ended it";
+  other     stopped while CMD was running: CMD's own code, or 128+n if signal
+            n ended it";
 
-/// Keeps a container alive as PID 1 and runs CMD on time or when FILE appears
+/// Keeps a container alive as PID 1, and runs CMD on time or when FILE appears
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -39,7 +39,7 @@ Exit codes:
 )]
 pub struct Args {
     /// Run CMD again this long after its last start: 30m, 1h30m, 90s or plain seconds
-    // As it came, because a container that runs no CMD may inherit any value of the variable.
+    // Not parsed here, because a container that runs no CMD may inherit any value of the variable.
     #[arg(long, value_name = "DURATION", env = EVERY_ENV)]
     every: Option<OsString>,
 
@@ -47,12 +47,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     wake_on: Option<PathBuf>,
 
-    /// The least time from CMD's last start until FILE runs it again: 100ms, 2s or plain seconds; 0 is none
+    /// The shortest time from one start of CMD to the next that FILE causes: 100ms, 2s or plain seconds
     /// [default: 100ms]
     #[arg(long, value_name = "DURATION", env = FLOOR_ENV)]
     wake_floor: Option<OsString>,
 
-    /// Command to run, with its arguments; without it idle only keeps the container alive
+    /// The command to run, with its arguments; without it idle only keeps the container alive
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -67,10 +67,10 @@ pub struct Job {
 }
 
 impl Job {
-    /// What the command line asks for: `None` is to stay alive and nothing else.
+    /// Parses the command line; `None` if the container is only to be kept alive.
     ///
     /// # Errors
-    /// The usage is wrong, or help or the version is asked for.
+    /// The usage is wrong, or help or the version was asked for.
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Option<Self>, clap::Error> {
         let matches = Args::command().try_get_matches_from(words)?;
         let Args { every, wake_on, wake_floor, command } = Args::from_arg_matches(&matches)?;
@@ -101,7 +101,7 @@ impl Job {
                     .map_err(|error| usage(ErrorKind::ValueValidation, &format!("{origin}: {error}")))
             };
         let every = setting("every", "--every", EVERY_ENV, every, interval)?;
-        // Without a file to wait for, what the variable holds concerns nobody.
+        // Without a file to wait for, the variable does not matter.
         let wake_floor = wake_floor.filter(|_| wake_on.is_some());
         let wake_floor = setting("wake_floor", "--wake-floor", FLOOR_ENV, wake_floor, duration)?;
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_examples() {
+    fn an_invalid_duration_is_refused_with_examples() {
         for text in
             ["soon", "", "-5", "1.5", "30 minuten", "1e400", "18446744073709551616", "99999999999999999999y"]
         {

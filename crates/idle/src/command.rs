@@ -1,4 +1,4 @@
-//! The command: started, signalled as a group, and its end put into words.
+//! The command: how it is started, signalled as a process group and reaped.
 
 use std::env;
 use std::ffi::{CString, OsString};
@@ -27,7 +27,6 @@ impl Command {
         Self { words: words.into_iter().map(c_string).collect() }
     }
 
-    /// As its user wrote it.
     pub(crate) fn name(&self) -> String {
         self.words[0].to_string_lossy().into_owned()
     }
@@ -70,13 +69,13 @@ fn c_string(text: OsString) -> CString {
     CString::new(text.into_vec()).expect("arguments and environment come from the kernel, NUL-terminated")
 }
 
-/// Sends a signal to the command and all it started; that they are gone already is no error.
+/// Sends a signal to the command and all that it started. It is no error if they are gone already.
 pub(crate) fn signal_group(command: Pid, signal: Signal) {
     let _ = killpg(command, signal);
 }
 
-/// Collects every process that has ended, our command or an orphan left to PID 1, and says how the command
-/// ended if it is among them.
+/// Reaps every process that has ended, the command as well as orphans left to PID 1, and gives how the command ended if
+/// it is among them.
 pub(crate) fn reap(command: Option<Pid>) -> Option<Ending> {
     let mut ending = None;
     loop {
@@ -94,8 +93,8 @@ pub(crate) fn reap(command: Option<Pid>) -> Option<Ending> {
     ending.or_else(|| command.filter(|pid| is_gone(*pid)).map(|_| Ending::Unknown))
 }
 
-/// Gone without an account of it: ended by a real-time signal, or idle was started with SIGCHLD ignored,
-/// which makes the kernel forget children at once.
+/// Whether the command is gone without a status: it was ended by a real-time signal, or idle was started with SIGCHLD
+/// ignored, which makes the kernel forget children at once.
 fn is_gone(command: Pid) -> bool {
     kill(command, None) == Err(Errno::ESRCH)
 }
@@ -129,12 +128,12 @@ impl fmt::Display for Ending {
         match self {
             Self::Exited(code) => write!(f, "exited with {code}"),
             Self::Killed(signal) => write!(f, "was killed by {signal}"),
-            Self::Unknown => write!(f, "ended, with what status is not known"),
+            Self::Unknown => write!(f, "ended with an unknown status"),
         }
     }
 }
 
-/// A command that could not even be started.
+/// Why a command could not be started.
 #[derive(Debug)]
 pub(crate) struct CannotRun {
     name: String,
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endings_become_the_codes_a_shell_gives() {
+    fn endings_become_the_codes_that_a_shell_gives() {
         assert_eq!(Ending::Exited(69).exit_code(), 69);
         assert_eq!(Ending::Exited(255).exit_code(), 255);
         assert_eq!(Ending::Killed(Signal::SIGTERM).exit_code(), 143);

@@ -1,13 +1,13 @@
-//! When to run the command: a pure core that is told what happened and what time it is.
+//! When the command runs. Pure: it is given what happened and the time.
 //!
-//! A tick is counted from the start of the last run, so a wake-up postpones it, and a tick that falls into a
-//! run is simply due when that run ends. Never two runs at once; any number of wake-ups make one run. A wake-up waits
-//! until the floor has passed since the last start, so that one after a quiet time runs at once and an endless row of
-//! them costs a bounded number of runs.
+//! A tick is counted from the start of the last run, so a wake-up postpones it, and a tick during a run is due when
+//! that run ends. There are never two runs at once, and any number of wake-ups make one run. A wake-up waits until the
+//! floor has passed since the last start, so that one after a quiet time runs at once, and many in a row cost a bounded
+//! number of runs.
 
 use std::time::{Duration, Instant};
 
-/// What has happened so far, as far as it decides what happens next.
+/// What has happened so far, as far as it matters for what is next.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     every: Option<Duration>,
@@ -23,14 +23,14 @@ pub(crate) struct Schedule {
 pub(crate) enum Next {
     /// Run the command.
     Run,
-    /// Wait for something to happen; at the given time, ask again.
+    /// Wait until something happens, or until this time.
     Wait(Option<Instant>),
-    /// End.
-    Leave,
+    /// End idle.
+    End,
 }
 
 impl Schedule {
-    /// A command that has not run yet, and so is due at once.
+    /// The schedule of a command that has not run yet, and so is due at once.
     pub(crate) fn new(every: Option<Duration>, floor: Duration) -> Self {
         Self { every, floor, last_start: None, running: false, woken: false, stopping: false }
     }
@@ -41,12 +41,12 @@ impl Schedule {
         self.woken = false;
     }
 
-    /// The wake-up file appeared.
+    /// Notes that the wake-up file has appeared.
     pub(crate) fn woken(&mut self) {
         self.woken = true;
     }
 
-    /// Whether a run is due for the file alone, at once or when the floor has passed.
+    /// Whether a run is due because of the file, at once or when the floor has passed.
     pub(crate) fn is_woken(&self) -> bool {
         self.woken
     }
@@ -55,7 +55,7 @@ impl Schedule {
         self.running = false;
     }
 
-    pub(crate) fn stop_asked(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopping = true;
     }
 
@@ -72,10 +72,10 @@ impl Schedule {
             return Next::Wait(None);
         }
         if self.stopping {
-            return Next::Leave;
+            return Next::End;
         }
         let Some(last_start) = self.last_start else { return Next::Run };
-        // What is beyond the clock is never.
+        // A time that the clock cannot represent never comes.
         let tick = self.every.and_then(|every| last_start.checked_add(every));
         let wake_up = self.woken.then(|| last_start.checked_add(self.floor)).flatten();
         match tick.into_iter().chain(wake_up).min() {
@@ -178,7 +178,7 @@ mod tests {
         schedule.ended();
         schedule.woken();
         assert_eq!(schedule.next(start + A_MOMENT), Next::Wait(Some(start + FLOOR)));
-        assert_eq!(schedule.next(start + FLOOR / 2), Next::Wait(Some(start + FLOOR)), "nor is it lost");
+        assert_eq!(schedule.next(start + FLOOR / 2), Next::Wait(Some(start + FLOOR)), "and it is not lost");
         assert_eq!(schedule.next(start + FLOOR), Next::Run);
     }
 
@@ -211,37 +211,37 @@ mod tests {
     }
 
     #[test]
-    fn asked_to_stop_it_does_not_wait_for_the_floor() {
+    fn when_stopped_it_does_not_wait_for_the_floor() {
         let (mut schedule, start) = never();
         schedule.started(start);
         schedule.ended();
         schedule.woken();
-        schedule.stop_asked();
-        assert_eq!(schedule.next(start), Next::Leave);
+        schedule.stop();
+        assert_eq!(schedule.next(start), Next::End);
     }
 
     #[test]
-    fn asked_to_stop_it_leaves_though_a_run_is_due() {
+    fn when_stopped_it_ends_even_if_a_run_is_due() {
         let (mut schedule, start) = every_minute();
         schedule.started(start);
         schedule.ended();
         schedule.woken();
-        schedule.stop_asked();
-        assert_eq!(schedule.next(start + MINUTE), Next::Leave);
+        schedule.stop();
+        assert_eq!(schedule.next(start + MINUTE), Next::End);
     }
 
     #[test]
-    fn asked_to_stop_it_waits_for_the_running_command() {
+    fn when_stopped_it_waits_for_the_running_command() {
         let (mut schedule, start) = every_minute();
         schedule.started(start);
-        schedule.stop_asked();
+        schedule.stop();
         assert_eq!(schedule.next(start + 2 * MINUTE), Next::Wait(None));
         schedule.ended();
-        assert_eq!(schedule.next(start + 2 * MINUTE), Next::Leave);
+        assert_eq!(schedule.next(start + 2 * MINUTE), Next::End);
     }
 
     #[test]
-    fn what_is_beyond_the_clock_is_never() {
+    fn a_time_that_the_clock_cannot_represent_never_comes() {
         let start = Instant::now();
         let mut schedule = Schedule::new(Some(Duration::MAX), Duration::MAX);
         schedule.started(start);

@@ -1,4 +1,4 @@
-//! Signals as something to wait for, beside the clock and the wake-up file.
+//! Signals, waited for together with the clock and the wake-up file.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
@@ -12,12 +12,12 @@ use nix::sys::time::TimeSpec;
 const STOP: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 const PASSED_ON: [Signal; 4] = [Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
-/// The signals that concern idle, blocked for as long as it lives and read from a descriptor.
+/// The signals that matter to idle, blocked for as long as it runs and read from a descriptor.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Takes them over, for good.
+    /// Blocks them, for good.
     ///
     /// # Errors
     /// The kernel refuses the mask or the descriptor.
@@ -25,7 +25,8 @@ impl Signals {
         let mut ours: SigSet = STOP.into_iter().chain(PASSED_ON).collect();
         ours.add(Signal::SIGCHLD);
         ours.thread_block()?;
-        // Rust's own start, which idle goes without, would ignore it: a reader of stderr that has gone ends no container.
+        // Rust's own start, which idle does without, would ignore it. Without either, a reader of stderr that goes away
+        // would end the container.
         SigSet::from(Signal::SIGPIPE).thread_block()?;
         SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Self)
     }
@@ -55,12 +56,12 @@ impl Signals {
     }
 }
 
-/// Whether idle itself is told to end.
-pub(crate) fn ask_to_stop(signals: &SigSet) -> bool {
+/// Whether one of them stops idle.
+pub(crate) fn stop_idle(signals: &SigSet) -> bool {
     STOP.into_iter().any(|signal| signals.contains(signal))
 }
 
-/// Those that a running command is to get as well.
+/// Those that a running command gets as well.
 pub(crate) fn for_the_command(signals: &SigSet) -> impl Iterator<Item = Signal> {
     signals.iter().filter(|signal| *signal != Signal::SIGCHLD)
 }

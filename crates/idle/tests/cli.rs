@@ -19,10 +19,10 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Longer than idle's slow look at the wake-up file.
-const SLOW_LOOK: Duration = Duration::from_millis(2500);
+/// Longer than the time between idle's checks without an event.
+const SLOW_CHECK: Duration = Duration::from_millis(2500);
 
-/// Says in the log whether the wake-up file was there, and consumes it.
+/// Logs whether the wake-up file was there, and consumes it.
 const CONSUME: &str = "if rm rotate-now 2>/dev/null; then echo woken >>log; else echo unasked >>log; fi";
 
 /// The same, but the run lasts until the file `go` is there.
@@ -31,7 +31,7 @@ const CONSUME_AND_HOLD: &str =
     until [ -e go ]; do sleep 0.02; done";
 
 #[test]
-fn ends_with_0_when_told_to() {
+fn sigterm_and_sigint_end_it_with_0() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let scene = Scene::new();
         let mut idle = scene.idle(&[]);
@@ -42,7 +42,7 @@ fn ends_with_0_when_told_to() {
 }
 
 #[test]
-fn ends_with_0_between_two_runs() {
+fn sigterm_between_two_runs_ends_it_with_0() {
     let scene = Scene::new();
     let mut idle = scene.idle_sh(&["--every", "30m", "--wake-on", "rotate-now"], CONSUME);
     scene.log_becomes("unasked\n");
@@ -53,9 +53,9 @@ fn ends_with_0_between_two_runs() {
 }
 
 #[test]
-fn nobody_reading_what_it_says_does_not_end_it_otherwise() {
-    let (nobody, stderr) = std::io::pipe().unwrap();
-    drop(nobody);
+fn a_stderr_without_a_reader_does_not_change_how_it_ends() {
+    let (reader, stderr) = std::io::pipe().unwrap();
+    drop(reader);
     let ended = Command::new(cargo_bin("idle")).args(["--", "/absent"]).stderr(stderr).status().unwrap();
     assert_eq!((ended.signal(), ended.code()), (None, Some(127)));
 }
@@ -68,7 +68,7 @@ fn other_signals_do_not_end_it() {
         idle.send(signal);
     }
     idle.send(Signal::SIGTERM);
-    assert_eq!(idle.end().code(), Some(0), "SIGTERM ended it, nothing before");
+    assert_eq!(idle.end().code(), Some(0), "SIGTERM ended it, and nothing before");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn an_interval_in_the_environment_does_not_concern_a_plain_idle() {
 #[test]
 fn as_pid_1_it_reaps_orphans() {
     let scene = Scene::new();
-    // A user namespace gives those rights to anyone but root, who has them.
+    // Root has the rights for this; any other user gets them in a user namespace.
     let (as_user, into_user): (&[&str], &[&str]) = if geteuid().is_root() {
         (&[], &[])
     } else {
@@ -207,7 +207,7 @@ fn the_command_runs_on_though_idle_was_started_with_sigchld_ignored() {
     env.arg("--ignore-signal=CHLD").arg(cargo_bin!("idle"));
     let _idle = started(env.args(["--every", "3s", "--", "sh", "-c", "echo run >>log"]));
     scene.log_becomes("run\nrun\n");
-    scene.stderr_becomes("idle: sh ended, with what status is not known; next run now\n");
+    scene.stderr_becomes("idle: sh ended with an unknown status; next run now\n");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn the_command_runs_when_the_file_is_touched_or_moved_there() {
         expected.push_str("woken\n");
         scene.log_becomes(&expected);
     }
-    assert!(start.elapsed() < PATIENCE, "looking every 2 s without events would take twice that");
+    assert!(start.elapsed() < PATIENCE, "checks every 2 s without events would take twice that");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn the_file_may_be_given_with_its_directory() {
 }
 
 #[test]
-fn other_files_in_the_directory_wake_nobody() {
+fn other_files_in_the_directory_cause_no_run() {
     let scene = Scene::new();
     let _idle = scene.idle_sh(&["--wake-on", "rotate-now"], CONSUME);
     scene.log_becomes("unasked\n");
@@ -268,10 +268,10 @@ fn a_file_left_behind_unchanged_runs_the_command_once() {
     scene.write("rotate-now", "first\n");
     let _idle = scene.idle_sh(&["--wake-on", "rotate-now"], "cat rotate-now >>log");
     scene.log_becomes("first\n");
-    sleep(SLOW_LOOK);
+    sleep(SLOW_CHECK);
     scene.write("rotate-now", "second\n");
     scene.log_becomes("first\nsecond\n");
-    sleep(SLOW_LOOK);
+    sleep(SLOW_CHECK);
     assert_eq!(scene.log(), "first\nsecond\n");
 }
 
@@ -305,7 +305,7 @@ fn a_file_that_came_during_a_failing_run_means_the_next_is_now() {
 }
 
 #[test]
-fn a_file_that_came_and_went_during_a_run_is_done_with() {
+fn a_file_that_came_and_went_during_a_run_causes_no_other() {
     let scene = Scene::new();
     let idle = scene.idle_sh(&["--wake-on", "rotate-now"], CONSUME_AND_HOLD);
     scene.log_becomes("unasked\n");
@@ -318,7 +318,7 @@ fn a_file_that_came_and_went_during_a_run_is_done_with() {
 }
 
 #[test]
-fn a_writer_that_never_stops_costs_ten_runs_a_second_and_its_last_word_is_heard() {
+fn a_writer_that_never_stops_costs_ten_runs_a_second_and_its_last_signal_counts() {
     let scene = Scene::new();
     let script = "cat rotate-now >last; rm -f rotate-now; echo run >>log";
     scene.write("rotate-now", "");
@@ -368,7 +368,7 @@ fn a_floor_of_its_own_is_kept_and_neither_a_tick_nor_a_stop_waits_for_it() {
 }
 
 #[test]
-fn a_directory_that_comes_after_idle_is_noticed() {
+fn a_directory_that_is_made_after_the_start_is_noticed() {
     let scene = Scene::new();
     let _idle = scene.idle_sh(&["--wake-on", "live/rotate-now"], "rm -f live/rotate-now; echo run >>log");
     scene.log_becomes("run\n");
@@ -532,7 +532,7 @@ fn signals_that_do_not_end_idle_go_to_the_command() {
 }
 
 #[test]
-fn wrong_usage_says_what_to_do() {
+fn wrong_usage_is_explained() {
     for (words, line) in [
         (
             &["--every", "30m"][..],
@@ -600,10 +600,10 @@ fn a_wrong_duration_in_the_environment_is_named_by_its_variable() {
 }
 
 #[test]
-fn a_stdout_that_takes_nothing_is_no_panic() {
+fn a_stdout_that_cannot_be_written_causes_no_panic() {
     for argument in ["--help", "--version"] {
-        let (nobody, closed) = std::io::pipe().unwrap();
-        drop(nobody);
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
         let full = File::options().write(true).open("/dev/full").unwrap();
         for stdout in [Stdio::from(closed), Stdio::from(full)] {
             let idle = Command::new(cargo_bin("idle")).arg(argument).stdout(stdout).output().unwrap();
@@ -624,7 +624,7 @@ fn help_ends_with_the_exit_codes() {
     );
 }
 
-/// A directory in which idle works, with the log its commands write and what is said on stderr.
+/// A directory in which idle works, with the log that its commands write and its stderr.
 struct Scene {
     dir: TempDir,
 }
@@ -707,7 +707,7 @@ impl Scene {
     }
 }
 
-/// Starts idle and waits until signals sent to it are kept.
+/// Starts idle and waits until signals to it are not lost.
 fn started(command: &mut Command) -> Running {
     let running = Running(command.spawn().expect("idle starts"));
     until("idle takes signals", || takes_signals(running.pid()));
@@ -745,7 +745,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait() {
-            // SIGTERM first, which idle passes on; some commands here ignore it, hence the group of each.
+            // SIGTERM first, which idle passes on; some commands here ignore it, so each group is killed as well.
             let groups = children(self.pid());
             let _ = kill(self.pid(), Signal::SIGTERM);
             sleep(Duration::from_millis(50));
@@ -761,12 +761,12 @@ impl Drop for Running {
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting until {what}");
         sleep(Duration::from_millis(5));
     }
 }
 
-/// Waits for a text to grow into what is expected; one that has become anything else never will.
+/// Waits until a text has grown into what is expected, and fails as soon as it cannot any more.
 fn becomes(what: &str, expected: &str, text: impl Fn() -> String) {
     until(&format!("{what} is {expected:?}"), || {
         let now = text();
@@ -794,7 +794,7 @@ fn takes_signals(pid: Pid) -> bool {
     blocked & (1 << (Signal::SIGTERM as i32 - 1)) != 0
 }
 
-/// Ended; that whoever inherited it has reaped it as well is not for idle to see to.
+/// Whether the process has ended. It may still wait to be reaped by its new parent, which is not idle's business.
 fn is_gone(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.contains(") Z ")

@@ -74,7 +74,7 @@ impl EventCommand {
             Ended::Exited(0) => return Ok(()),
             Ended::Exited(code) => format!("exited with {code}"),
             Ended::Killed(signal) => format!("was killed by {signal}"),
-            Ended::Unknown => "ended, with what status is not known".to_owned(),
+            Ended::Unknown => "ended with an unknown status".to_owned(),
             Ended::OutOfTime(why) => format!("was ended, because {why}"),
             Ended::Stopped(signal) => {
                 drop(stop);

@@ -1,4 +1,4 @@
-//! Staying alive: the loop that waits, reaps, runs the command when it is due, and ends when told to.
+//! The supervisor: the loop that waits, reaps, runs the command when it is due, and ends when idle is stopped.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -12,68 +12,68 @@ use crate::command::{self, CannotRun, Command, Ending};
 use crate::report::report;
 use crate::schedule::{Next, Schedule};
 use crate::signals::{self, Signals};
-use crate::wake::Wake;
+use crate::wake_file::WakeFile;
 
-/// How often a run's end is looked for without a SIGCHLD to tell it: the kernel sends none to a program that
-/// was started with that signal ignored, and a lost one must not end all later runs.
-const LOOK_FOR_END_EVERY: Duration = Duration::from_secs(5);
+/// How often it is checked without a SIGCHLD whether a run has ended: the kernel sends none to a program that was
+/// started with that signal ignored, and a lost one must not end all later runs.
+const CHECK_END_EVERY: Duration = Duration::from_secs(5);
 
-/// Keeps the container alive until told to stop; wakes for nothing but signals. Gives the exit code.
+/// Keeps the container alive until idle is stopped. It wakes for signals only. Gives the exit code.
 ///
 /// # Errors
 /// The kernel cannot wait for signals.
-pub fn alive(signals: &Signals) -> anyhow::Result<u8> {
+pub fn stay_alive(signals: &Signals) -> anyhow::Result<u8> {
     loop {
         command::reap(None);
         let arrived = signals.wait(None, None).context("cannot wait for signals")?;
-        if signals::ask_to_stop(&arrived) {
+        if signals::stop_idle(&arrived) {
             return Ok(0);
         }
     }
 }
 
-/// Keeps the container alive and runs the job's command; gives the exit code.
+/// Keeps the container alive and runs the job's command. Gives the exit code.
 ///
 /// # Errors
 /// The kernel cannot wait for signals and events.
-pub fn running(job: Job, signals: &Signals) -> anyhow::Result<u8> {
-    let mut keeper = Keeper {
+pub fn run_job(job: Job, signals: &Signals) -> anyhow::Result<u8> {
+    let mut supervisor = Supervisor {
         command: Command::new(job.words),
-        wake: job.wake_on.map(Wake::on),
+        wake_file: job.wake_on.map(WakeFile::watch),
         schedule: Schedule::new(job.every, job.wake_floor),
         current: None,
         exit_code: 0,
     };
     loop {
         let now = Instant::now();
-        match keeper.schedule.next(now) {
-            Next::Run => match keeper.start() {
-                Ok(pid) => keeper.started(pid, now),
-                // A container that can never do its work must be seen to fail.
-                Err(error) if !keeper.schedule.has_started() => {
+        match supervisor.schedule.next(now) {
+            Next::Run => match supervisor.start() {
+                Ok(pid) => supervisor.started(pid, now),
+                // A container that can never do its work has to fail visibly.
+                Err(error) if !supervisor.schedule.has_started() => {
                     report(&error);
                     return Ok(error.exit_code());
                 }
-                Err(error) => keeper.could_not_start(&error, now),
+                Err(error) => supervisor.could_not_start(&error, now),
             },
-            Next::Wait(tick) => keeper.wait(tick, signals)?,
-            Next::Leave => return Ok(keeper.exit_code),
+            Next::Wait(tick) => supervisor.wait(tick, signals)?,
+            Next::End => return Ok(supervisor.exit_code),
         }
     }
 }
 
-struct Keeper {
+struct Supervisor {
     command: Command,
-    wake: Option<Wake>,
+    wake_file: Option<WakeFile>,
     schedule: Schedule,
     current: Option<Pid>,
     exit_code: u8,
 }
 
-impl Keeper {
-    /// What has appeared until now is for the run that starts, and for no other.
+impl Supervisor {
+    /// A file that has appeared until now is for the run that starts, and causes no other.
     fn start(&mut self) -> Result<Pid, CannotRun> {
-        self.wake.as_mut().map(Wake::has_changed);
+        self.wake_file.as_mut().map(WakeFile::has_changed);
         self.command.start()
     }
 
@@ -89,24 +89,24 @@ impl Keeper {
     }
 
     fn wait(&mut self, tick: Option<Instant>, signals: &Signals) -> anyhow::Result<()> {
-        // During a run nothing but its end matters: what appears meanwhile is found then.
-        let (wake, until) = match (self.current, &self.wake) {
-            (Some(_), _) => (None, Some(Instant::now() + LOOK_FOR_END_EVERY)),
+        // During a run only its end matters: a file that appears meanwhile is found then.
+        let (events, until) = match (self.current, &self.wake_file) {
+            (Some(_), _) => (None, Some(Instant::now() + CHECK_END_EVERY)),
             // Until the floor has passed, a writer that never stops need not wake idle each time.
             (None, _) if self.schedule.is_woken() => (None, tick),
             (None, None) => (None, tick),
-            (None, Some(wake)) => (wake.fd(), tick.into_iter().chain([wake.next_look()]).min()),
+            (None, Some(file)) => (file.events(), tick.into_iter().chain([file.next_check()]).min()),
         };
-        let arrived = signals.wait(wake, until).context("cannot wait for signals and events")?;
+        let arrived = signals.wait(events, until).context("cannot wait for signals and events")?;
 
-        // Reaped after the signals are read, so no SIGCHLD is lost, and before they are passed on, so a
-        // command that has ended already is not taken for one that was stopped.
+        // Reaped after the signals are read, so that no SIGCHLD is lost, and before they are passed on, so that a
+        // command that has ended already does not count as stopped.
         let ending = command::reap(self.current);
         if let Some(ending) = ending {
             self.ended(ending);
         } else if self.current.is_none()
             && !self.schedule.is_woken()
-            && self.wake.as_mut().is_some_and(Wake::has_appeared)
+            && self.wake_file.as_mut().is_some_and(WakeFile::has_appeared)
         {
             self.schedule.woken();
         }
@@ -119,11 +119,11 @@ impl Keeper {
         self.schedule.ended();
         if self.schedule.is_stopping() {
             self.exit_code = ending.exit_code();
-            // It may have started more between our signal and its end.
+            // It may have started more processes between our signal and its end.
             pid.inspect(|pid| command::signal_group(*pid, Signal::SIGTERM));
             return;
         }
-        if self.wake.as_mut().is_some_and(Wake::has_changed) {
+        if self.wake_file.as_mut().is_some_and(WakeFile::has_changed) {
             self.schedule.woken();
         }
         if !ending.is_success() {
@@ -132,8 +132,8 @@ impl Keeper {
     }
 
     fn obey(&mut self, arrived: &SigSet) {
-        if signals::ask_to_stop(arrived) {
-            self.schedule.stop_asked();
+        if signals::stop_idle(arrived) {
+            self.schedule.stop();
         }
         if let Some(pid) = self.current {
             signals::for_the_command(arrived).for_each(|signal| command::signal_group(pid, signal));
@@ -145,7 +145,7 @@ impl Keeper {
         let now = Instant::now();
         let left = match self.schedule.next(now) {
             Next::Wait(due) => due.map(|at| at - now),
-            Next::Run | Next::Leave => Some(Duration::ZERO),
+            Next::Run | Next::End => Some(Duration::ZERO),
         };
         let is_now =
             |left: Duration| left.is_zero() || (self.schedule.is_woken() && left < Duration::from_secs(1));
@@ -153,7 +153,8 @@ impl Keeper {
             return "next run now".to_owned();
         }
         let tick = left.map(|left| humantime::format_duration(whole_seconds(left)));
-        let file = self.wake.as_ref().filter(|_| !self.schedule.is_woken()).map(|wake| wake.file().display());
+        let file = self.wake_file.as_ref().filter(|_| !self.schedule.is_woken());
+        let file = file.map(|file| file.path().display());
         match (tick, file) {
             (Some(tick), Some(file)) => format!("next run in {tick} or when {file} appears"),
             (Some(tick), None) => format!("next run in {tick}"),
@@ -163,7 +164,7 @@ impl Keeper {
     }
 }
 
-/// Rounded up: a person reads "in 30m", not "in 29m 59s 998ms".
+/// Rounded up, so that it reads "in 30m" and not "in 29m 59s 998ms".
 fn whole_seconds(left: Duration) -> Duration {
     let begun = u64::from(left.subsec_nanos() > 0);
     Duration::from_secs(left.as_secs() + begun)
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rest_of_time_is_rounded_up_to_seconds() {
+    fn the_time_left_is_rounded_up_to_seconds() {
         assert_eq!(whole_seconds(Duration::from_millis(1_799_002)), Duration::from_mins(30));
         assert_eq!(whole_seconds(Duration::from_mins(30)), Duration::from_mins(30));
     }
