@@ -8,8 +8,8 @@
 //!    `relro-level=off`, so that all that it writes lies side by side. In return its addresses are known and its tables
 //!    can be written, which is acceptable because it reads nothing from a network and holds no secret.
 //! 2. **libc calls [`main`] itself: 8 KiB, 60 µs and a tenth of the file.** Rust's own start reads `/proc/self/maps`
-//!    and prepares for an overflow of the stack. What else it does is done here: the command line comes from libc, because
-//!    musl passes it to `main` only, and [`Signals::block`] takes care of SIGPIPE.
+//!    and prepares for an overflow of the stack. What else it does is done here: the command line comes from libc,
+//!    because musl passes it to `main` only, and [`Signals::block`] takes care of SIGPIPE.
 //! 3. **Without arguments there is no parser: 18 KiB and 40 µs.** Most containers give none, and what the parser
 //!    allocates would stay with each of them.
 //! 4. **Signals are blocked before anything else.** For PID 1 the kernel drops a SIGTERM that is neither handled nor

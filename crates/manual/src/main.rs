@@ -1,7 +1,7 @@
 //! Writes the man pages and shell completions of every utility into a `share` directory, from the very command lines
 //! that the utilities parse.
 //!
-//! Run by `scripts/dist` as `manual --date 2026-11-24 share`; a program of its own, so that no shipped one knows how.
+//! Run by `scripts/dist` as `manual --date 2026-11-24 share`; a program of its own, so that no shipped one carries the code.
 
 mod page;
 mod utilities;
@@ -16,11 +16,11 @@ use clap_complete::Shell;
 
 use crate::page::Book;
 
-/// Write the man pages and shell completions of every utility
+/// Writes the man pages and shell completions of every utility
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// The date that the pages bear
+    /// The date of the pages
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: String,
 
@@ -53,7 +53,7 @@ fn write(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each where its shell looks by itself.
+/// Each goes where its shell looks by default.
 fn write_completions(mut utility: Command, share: &Path) -> anyhow::Result<()> {
     let name = utility.get_name().to_owned();
     for (shell, place) in [

@@ -1,10 +1,10 @@
-//! Man pages: what clap knows of a command, and what its readers look for besides.
+//! Man pages: what clap knows of a command, and the sections that it does not write.
 
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-/// What stands before the exit codes in every `--help`.
+/// What comes before the exit codes in every `--help`.
 const EXIT_CODES: &str = "Exit codes:";
 
 /// The pages of all utilities.
@@ -24,7 +24,7 @@ impl<'a> Book<'a> {
         for utility in self.utilities {
             let mut utility =
                 utility.clone().disable_help_subcommand(true).subcommand_help_heading("COMMANDS");
-            // Only then does a command know what it is called and what it inherits.
+            // Gives each command its whole name and the options that it inherits.
             utility.build();
             for command in [&utility].into_iter().chain(utility.get_subcommands()) {
                 pages.push((title(command).to_owned(), self.page(&utility, command)));
@@ -72,13 +72,13 @@ fn title(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
-/// The synopsis is what `--help` says, which unlike what the library makes up has `--` before what is passed on.
+/// The synopsis is the usage of `--help`. That of the library lacks the `--` before what is passed on.
 fn with_usage(command: &Command) -> Command {
     let usage = command.clone().render_usage().to_string();
     command.clone().override_usage(usage.trim_start_matches("Usage: ").to_owned())
 }
 
-/// What `--help` ends with. A utility's exit codes are those of its commands, too.
+/// What `--help` ends with. The exit codes of a utility are those of its commands as well.
 fn exit_status(utility: &Command, page: &mut Roff) {
     let text = utility.get_after_help().expect("every --help ends with the exit codes").to_string();
     let (notes, codes) = text.split_once(EXIT_CODES).expect("every --help ends with the exit codes");
@@ -88,7 +88,7 @@ fn exit_status(utility: &Command, page: &mut Roff) {
     }
     page.control("SH", ["EXIT STATUS"]);
     if codes.starts_with('\n') {
-        // A table: its lines stay lines.
+        // The lines of a table are not joined.
         page.control("nf", []);
         lines(codes.trim_matches('\n'), page);
         page.control("fi", []);

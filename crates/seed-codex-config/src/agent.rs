@@ -1,4 +1,4 @@
-//! The agent's command, and the variable with the key that it will need.
+//! The agent's command, and the variable with the key that it needs.
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -14,8 +14,8 @@ use crate::args::Args;
 use crate::seed::Merged;
 use crate::setting::is_variable_name;
 
-/// Looks at the variable that holds codex's key and says what is wrong with it. The result is the variable as the
-/// command must get it, when that is not as it is.
+/// Checks the variable that holds codex's key, and warns if it cannot work. Gives the variable as the command must get
+/// it, if it has to be changed.
 pub(crate) fn key_variable(merged: &Merged, runs_command: bool) -> Option<(String, OsString)> {
     let name = merged.env_key.clone()?;
     if !is_variable_name(&name) {
@@ -34,7 +34,7 @@ pub(crate) fn key_variable(merged: &Merged, runs_command: bool) -> Option<(Strin
             if key == content {
                 return None;
             }
-            let then = if runs_command { "the command gets it without" } else { "take it out of the Secret" };
+            let then = if runs_command { "the command gets it without" } else { "remove it from the Secret" };
             line(COMMAND, format_args!("{name} has a line end or a space around the key: {then}"));
             Some((name, key))
         }
@@ -49,7 +49,7 @@ pub(crate) fn key_variable(merged: &Merged, runs_command: bool) -> Option<(Strin
     }
 }
 
-/// Becomes the command, if there is one; comes back only with a failure or with nothing to run.
+/// Becomes the command, if there is one. Returns only with a failure, or if there is nothing to run.
 pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> Result<(), Failure> {
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(());
@@ -57,7 +57,7 @@ pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> Re
     let mut command = Command::new(program);
     command.args(arguments).envs(key);
     if let Some(home) = args.codex_home() {
-        // Given as a flag, codex would otherwise read another file than the one just written.
+        // If it was given as a flag, codex would otherwise read another file than the one just written.
         command.env("CODEX_HOME", home);
     }
     let error = command.exec();
@@ -65,7 +65,7 @@ pub(crate) fn become_command(args: &Args, key: Option<(String, OsString)>) -> Re
     Err(Failure::new(exit, format!("cannot run {}: {error}", program.display())))
 }
 
-/// Without line ends anywhere and spaces around.
+/// The content without line ends and without spaces around it.
 fn bare(content: &OsStr) -> OsString {
     let bytes: Vec<u8> =
         content.as_bytes().iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();

@@ -7,18 +7,18 @@ use clap::Parser;
 use cli::exit::{Exit, Failure};
 
 #[expect(clippy::doc_markdown, reason = "the help text, in which backticks are noise")]
-/// Write codex's config.toml for a LiteLLM proxy, then run a command in place of this one
+/// Writes codex's config.toml for a LiteLLM proxy, then becomes the agent's command
 ///
-/// What is in the file already stays: comments, order, other keys and other
+/// What is already in the file stays: comments, order, other keys and other
 /// providers. Nothing is ever removed, and a second run changes nothing.
 #[derive(Debug, Default, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Args {
-    /// Where the proxy answers, as in http://litellm:4000/v1
+    /// The URL of the proxy, such as http://litellm:4000/v1
     #[arg(long, value_name = "URL", env = "LITELLM_BASE_URL", hide_env_values = true)]
     pub(crate) base_url: Option<String>,
 
-    /// The model to ask for [default: the one in the file, else gpt-5.6-sol]
+    /// The model to use [default: the one in the file, else gpt-5.6-sol]
     #[arg(long, value_name = "MODEL", env = "CODEX_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
 
@@ -27,11 +27,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) env_key: Option<String>,
 
-    /// Set any key to a TOML value, as in 'approval_policy="never"'
+    /// Set any key to a TOML value, such as 'approval_policy="never"'
     ///
-    /// May be repeated; wins over all other options. A table adds to the one
-    /// in the file. A value given here can be read in the process list: take
-    /// secrets from the environment with --set-env.
+    /// May be repeated, and takes precedence over all other options. A table
+    /// adds to the one in the file. A value given here can be read in the
+    /// process list: take secrets from the environment with --set-env.
     #[arg(long, value_name = "KEY=TOML")]
     pub(crate) set: Vec<String>,
 
@@ -46,11 +46,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "CODEX_HOME", hide_env_values = true)]
     codex_home: Option<OsString>,
 
-    /// Only say which keys would change; write and run nothing
+    /// Only print which keys would change; write and run nothing
     #[arg(long, conflicts_with = "command")]
     pub(crate) check: bool,
 
-    /// What to run once the file is right
+    /// The command to run once the file is written
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
@@ -81,7 +81,7 @@ impl Args {
         }
     }
 
-    /// The directory that was asked for, which the command must then use too.
+    /// The directory that was given, which the command must then use as well.
     pub(crate) fn codex_home(&self) -> Option<&OsStr> {
         self.codex_home.as_deref().filter(|home| !home.is_empty())
     }

@@ -1,4 +1,4 @@
-//! `config.toml` on the disk: found, read, locked, written.
+//! `config.toml` on disk: how it is found, read, locked and written.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -11,8 +11,8 @@ use durable_file::atomic::{self, Access};
 use durable_file::private_file::{LARGEST, NotRead, PrivateFile};
 
 use crate::COMMAND;
-use crate::refusal::Refusal;
-use crate::seed::{Merged, Wanted, merge};
+use crate::merge_error::MergeError;
+use crate::seed::{Merged, SeedOptions, merge};
 
 /// As many links in a row as the kernel follows.
 const MOST_LINKS: usize = 40;
@@ -21,7 +21,7 @@ const MOST_LINKS: usize = 40;
 pub(crate) struct ConfigFile {
     /// Where codex looks for it.
     pub(crate) path: PathBuf,
-    /// Where its bytes are: another place when `path` is a symlink, as dotfile managers make it.
+    /// Where its bytes are: elsewhere if `path` is a symlink, as made by dotfile managers.
     target: PathBuf,
     home: PathBuf,
 }
@@ -31,17 +31,20 @@ impl ConfigFile {
     pub(crate) fn in_home(home: PathBuf) -> Result<Self, Failure> {
         let path = home.join("config.toml");
         let mut target = path.clone();
-        // Not `canonicalize`: a link may point at a file that is still to be made.
+        // Not `canonicalize`, because a link may point to a file that does not exist yet.
         for _ in 0..MOST_LINKS {
             match std::fs::read_link(&target) {
                 Ok(to) => target = target.parent().unwrap_or(&home).join(to),
                 Err(_) => return Ok(Self { path, target, home }),
             }
         }
-        Err(Failure::new(Exit::BadConfig, format!("{} is a symlink that leads nowhere", path.display())))
+        Err(Failure::new(
+            Exit::BadConfig,
+            format!("{} leads through too many symlinks; remove it", path.display()),
+        ))
     }
 
-    /// Keeps other seeders out until the result is dropped, making the directory when it is not there.
+    /// Keeps other processes of this program out until the result is dropped. Makes the directory if it is missing.
     pub(crate) fn lock(&self) -> Result<Option<File>, Failure> {
         let home = self.home.display();
         DirBuilder::new()
@@ -50,23 +53,23 @@ impl ConfigFile {
             .create(&self.home)
             .map_err(|e| unusable(&format!("cannot make the directory {home}"), &e))?;
         let locked = File::open(&self.home).and_then(|directory| directory.lock().map(|()| directory));
-        // NFS locks no directory. Without a lock the file is still replaced as a whole, so only a merge that
-        // another one overtakes can be lost.
+        // NFS cannot lock a directory. Without a lock the file is still replaced as a whole, so all that can be lost is
+        // one of two merges at the same time.
         Ok(locked
-            .inspect_err(|e| line(COMMAND, format_args!("cannot lock {home}: {e}; going on without")))
+            .inspect_err(|e| line(COMMAND, format_args!("cannot lock {home}: {e}; going on without a lock")))
             .ok())
     }
 
-    /// What the file would be after merging; a file that is not there counts as empty.
-    pub(crate) fn merged(&self, wanted: &Wanted) -> Result<Merged, Failure> {
-        let refused = |refusal: Refusal| Failure::new(Exit::BadConfig, refusal.about(&self.path));
+    /// What the file would be after merging. A missing file counts as empty.
+    pub(crate) fn merged(&self, options: &SeedOptions) -> Result<Merged, Failure> {
+        let failed = |error: MergeError| Failure::new(Exit::BadConfig, error.line(&self.path));
         let bytes = self.read()?;
         let text = std::str::from_utf8(&bytes).map_err(|e| {
             let before = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
-            refused(Refusal::not_utf8(&before))
+            failed(MergeError::not_utf8(&before))
         })?;
-        let merged = merge(text, wanted).map_err(refused)?;
-        // What is written must be read at the next start.
+        let merged = merge(text, options).map_err(failed)?;
+        // A larger file could not be read at the next start.
         if merged.text.len() as u64 > LARGEST { Err(self.too_large("would be")) } else { Ok(merged) }
     }
 
@@ -76,13 +79,13 @@ impl ConfigFile {
             .map_err(|e| unusable(&format!("cannot write {}", self.path.display()), &e))
     }
 
-    /// The file's mode, when more than its owner may read or write it.
+    /// The file's mode, if others than its owner may read or write it.
     pub(crate) fn too_open(&self) -> Option<u32> {
         let mode = std::fs::metadata(&self.target).ok()?.permissions().mode() & 0o7777;
         (mode & !Access::PRIVATE.mode != 0).then_some(mode)
     }
 
-    /// Takes the file from everybody but its owner, and says so.
+    /// Takes all permissions from others than the owner, and logs it.
     pub(crate) fn narrow(&self) {
         let Some(mode) = self.too_open() else { return };
         let path = self.path.display();
@@ -91,7 +94,7 @@ impl ConfigFile {
             Ok(()) => {
                 line(COMMAND, format_args!("narrowed the mode of {path} from {mode:o} to {narrowed:o}"));
             }
-            // A file from a ConfigMap has the right content and a mode that nobody here can change.
+            // The mode of a file from a ConfigMap cannot be changed here, and its content may be right.
             Err(e) => line(COMMAND, format_args!("cannot narrow the mode of {path} from {mode:o}: {e}")),
         }
     }

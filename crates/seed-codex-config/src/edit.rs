@@ -1,14 +1,14 @@
-//! Setting one key in a TOML document, comments and everything else kept.
+//! Setting a key in a TOML document, with comments and everything else kept.
 
 use toml_edit::{DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
 
-use crate::refusal::Refusal;
+use crate::merge_error::MergeError;
 
-/// Sets `path` to `value`; tells whether that changed anything. Missing tables are made, nothing is ever removed.
+/// Sets `path` to `value`, and gives whether that changed anything. Missing tables are made, and nothing is removed.
 ///
 /// # Errors
-/// Something that is no table stands on the way, or a table where the value must go.
-pub(crate) fn set(document: &mut DocumentMut, path: &[String], value: &Value) -> Result<bool, Refusal> {
+/// A part of the path is not a table, or there is a table where the value must go.
+pub(crate) fn set(document: &mut DocumentMut, path: &[String], value: &Value) -> Result<bool, MergeError> {
     let (leaf, tables) = path.split_last().expect("a key has at least one part");
     let mut table: &mut dyn TableLike = document.as_table_mut();
     let mut in_braces = false;
@@ -17,8 +17,8 @@ pub(crate) fn set(document: &mut DocumentMut, path: &[String], value: &Value) ->
         let item = table.entry(key).or_insert_with(|| new_table(in_braces, dotted_parent));
         in_braces = item.is_inline_table();
         let is = item.type_name();
-        let way = || in_the_way(&path[..=depth], is, "a table");
-        table = item.as_table_like_mut().ok_or_else(way)?;
+        let not_a_table = || conflict(&path[..=depth], is, "a table");
+        table = item.as_table_like_mut().ok_or_else(not_a_table)?;
     }
     match table.get_mut(leaf) {
         None => {
@@ -32,7 +32,7 @@ pub(crate) fn set(document: &mut DocumentMut, path: &[String], value: &Value) ->
             *old.decor_mut() = around;
             Ok(true)
         }
-        Some(other) => Err(in_the_way(path, other.type_name(), "a plain value")),
+        Some(other) => Err(conflict(path, other.type_name(), "a plain value")),
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn get<'d>(document: &'d DocumentMut, path: &[String]) -> Option<&'d 
     path.iter().try_fold(document.as_item(), |item, key| item.as_table_like()?.get(key))
 }
 
-/// A dotted key as it stands in a file, quoted where it must be.
+/// A dotted key as it is written in a file, quoted where it has to be.
 pub(crate) fn dotted(path: &[String]) -> String {
     path.iter().map(|key| Key::new(key).to_string()).collect::<Vec<_>>().join(".")
 }
@@ -57,7 +57,7 @@ fn new_table(in_braces: bool, dotted: bool) -> Item {
     table.into()
 }
 
-/// Whether no more than so many tables and arrays lie in each other, this one counted. Looks no deeper than that.
+/// Whether at most so many tables and arrays are nested, this one included. It looks no deeper than that.
 pub(crate) fn is_within(item: &Item, levels: usize) -> bool {
     match (item, levels.checked_sub(1)) {
         (Item::None, _) => true,
@@ -70,7 +70,7 @@ pub(crate) fn is_within(item: &Item, levels: usize) -> bool {
     }
 }
 
-/// As [`is_within`], of a value alone.
+/// As [`is_within`], for a value.
 pub(crate) fn value_is_within(value: &Value, levels: usize) -> bool {
     match (value, levels.checked_sub(1)) {
         (Value::Array(array), Some(below)) => array.iter().all(|value| value_is_within(value, below)),
@@ -82,12 +82,12 @@ pub(crate) fn value_is_within(value: &Value, levels: usize) -> bool {
     }
 }
 
-fn in_the_way(path: &[String], is: &'static str, needed: &'static str) -> Refusal {
-    Refusal::InTheWay { key: dotted(path), is, needed }
+fn conflict(path: &[String], is: &'static str, needed: &'static str) -> MergeError {
+    MergeError::Conflict { key: dotted(path), is, needed }
 }
 
 fn is_already(item: &Item, value: &Value) -> bool {
-    // An empty table asks for a table, whatever is in it.
+    // An empty table asks for a table with any content.
     let wants_any_table = value.as_inline_table().is_some_and(InlineTable::is_empty);
     (wants_any_table && item.is_table_like()) || item.clone().into_value().is_ok_and(|old| same(&old, value))
 }
@@ -117,7 +117,7 @@ mod tests {
         Key::parse(key).unwrap().iter().map(|part| part.get().to_owned()).collect()
     }
 
-    /// The text after setting `key`, checked to parse and to hold the value; setting it again changes nothing.
+    /// The text after setting `key`. It parses and holds the value, and setting it again changes nothing.
     #[track_caller]
     fn after(text: &str, key: &str, value: &str) -> String {
         let (value, mut document): (Value, DocumentMut) = (value.parse().unwrap(), text.parse().unwrap());
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn in_the_way_of(text: &str, key: &str, value: &str) -> (String, &'static str) {
+    fn conflict_in(text: &str, key: &str, value: &str) -> (String, &'static str) {
         let mut document = text.parse().unwrap();
         match set(&mut document, &path(key), &value.parse().unwrap()).unwrap_err() {
-            Refusal::InTheWay { key, is, .. } => (key, is),
+            MergeError::Conflict { key, is, .. } => (key, is),
             other => panic!("{other:?}"),
         }
     }
@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn writes_as_the_file_does() {
+    fn writes_in_the_style_of_the_file() {
         assert_eq!(after("t.a = 1\nz = 2\n", "t.u.b", "3"), "t.a = 1\nt.u.b = 3\nz = 2\n");
         assert_eq!(after("t = { a = 1 } # c\n", "t.b", "2"), "t = { a = 1 , b = 2 } # c\n");
         assert_eq!(after("t = { a = 1 }\n", "t.u.v.b", "2"), "t = { a = 1 , u = { v = { b = 2 } } }\n");
     }
 
     #[test]
-    fn counts_tables_and_arrays_in_each_other_however_they_are_written() {
+    fn counts_nested_tables_and_arrays_however_they_are_written() {
         for (text, levels) in [
             ("", 1),
             ("a = 1", 1),
@@ -195,11 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn names_what_stands_in_the_way() {
-        assert_eq!(in_the_way_of("t = 3", "t.a", "1"), ("t".to_owned(), "integer"));
-        assert_eq!(in_the_way_of("[t]\na = 'x'", "t.a.b", "1"), ("t.a".to_owned(), "string"));
-        assert_eq!(in_the_way_of("[[t]]", "t.a", "1"), ("t".to_owned(), "array of tables"));
-        assert_eq!(in_the_way_of("[t]\na = 1", "t", "1"), ("t".to_owned(), "table"));
-        assert_eq!(in_the_way_of("t = { a = 1 }", "t", "1"), ("t".to_owned(), "inline table"));
+    fn names_what_is_in_conflict() {
+        assert_eq!(conflict_in("t = 3", "t.a", "1"), ("t".to_owned(), "integer"));
+        assert_eq!(conflict_in("[t]\na = 'x'", "t.a.b", "1"), ("t.a".to_owned(), "string"));
+        assert_eq!(conflict_in("[[t]]", "t.a", "1"), ("t".to_owned(), "array of tables"));
+        assert_eq!(conflict_in("[t]\na = 1", "t", "1"), ("t".to_owned(), "table"));
+        assert_eq!(conflict_in("t = { a = 1 }", "t", "1"), ("t".to_owned(), "inline table"));
     }
 }

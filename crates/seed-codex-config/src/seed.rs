@@ -1,24 +1,24 @@
-//! What codex's `config.toml` must say for a `LiteLLM` proxy, merged into what it says already.
+//! What codex's `config.toml` must say for a `LiteLLM` proxy, merged into what it already says.
 
 use std::collections::HashSet;
 
 use toml_edit::{DocumentMut, Value};
 
 use crate::edit;
-use crate::refusal::{self, Refusal};
+use crate::merge_error::{self, MergeError};
 use crate::setting::Setting;
 
 const DEFAULT_MODEL: &str = "gpt-5.6-sol";
 const DEFAULT_ENV_KEY: &str = "LITELLM_API_KEY";
 const PROVIDER: &str = "model_providers.litellm";
 
-/// What the command line and the environment ask for, checked and clean.
+/// What to write into the file, checked and without line ends.
 #[derive(Default)]
-pub(crate) struct Wanted {
+pub(crate) struct SeedOptions {
     pub(crate) base_url: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) env_key: Option<String>,
-    /// Settings of the user's own: they win over everything else, and the last one over those before.
+    /// The user's own settings take precedence over everything else, and a later one over those before.
     pub(crate) settings: Vec<Setting>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Merged {
     /// The whole new text.
     pub(crate) text: String,
-    /// The keys whose value is new or another one; without any, the text is the old one.
+    /// The keys whose value is new or has changed; if there are none, the text is the old one.
     pub(crate) changed: Vec<String>,
     /// The variable in which codex will look for its key.
     pub(crate) env_key: Option<String>,
@@ -36,29 +36,29 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    /// Which model codex now uses and through what, for the log.
+    /// The model that codex now uses, and through which proxy, for the log.
     pub(crate) fn route(&self) -> String {
         format!("model {} through {}", self.model, without_credentials(&self.endpoint))
     }
 }
 
-/// Merges what is wanted into the text of a `config.toml`.
-pub(crate) fn merge(existing: &str, wanted: &Wanted) -> Result<Merged, Refusal> {
-    let parsed: DocumentMut = existing.parse().map_err(|e| Refusal::malformed(existing, &e))?;
-    if !edit::is_within(parsed.as_item(), refusal::DEEPEST) {
-        return Err(Refusal::TooDeep);
+/// Merges the options into the text of a `config.toml`.
+pub(crate) fn merge(existing: &str, options: &SeedOptions) -> Result<Merged, MergeError> {
+    let parsed: DocumentMut = existing.parse().map_err(|e| MergeError::malformed(existing, &e))?;
+    if !edit::is_within(parsed.as_item(), merge_error::DEEPEST) {
+        return Err(MergeError::TooDeep);
     }
-    // Comments alone would end up below the keys.
+    // If there are only comments, they would end up below the keys.
     let (comments, mut document) =
         if parsed.is_empty() { (existing.trim_end(), DocumentMut::new()) } else { ("", parsed) };
     let mut changed = Vec::new();
-    for Setting { key, value } in settings(&document, wanted) {
+    for Setting { key, value } in settings(&document, options) {
         if edit::set(&mut document, &key, &value)? {
             changed.push(edit::dotted(&key));
         }
     }
     if text_at(&document, &in_provider("base_url")).is_none() {
-        return Err(Refusal::NoBaseUrl);
+        return Err(MergeError::NoBaseUrl);
     }
     let provider = text_at(&document, &[key("model_provider")]).unwrap_or_default();
     let of_provider = |name| text_at(&document, &[key("model_providers"), provider.clone(), key(name)]);
@@ -67,7 +67,7 @@ pub(crate) fn merge(existing: &str, wanted: &Wanted) -> Result<Merged, Refusal> 
         model: text_at(&document, &[key("model")]).unwrap_or_default(),
         endpoint: of_provider("base_url").unwrap_or_else(|| provider.clone()),
         text: match comments {
-            // Printing may tidy what nobody asked to change.
+            // Printing could change the layout.
             _ if changed.is_empty() => existing.to_owned(),
             "" => document.to_string(),
             comments => format!("{comments}\n{document}"),
@@ -76,8 +76,8 @@ pub(crate) fn merge(existing: &str, wanted: &Wanted) -> Result<Merged, Refusal> 
     })
 }
 
-/// Every key to set, in the order in which a new file has them; of two for one key only the later.
-fn settings(document: &DocumentMut, wanted: &Wanted) -> Vec<Setting> {
+/// Every key to set, in the order of a new file; if a key is given twice, only the later one.
+fn settings(document: &DocumentMut, options: &SeedOptions) -> Vec<Setting> {
     let or_default = |given: &Option<String>, key: &[String], default: &str| match given {
         Some(given) => Some(given.clone()),
         None if text_at(document, key).is_some() => None,
@@ -87,15 +87,15 @@ fn settings(document: &DocumentMut, wanted: &Wanted) -> Vec<Setting> {
     let (name, env_key) = (in_provider("name"), in_provider("env_key"));
     let ours = [
         (vec![key("model_provider")], Some(key("litellm"))),
-        (model.to_vec(), or_default(&wanted.model, &model, DEFAULT_MODEL)),
+        (model.to_vec(), or_default(&options.model, &model, DEFAULT_MODEL)),
         (name.clone(), or_default(&None, &name, "LiteLLM")),
-        (in_provider("base_url"), wanted.base_url.clone()),
-        (env_key.clone(), or_default(&wanted.env_key, &env_key, DEFAULT_ENV_KEY)),
-        // "chat" is no longer supported by codex, and whoever still has it cannot start.
+        (in_provider("base_url"), options.base_url.clone()),
+        (env_key.clone(), or_default(&options.env_key, &env_key, DEFAULT_ENV_KEY)),
+        // Codex no longer supports "chat", and does not start with it.
         (in_provider("wire_api"), Some(key("responses"))),
     ];
     let ours = ours.into_iter().filter_map(|(key, text)| Some(Setting { key, value: Value::from(text?) }));
-    let all: Vec<Setting> = ours.chain(wanted.settings.iter().cloned()).collect();
+    let all: Vec<Setting> = ours.chain(options.settings.iter().cloned()).collect();
     let mut later = HashSet::new();
     let mut last: Vec<Setting> =
         all.iter().rev().filter(|setting| later.insert(&setting.key)).cloned().collect();
@@ -103,7 +103,7 @@ fn settings(document: &DocumentMut, wanted: &Wanted) -> Vec<Setting> {
     last
 }
 
-/// A string that says something: an empty one counts as none.
+/// The string at a path; an empty one counts as none.
 fn text_at(document: &DocumentMut, path: &[String]) -> Option<String> {
     edit::get(document, path)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
@@ -135,14 +135,14 @@ mod tests {
 
     const URL: &str = "http://litellm:4000/v1";
 
-    fn wanted(settings: &[&str]) -> Wanted {
+    fn options(settings: &[&str]) -> SeedOptions {
         let settings = settings.iter().flat_map(|argument| from_toml(argument).unwrap()).collect();
-        Wanted { base_url: Some(URL.to_owned()), settings, ..Wanted::default() }
+        SeedOptions { base_url: Some(URL.to_owned()), settings, ..SeedOptions::default() }
     }
 
     #[test]
     fn writes_a_whole_new_file() {
-        let merged = merge("", &wanted(&[])).unwrap();
+        let merged = merge("", &options(&[])).unwrap();
         let expected = "model_provider = \"litellm\"\nmodel = \"gpt-5.6-sol\"\n\n[model_providers.litellm]\n\
             name = \"LiteLLM\"\nbase_url = \"http://litellm:4000/v1\"\nenv_key = \"LITELLM_API_KEY\"\nwire_api = \"responses\"\n";
         assert_eq!(merged.text, expected);
@@ -151,24 +151,27 @@ mod tests {
 
     #[test]
     fn a_second_merge_changes_nothing() {
-        let once = merge("# mine\n[tools]\nx = 1", &wanted(&["a.b={c = [1]}", "tools.y='z'"])).unwrap();
-        let twice = merge(&once.text, &wanted(&["a.b={c = [1]}", "tools.y='z'"])).unwrap();
+        let once = merge("# mine\n[tools]\nx = 1", &options(&["a.b={c = [1]}", "tools.y='z'"])).unwrap();
+        let twice = merge(&once.text, &options(&["a.b={c = [1]}", "tools.y='z'"])).unwrap();
         assert_eq!(twice.text, once.text);
         assert!(twice.changed.is_empty());
     }
 
     #[test]
     fn names_the_keys_that_changed_and_no_others() {
-        let before =
-            merge("", &wanted(&[])).unwrap().text.replace("litellm:4000", "old").replace("responses", "chat");
-        let merged = merge(&before, &wanted(&[])).unwrap();
+        let before = merge("", &options(&[]))
+            .unwrap()
+            .text
+            .replace("litellm:4000", "old")
+            .replace("responses", "chat");
+        let merged = merge(&before, &options(&[])).unwrap();
         assert_eq!(merged.changed, ["model_providers.litellm.base_url", "model_providers.litellm.wire_api"]);
     }
 
     #[test]
     fn the_last_setting_for_a_key_wins() {
         let settings = ["model='a'", "wire_api=1", "model='b'", "model_providers.litellm={wire_api='c'}"];
-        let merged = merge("model = 'b'\n", &wanted(&settings)).unwrap();
+        let merged = merge("model = 'b'\n", &options(&settings)).unwrap();
         assert!(merged.text.starts_with("model = 'b'\n"), "{}", merged.text);
         assert!(merged.text.contains("wire_api = 'c'"), "{}", merged.text);
         assert!(!merged.changed.contains(&"model".to_owned()));
@@ -177,26 +180,26 @@ mod tests {
     #[test]
     fn a_value_that_is_empty_in_the_file_counts_as_none() {
         let before = "model = ' '\n[model_providers.litellm]\nbase_url = ''\nenv_key = ''\n";
-        let merged = merge(before, &wanted(&[])).unwrap();
+        let merged = merge(before, &options(&[])).unwrap();
         assert_eq!(merged.env_key.as_deref(), Some("LITELLM_API_KEY"));
         assert_eq!(merged.route(), "model gpt-5.6-sol through http://litellm:4000/v1");
-        assert_eq!(merge(before, &Wanted::default()).unwrap_err(), Refusal::NoBaseUrl);
+        assert_eq!(merge(before, &SeedOptions::default()).unwrap_err(), MergeError::NoBaseUrl);
     }
 
     #[test]
     fn a_base_url_may_also_come_from_the_file_or_a_setting() {
-        merge("model_providers.litellm.base_url = 'http://x'", &Wanted::default()).unwrap();
+        merge("model_providers.litellm.base_url = 'http://x'", &SeedOptions::default()).unwrap();
         let settings = from_toml("model_providers.litellm.base_url='http://x'").unwrap();
-        merge("", &Wanted { settings, ..Wanted::default() }).unwrap();
+        merge("", &SeedOptions { settings, ..SeedOptions::default() }).unwrap();
     }
 
     #[test]
     fn the_key_is_the_one_of_the_provider_in_use() {
         let settings = ["model_provider='other'", "model_providers.other.env_key='OTHER_KEY'"];
-        let merged = merge("", &wanted(&settings)).unwrap();
+        let merged = merge("", &options(&settings)).unwrap();
         assert_eq!(merged.env_key.as_deref(), Some("OTHER_KEY"));
         assert_eq!(merged.route(), "model gpt-5.6-sol through other");
-        assert_eq!(merge("", &wanted(&["model_provider='openai'"])).unwrap().env_key, None);
+        assert_eq!(merge("", &options(&["model_provider='openai'"])).unwrap().env_key, None);
     }
 
     #[test]

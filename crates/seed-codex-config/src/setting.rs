@@ -6,9 +6,10 @@ use anyhow::{Context as _, anyhow, bail};
 use toml_edit::{InlineTable, Key, TomlError, Value};
 
 use crate::edit::{dotted, value_is_within};
-use crate::refusal::{DEEPEST, is_too_deep};
+use crate::merge_error::{DEEPEST, is_too_deep};
 
-/// The longest key, in bytes, and the most equals signs in it. A key may hold a path, and each sign is tried as its end.
+/// The longest key, in bytes, and the most equals signs in it. A key may hold a path, and each sign is tried as its
+/// end.
 const LONGEST_KEY: usize = 8192;
 const MOST_SIGNS: usize = 64;
 
@@ -20,19 +21,19 @@ pub(crate) struct Setting {
     pub(crate) value: Value,
 }
 
-/// Reads `KEY=TOML`. A table is taken apart, so that it adds to one that is there and replaces nothing else in it.
+/// Reads `KEY=TOML`. A table is split into its keys, so that it adds to one that is there and replaces nothing else in
+/// it.
 ///
-/// The value is in no message: an argument may hold a secret, and logs are kept.
+/// No message repeats the value: an argument may hold a secret, and logs are kept.
 pub(crate) fn from_toml(argument: &str) -> anyhow::Result<Vec<Setting>> {
     let (key, text) = split(argument).context("--set takes KEY=TOML")?;
     let text = text.trim();
-    let too_deep =
-        || anyhow!("--set {}=…: more than {DEEPEST} tables or arrays lie in each other", dotted(&key));
+    let too_deep = || anyhow!("--set {}=…: more than {DEEPEST} tables or arrays are nested", dotted(&key));
     let mut value: Value = text.parse().map_err(|e: TomlError| {
         if is_too_deep(&e) {
             return too_deep();
         }
-        // Of a bare word the parser only tells which number it resembles.
+        // For a bare word the parser's message is only about the number that it resembles.
         let is_bare_word = !text.starts_with(['"', '\'', '[', '{']);
         let why = if is_bare_word { String::new() } else { format!(" ({})", e.message()) };
         anyhow!(
@@ -45,7 +46,7 @@ pub(crate) fn from_toml(argument: &str) -> anyhow::Result<Vec<Setting>> {
     }
     value.decor_mut().clear();
     let mut settings = Vec::new();
-    take_apart(key, value, &mut settings);
+    split_table(key, value, &mut settings);
     Ok(settings)
 }
 
@@ -58,28 +59,30 @@ pub(crate) fn from_env(argument: &str) -> anyhow::Result<(Vec<String>, &str)> {
     Ok((key, variable))
 }
 
-/// Letters, digits and underscores: what a manifest can set, and what no key or token looks like by mistake.
+/// Letters, digits and underscores: a manifest can set such a variable, and no key or token looks like one.
 pub(crate) fn is_variable_name(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A value from a flag or a variable, without the line end that `echo` or an editor put into its Secret.
-///
-/// `None` when nothing is left.
+/// A value from a flag or a variable, without the line end that `echo` or an editor put into its Secret; `None` if
+/// nothing is left.
 pub(crate) fn clean(text: &str) -> Option<String> {
     let text = text.replace(['\r', '\n'], "");
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// As [`clean`], for an environment variable that may be missing; `Err` when it is no text.
+/// As [`clean`], for an environment variable that may be missing.
+///
+/// # Errors
+/// It is not text.
 pub(crate) fn clean_variable(content: Option<&OsStr>) -> Result<Option<String>, &'static str> {
     content.map_or(Ok(None), |content| content.to_str().map(clean).ok_or("is not UTF-8"))
 }
 
-/// Splits at the first `=` that has a whole key before it: a quoted part may hold one itself.
+/// Splits at the first `=` that has a whole key before it, because a quoted part may hold one as well.
 fn split(argument: &str) -> anyhow::Result<(Vec<String>, &str)> {
     let Some(first) = argument.find('=') else {
         bail!("there is no = in {argument}");
@@ -114,12 +117,12 @@ fn too_many_parts() -> String {
     format!("the key has {DEEPEST} parts or more")
 }
 
-fn take_apart(key: Vec<String>, value: Value, settings: &mut Vec<Setting>) {
+fn split_table(key: Vec<String>, value: Value, settings: &mut Vec<Setting>) {
     match value {
         Value::InlineTable(table) if !table.is_empty() => {
             for (name, mut value) in table {
                 value.decor_mut().clear();
-                take_apart([key.as_slice(), &[name]].concat(), value, settings);
+                split_table([key.as_slice(), &[name]].concat(), value, settings);
             }
         }
         Value::InlineTable(_) => settings.push(Setting { key, value: InlineTable::new().into() }),
@@ -131,7 +134,7 @@ fn take_apart(key: Vec<String>, value: Value, settings: &mut Vec<Setting>) {
 mod tests {
     use super::*;
 
-    fn told(argument: &str) -> Vec<(String, String)> {
+    fn parsed(argument: &str) -> Vec<(String, String)> {
         let settings = from_toml(argument).unwrap();
         settings.iter().map(|setting| (dotted(&setting.key), setting.value.to_string())).collect()
     }
@@ -142,25 +145,25 @@ mod tests {
 
     #[test]
     fn reads_a_key_and_a_value() {
-        assert_eq!(told("a=1"), one("a", "1"));
-        assert_eq!(told(" a . b = 'x' "), one("a.b", "'x'"));
+        assert_eq!(parsed("a=1"), one("a", "1"));
+        assert_eq!(parsed(" a . b = 'x' "), one("a.b", "'x'"));
         assert_eq!(
-            told("mcp_servers.gh.args=[\"a\", \"b=c\"]"),
+            parsed("mcp_servers.gh.args=[\"a\", \"b=c\"]"),
             one("mcp_servers.gh.args", "[\"a\", \"b=c\"]")
         );
-        assert_eq!(told("a={}"), one("a", "{}"));
+        assert_eq!(parsed("a={}"), one("a", "{}"));
     }
 
     #[test]
     fn splits_behind_a_quoted_part_that_holds_an_equals_sign() {
-        assert_eq!(told("\"a=b\".'c.d'=true"), one("\"a=b\".\"c.d\"", "true"));
+        assert_eq!(parsed("\"a=b\".'c.d'=true"), one("\"a=b\".\"c.d\"", "true"));
     }
 
     #[test]
-    fn takes_a_table_apart() {
+    fn splits_a_table_into_its_keys() {
         let expected = [("a.b", "1"), ("a.c.d", "'x'"), ("a.e.f", "[{ g = 1 }]")];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(told("a={ b = 1, c.d = 'x', e = {f = [{ g = 1 }]} }"), expected);
+        assert_eq!(parsed("a={ b = 1, c.d = 'x', e = {f = [{ g = 1 }]} }"), expected);
     }
 
     #[test]
@@ -191,8 +194,11 @@ mod tests {
             assert_eq!(format!("{:#}", from_toml(argument).unwrap_err()), expected);
         }
         for argument in ["a=", "a=1 2", "a=\"x", "a=[1", "a=sk-secret", "a=1\nb=2"] {
-            let told = format!("{:#}", from_toml(argument).unwrap_err());
-            assert!(told.starts_with("--set a=…: not a TOML value") && !told.contains("secret"), "{told}");
+            let message = format!("{:#}", from_toml(argument).unwrap_err());
+            assert!(
+                message.starts_with("--set a=…: not a TOML value") && !message.contains("secret"),
+                "{message}"
+            );
         }
     }
 
@@ -206,26 +212,23 @@ mod tests {
             (format!("{}=1", dotted(1000)), "--set takes KEY=TOML: the key has 64 parts or more"),
             (format!("{}=1", dotted(30_000)), &long),
             (format!("\"{}\"=1", "a".repeat(LONGEST_KEY)), &long),
-            (
-                format!("a={}", "[".repeat(60_000)),
-                "--set a=…: more than 64 tables or arrays lie in each other",
-            ),
+            (format!("a={}", "[".repeat(60_000)), "--set a=…: more than 64 tables or arrays are nested"),
             (
                 format!("a={}1{}", "[".repeat(64), "]".repeat(64)),
-                "--set a=…: more than 64 tables or arrays lie in each other",
+                "--set a=…: more than 64 tables or arrays are nested",
             ),
             (
                 format!("a={}1{}", format!("{{{}=", dotted(20)).repeat(20), "}".repeat(20)),
-                "--set a=…: more than 64 tables or arrays lie in each other",
+                "--set a=…: more than 64 tables or arrays are nested",
             ),
         ] {
             assert_eq!(format!("{:#}", from_toml(&argument).unwrap_err()), expected);
         }
-        assert_eq!(told(&format!("a={}1{}", "[".repeat(63), "]".repeat(63))).len(), 1);
+        assert_eq!(parsed(&format!("a={}1{}", "[".repeat(63), "]".repeat(63))).len(), 1);
     }
 
     #[test]
-    fn very_many_equals_signs_take_no_time() {
+    fn very_many_equals_signs_take_little_time() {
         let begun = std::time::Instant::now();
         for argument in ["a b".to_owned() + &"=".repeat(100_000), "\"".to_owned() + &"=".repeat(100_000)] {
             assert!(
@@ -236,15 +239,15 @@ mod tests {
             );
         }
         assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
-        assert_eq!(told("\"a==b==c\".d=1"), one("\"a==b==c\".d", "1"));
+        assert_eq!(parsed("\"a==b==c\".d=1"), one("\"a==b==c\".d", "1"));
     }
 
     #[test]
-    fn wants_the_name_of_a_variable_and_not_its_value() {
+    fn takes_the_name_of_a_variable_and_not_its_value() {
         assert_eq!(from_env("a.b=GH_TOKEN").unwrap(), (vec!["a".to_owned(), "b".to_owned()], "GH_TOKEN"));
         for argument in ["a.b=", "a.b=ghp-secret", "a.b=1X", "a.b=A B"] {
-            let told = format!("{:#}", from_env(argument).unwrap_err());
-            assert_eq!(told, "--set-env a.b=…: not the name of an environment variable");
+            let message = format!("{:#}", from_env(argument).unwrap_err());
+            assert_eq!(message, "--set-env a.b=…: not the name of an environment variable");
         }
     }
 

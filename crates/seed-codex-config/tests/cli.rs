@@ -79,7 +79,7 @@ fn identity(path: &Path) -> (u64, i64, i64) {
 }
 
 #[test]
-fn each_case_becomes_what_stands_beside_it_and_stays_so() {
+fn each_case_becomes_what_its_folder_says_and_stays_so() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut seen = 0;
     for case in fs::read_dir(cases).unwrap() {
@@ -113,7 +113,7 @@ fn makes_a_private_directory_and_a_private_file() {
 }
 
 #[test]
-fn reads_its_options_from_the_environment_and_takes_an_empty_one_for_none() {
+fn options_may_come_from_the_environment_and_an_empty_variable_counts_as_none() {
     let pod = Pod::new();
     pod.seed::<&str>(&[])
         .env("LITELLM_BASE_URL", "http://x/\n")
@@ -144,56 +144,56 @@ fn codex_home_is_where_the_flag_the_variable_or_home_says() {
 #[test]
 fn says_what_to_pass_when_there_is_no_base_url_anywhere() {
     let pod = Pod::new();
-    let told = format!(
+    let message = format!(
         "no base URL, and none in {}: pass --base-url or set LITELLM_BASE_URL, as in {URL}",
         pod.config().display()
     );
-    pod.seed::<&str>(&[]).assert().code(78).stderr(says(&told));
+    pod.seed::<&str>(&[]).assert().code(78).stderr(says(&message));
     assert!(!pod.config().exists());
 }
 
 #[test]
-fn a_base_url_that_is_none_is_refused_and_not_repeated() {
+fn an_invalid_base_url_is_refused_and_not_repeated() {
     let pod = Pod::new();
-    let told = format!(
-        "the base URL (--base-url or LITELLM_BASE_URL) does not start with http:// or https://; it looks like {URL}"
+    let message = format!(
+        "the base URL (--base-url or LITELLM_BASE_URL) does not start with http:// or https://; it should look like {URL}"
     );
-    pod.seed::<&str>(&[]).env("LITELLM_BASE_URL", "sk-1").assert().code(78).stderr(says(&told));
+    pod.seed::<&str>(&[]).env("LITELLM_BASE_URL", "sk-1").assert().code(78).stderr(says(&message));
 }
 
 #[test]
 fn a_file_that_does_not_parse_is_left_alone_and_not_quoted() {
     let before = "a = 1\n\ntoken sk-secret\n";
     let pod = Pod::with(before);
-    let told = format!(
-        "cannot parse {}: line 3, column 7: key with no value, expected `=`; mend or remove it",
+    let message = format!(
+        "cannot parse {}: line 3, column 7: key with no value, expected `=`; correct or remove it",
         pod.config().display()
     );
     for check in [&["--check"][..], &[]] {
-        pod.seed(&["--base-url", URL]).args(check).assert().code(78).stderr(says(&told));
+        pod.seed(&["--base-url", URL]).args(check).assert().code(78).stderr(says(&message));
     }
     assert_eq!(pod.text(), before);
 }
 
 #[test]
-fn a_file_that_is_no_text_is_left_alone() {
+fn a_file_that_is_not_text_is_left_alone() {
     let before = b"a = 1\nb = \"\xff\"\n";
     let pod = Pod::with(before);
-    let told =
-        format!("cannot parse {}: line 2, column 6: not UTF-8; mend or remove it", pod.config().display());
-    pod.seed(&["--base-url", URL]).assert().code(78).stderr(says(&told));
+    let message =
+        format!("cannot parse {}: line 2, column 6: not UTF-8; correct or remove it", pod.config().display());
+    pod.seed(&["--base-url", URL]).assert().code(78).stderr(says(&message));
     assert_eq!(fs::read(pod.config()).unwrap(), before);
 }
 
 #[test]
-fn something_in_the_way_is_named_and_left_alone() {
+fn a_conflict_is_named_and_the_file_left_alone() {
     let before = "model_providers = 3\n";
     let pod = Pod::with(before);
-    let told = format!(
-        "cannot merge into {}: model_providers is of type integer and has to be a table; mend or remove it",
+    let message = format!(
+        "cannot merge into {}: model_providers is of type integer and has to be a table; correct or remove it",
         pod.config().display()
     );
-    pod.seed(&["--base-url", URL]).assert().code(78).stderr(says(&told));
+    pod.seed(&["--base-url", URL]).assert().code(78).stderr(says(&message));
     assert_eq!(pod.text(), before);
 }
 
@@ -233,19 +233,19 @@ fn a_link_to_itself_and_a_directory_are_refused() {
     let pod = Pod::new();
     fs::create_dir(pod.codex_home()).unwrap();
     symlink("config.toml", pod.config()).unwrap();
-    let told = says(&format!("{} is a symlink that leads nowhere", pod.config().display()));
-    pod.seed(&["--base-url", URL]).assert().code(78).stderr(told);
+    let message = says(&format!("{} leads through too many symlinks; remove it", pod.config().display()));
+    pod.seed(&["--base-url", URL]).assert().code(78).stderr(message);
     fs::remove_file(pod.config()).unwrap();
     fs::create_dir(pod.config()).unwrap();
-    let told = says(&format!("{} is not a file; remove it", pod.config().display()));
-    pod.seed(&["--base-url", URL]).assert().code(78).stderr(told);
+    let message = says(&format!("{} is not a file; remove it", pod.config().display()));
+    pod.seed(&["--base-url", URL]).assert().code(78).stderr(message);
 }
 
 #[test]
-fn a_file_larger_than_a_config_is_left_alone_and_none_is_made_so() {
+fn a_file_that_is_too_large_is_left_alone_and_none_is_made_so_large() {
     let mebibyte = 1 << 20;
     let comment = |bytes: usize| format!("#{}\n", "x".repeat(bytes - 2));
-    let told = |pod: &Pod, is| {
+    let message = |pod: &Pod, is| {
         let path = pod.config();
         let path = path.display();
         says(&format!("{path} {is} larger than 1 MiB: take out what codex does not need, or remove it"))
@@ -253,7 +253,7 @@ fn a_file_larger_than_a_config_is_left_alone_and_none_is_made_so() {
     for (bytes, is) in [(mebibyte + 1, "is"), (mebibyte, "would be"), (mebibyte - 10, "would be")] {
         let pod = Pod::with(comment(bytes));
         for check in [&["--check"][..], &[]] {
-            pod.seed(&["--base-url", URL]).args(check).assert().code(78).stderr(told(&pod, is));
+            pod.seed(&["--base-url", URL]).args(check).assert().code(78).stderr(message(&pod, is));
         }
         assert_eq!(pod.text(), comment(bytes));
     }
@@ -261,7 +261,7 @@ fn a_file_larger_than_a_config_is_left_alone_and_none_is_made_so() {
     pod.seed(&["--base-url", URL]).assert().success();
     let sparse = Pod::with("");
     fs::File::options().write(true).open(sparse.config()).unwrap().set_len(300 << 20).unwrap();
-    sparse.seed(&["--base-url", URL]).assert().code(78).stderr(told(&sparse, "is"));
+    sparse.seed(&["--base-url", URL]).assert().code(78).stderr(message(&sparse, "is"));
 }
 
 #[test]
@@ -273,64 +273,64 @@ fn a_pipe_or_a_device_is_not_waited_for() {
     for target in [&pipe, Path::new("/dev/zero")] {
         let _ = fs::remove_file(pod.config());
         symlink(target, pod.config()).unwrap();
-        let told = says(&format!("{} is not a file; remove it", pod.config().display()));
+        let message = says(&format!("{} is not a file; remove it", pod.config().display()));
         let mut command = pod.seed(&["--base-url", URL]);
-        command.timeout(std::time::Duration::from_secs(10)).assert().code(78).stderr(told);
+        command.timeout(std::time::Duration::from_secs(10)).assert().code(78).stderr(message);
     }
 }
 
 #[test]
-fn what_lies_deeper_than_anybody_writes_is_left_alone() {
+fn a_file_with_too_many_nested_tables_is_left_alone() {
     let dotted = vec!["a"; 79].join(".");
     for before in [
         format!("a={}{}", "[".repeat(100_000), "]".repeat(100_000)),
         format!("{}=1\n", vec!["a"; 100_000].join(".")),
         format!("[{}]\n", vec!["a"; 100_000].join(".")),
-        // Within the parser's bounds, of which each multiplies the other.
+        // Within the parser's bounds, which multiply each other.
         format!("k={}1{}\n", format!("{{{dotted}=").repeat(79), "}".repeat(79)),
         format!("[[{dotted}]]\nk={}1{}\n", format!("[{{{dotted}=").repeat(38), "}]".repeat(38)),
     ] {
         let pod = Pod::with(&before);
-        let told = format!(
-            "cannot parse {}: more than 64 tables or arrays lie in each other; mend or remove it",
+        let message = format!(
+            "cannot parse {}: more than 64 tables or arrays are nested; correct or remove it",
             pod.config().display()
         );
         for set in ["x=1", "k=1", "k={}"] {
-            pod.seed(&["--base-url", URL, "--set", set]).assert().code(78).stderr(says(&told));
+            pod.seed(&["--base-url", URL, "--set", set]).assert().code(78).stderr(says(&message));
         }
         assert_eq!(pod.text(), before);
     }
 }
 
 #[test]
-fn a_stdout_that_takes_nothing_is_no_panic() {
+fn a_stdout_that_cannot_be_written_causes_no_panic() {
     for argument in ["--help", "--version"] {
-        let (nobody, closed) = std::io::pipe().unwrap();
-        drop(nobody);
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         for stdout in [Stdio::from(closed), Stdio::from(full)] {
             let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("seed-codex-config"));
-            let told = command.arg(argument).stdout(stdout).output().unwrap();
-            assert_eq!(String::from_utf8(told.stderr).unwrap(), "");
+            let output = command.arg(argument).stdout(stdout).output().unwrap();
+            assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
         }
     }
 }
 
 #[test]
-fn a_home_that_cannot_be_written_is_said_with_the_remedy() {
+fn a_home_that_cannot_be_written_is_reported_with_its_remedy() {
     let pod = Pod::new();
     // A file where the directory should be stops root too, which no mode does.
     fs::write(pod.codex_home(), "").unwrap();
-    let told = format!(
+    let message = format!(
         "cannot make the directory {}: File exists (os error 17); mount a CODEX_HOME that this user can write, \
          with space left",
         pod.codex_home().display()
     );
-    pod.seed(&["--base-url", URL]).assert().code(73).stderr(says(&told));
+    pod.seed(&["--base-url", URL]).assert().code(73).stderr(says(&message));
 
-    let told = "cannot make the directory /proc/none: No such file or directory (os error 2); mount a CODEX_HOME \
+    let message = "cannot make the directory /proc/none: No such file or directory (os error 2); mount a CODEX_HOME \
                 that this user can write, with space left";
-    pod.seed(&["--base-url", URL, "--codex-home", "/proc/none"]).assert().code(73).stderr(says(told));
+    pod.seed(&["--base-url", URL, "--codex-home", "/proc/none"]).assert().code(73).stderr(says(message));
 }
 
 #[test]
@@ -338,14 +338,14 @@ fn check_names_the_keys_and_no_values_and_touches_nothing() {
     let pod = Pod::new();
     let all = "model_provider, model, model_providers.litellm.name, model_providers.litellm.base_url, \
                model_providers.litellm.env_key, model_providers.litellm.wire_api";
-    let told = says(&format!("{} would change: {all}", pod.config().display()));
-    pod.seed(&["--check", "--base-url", URL]).assert().code(1).stdout("").stderr(told);
+    let message = says(&format!("{} would change: {all}", pod.config().display()));
+    pod.seed(&["--check", "--base-url", URL]).assert().code(1).stdout("").stderr(message);
     assert!(!pod.codex_home().exists());
 
     let pod = Pod::seeded();
     let written = identity(&pod.config());
-    let told = says(&format!("{} would change: a.\"b c\".d", pod.config().display()));
-    pod.seed(&["--check", "--set", "a.'b c'.d='sk-secret'"]).assert().code(1).stderr(told);
+    let message = says(&format!("{} would change: a.\"b c\".d", pod.config().display()));
+    pod.seed(&["--check", "--set", "a.'b c'.d='sk-secret'"]).assert().code(1).stderr(message);
     assert_eq!(identity(&pod.config()), written);
     pod.seed(&["--check", "--", "true"]).assert().code(2);
 }
@@ -366,16 +366,16 @@ fn set_env_leaves_the_key_alone_when_its_variable_is_missing_or_empty() {
     let pod = Pod::seeded();
     fs::write(pod.config(), format!("x.y = \"kept\"\n{}", pod.text())).unwrap();
     let before = pod.text();
-    let told = says("A is not set: x.y is left as it is") + &says("B is empty: x.z is left as it is");
+    let message = says("A is not set: x.y is left as it is") + &says("B is empty: x.z is left as it is");
     let mut command = pod.seed(&["--set-env", "x.y=A", "--set-env", "x.z=B"]);
-    command.env("B", "\n").assert().success().stderr(told + &pod.is_up_to_date());
+    command.env("B", "\n").assert().success().stderr(message + &pod.is_up_to_date());
     assert_eq!(pod.text(), before);
 }
 
 #[test]
 fn a_wrong_option_is_a_usage_error_without_its_value() {
     let pod = Pod::new();
-    for (args, told) in [
+    for (args, message) in [
         (
             ["--set", "approval_policy=never"],
             "--set approval_policy=…: not a TOML value; a string needs its own quotes, as in --set \
@@ -395,7 +395,7 @@ fn a_wrong_option_is_a_usage_error_without_its_value() {
             "--set-env takes KEY=ENVVAR: the key is longer than 8192 bytes",
         ),
     ] {
-        pod.seed(&args).args(["--base-url", URL]).assert().code(2).stderr(says(told));
+        pod.seed(&args).args(["--base-url", URL]).assert().code(2).stderr(says(message));
     }
     assert!(!pod.codex_home().exists());
 }
@@ -405,27 +405,28 @@ fn warns_of_a_key_that_is_missing_or_empty_and_goes_on() {
     let pod = Pod::seeded();
     let then = "codex will stop with \"Missing environment variable\"; set it from the LiteLLM key";
     let mut command = pod.seed(&["--", "/bin/sh", "-c", "echo ran"]);
-    let told = pod.is_up_to_date() + &says(&format!("LITELLM_API_KEY is not set: {then}"));
-    command.env_remove("LITELLM_API_KEY").assert().success().stdout("ran\n").stderr(told);
-    let told = pod.is_up_to_date() + &says(&format!("LITELLM_API_KEY is empty: {then}"));
-    pod.seed::<&str>(&[]).env("LITELLM_API_KEY", " \n").assert().success().stderr(told);
+    let message = pod.is_up_to_date() + &says(&format!("LITELLM_API_KEY is not set: {then}"));
+    command.env_remove("LITELLM_API_KEY").assert().success().stdout("ran\n").stderr(message);
+    let message = pod.is_up_to_date() + &says(&format!("LITELLM_API_KEY is empty: {then}"));
+    pod.seed::<&str>(&[]).env("LITELLM_API_KEY", " \n").assert().success().stderr(message);
 }
 
 #[test]
 fn hands_the_command_a_key_without_the_line_end_in_it() {
     let pod = Pod::seeded();
-    let told = "LITELLM_API_KEY has a line end or a space around the key: the command gets it without";
+    let message = "LITELLM_API_KEY has a line end or a space around the key: the command gets it without";
     let mut command = pod.seed(&["--", "/bin/sh", "-c", "printf '<%s>' \"$LITELLM_API_KEY\""]);
-    let told = pod.is_up_to_date() + &says(told);
-    command.env("LITELLM_API_KEY", " sk-secret\r\n").assert().success().stdout("<sk-secret>").stderr(told);
+    let message = pod.is_up_to_date() + &says(message);
+    command.env("LITELLM_API_KEY", " sk-secret\r\n").assert().success().stdout("<sk-secret>").stderr(message);
 }
 
 #[test]
-fn never_prints_a_key_that_was_put_where_its_name_belongs() {
+fn never_prints_a_key_that_was_given_in_place_of_its_name() {
     let pod = Pod::seeded();
     fs::write(pod.config(), pod.text().replace("LITELLM_API_KEY", "sk-secret")).unwrap();
-    let told = "env_key in config.toml is not the name of an environment variable; name one with --env-key";
-    pod.seed::<&str>(&[]).assert().success().stderr(pod.is_up_to_date() + &says(told));
+    let message =
+        "env_key in config.toml is not the name of an environment variable; name one with --env-key";
+    pod.seed::<&str>(&[]).assert().success().stderr(pod.is_up_to_date() + &says(message));
 }
 
 #[test]
@@ -439,15 +440,15 @@ fn becomes_the_command_with_its_arguments_and_its_exit_code() {
 #[test]
 fn a_command_that_cannot_run_ends_as_in_a_shell() {
     let pod = Pod::seeded();
-    let told =
+    let message =
         pod.is_up_to_date() + &says("cannot run no-such-thing: No such file or directory (os error 2)");
-    pod.seed(&["--", "no-such-thing"]).assert().code(127).stderr(told);
+    pod.seed(&["--", "no-such-thing"]).assert().code(127).stderr(message);
     let config = pod.config();
-    let told = format!("cannot run {}: Permission denied (os error 13)", config.display());
+    let message = format!("cannot run {}: Permission denied (os error 13)", config.display());
     pod.seed(&["--".as_ref(), config.as_os_str()])
         .assert()
         .code(126)
-        .stderr(pod.is_up_to_date() + &says(&told));
+        .stderr(pod.is_up_to_date() + &says(&message));
 }
 
 #[test]
@@ -457,7 +458,7 @@ fn does_not_run_the_command_when_the_file_is_wrong() {
 }
 
 #[test]
-fn seeders_at_the_same_time_lose_nothing_of_each_other() {
+fn several_at_the_same_time_lose_none_of_their_keys() {
     let pod = Pod::seeded();
     std::thread::scope(|scope| {
         for n in 0..16 {

@@ -1,28 +1,28 @@
-//! Why a `config.toml` is left as it is, told without a word of what stands in it but key names.
+//! Why a `config.toml` cannot be merged into. The messages name keys, and repeat nothing else of the file.
 
 use std::path::Path;
 
 use toml_edit::TomlError;
 
-/// How many tables and arrays may lie in each other. Nobody writes ten, and each one costs stack wherever a document is
-/// copied, compared or printed; the parser alone would let dotted keys multiply its own bound.
+/// How many tables and arrays may be nested. Ten are hardly ever written, and each costs stack wherever a document is
+/// copied, compared or printed. The parser has a bound of its own, but dotted keys multiply it.
 pub(crate) const DEEPEST: usize = 64;
 
 /// A file that cannot be merged into.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum MergeError {
     /// It does not parse. Lines and columns count from 1, columns in characters.
     Malformed { line: usize, column: usize, message: String },
-    /// Another thing stands where a key must go.
-    InTheWay { key: String, is: &'static str, needed: &'static str },
-    /// More tables and arrays lie in each other than anybody writes.
+    /// Something of another type is where a key must go.
+    Conflict { key: String, is: &'static str, needed: &'static str },
+    /// Too many tables and arrays are nested.
     TooDeep,
     /// No base URL was given, and the file has none.
     NoBaseUrl,
 }
 
-impl Refusal {
-    /// Only the parser's own words: its full report quotes the line, which may hold a secret.
+impl MergeError {
+    /// Uses only the parser's message: its full report quotes the line, which may hold a secret.
     pub(crate) fn malformed(text: &str, error: &TomlError) -> Self {
         if is_too_deep(error) {
             return Self::TooDeep;
@@ -31,7 +31,7 @@ impl Refusal {
         Self::at(text, error.span().map_or(text.len(), |span| span.start), message)
     }
 
-    /// For bytes that are no text at all; `before` is the text up to the first of them.
+    /// For bytes that are not text; `before` is the text up to the first of them.
     pub(crate) fn not_utf8(before: &str) -> Self {
         Self::at(before, before.len(), "not UTF-8".to_owned())
     }
@@ -43,18 +43,18 @@ impl Refusal {
         Self::Malformed { line, column, message }
     }
 
-    /// The one line for the operator.
-    pub(crate) fn about(&self, file: &Path) -> String {
+    /// The line for the log.
+    pub(crate) fn line(&self, file: &Path) -> String {
         let file = file.display();
         match self {
             Self::Malformed { line, column, message } => {
-                format!("cannot parse {file}: line {line}, column {column}: {message}; mend or remove it")
+                format!("cannot parse {file}: line {line}, column {column}: {message}; correct or remove it")
             }
-            Self::InTheWay { key, is, needed } => format!(
-                "cannot merge into {file}: {key} is of type {is} and has to be {needed}; mend or remove it"
+            Self::Conflict { key, is, needed } => format!(
+                "cannot merge into {file}: {key} is of type {is} and has to be {needed}; correct or remove it"
             ),
             Self::TooDeep => format!(
-                "cannot parse {file}: more than {DEEPEST} tables or arrays lie in each other; mend or remove it"
+                "cannot parse {file}: more than {DEEPEST} tables or arrays are nested; correct or remove it"
             ),
             Self::NoBaseUrl => format!(
                 "no base URL, and none in {file}: pass --base-url or set LITELLM_BASE_URL, as in http://litellm:4000/v1"
@@ -63,7 +63,7 @@ impl Refusal {
     }
 }
 
-/// Whether the parser's own bound of depth was met, of which it does not always say where.
+/// Whether the parser's own bound of depth was reached. It does not always say where.
 pub(crate) fn is_too_deep(error: &TomlError) -> bool {
     ["recursion limit", "cannot recurse further"].iter().any(|bound| error.message().contains(bound))
 }
@@ -72,26 +72,26 @@ pub(crate) fn is_too_deep(error: &TomlError) -> bool {
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> Refusal {
-        Refusal::malformed(text, &toml_edit::Document::parse(text).unwrap_err())
+    fn error(text: &str) -> MergeError {
+        MergeError::malformed(text, &toml_edit::Document::parse(text).unwrap_err())
     }
 
     #[test]
     fn counts_lines_and_columns_from_one_and_columns_in_characters() {
-        let refusal = refusal("a = 1\n# ü\n\"ü\" = tru\n");
-        assert!(matches!(refusal, Refusal::Malformed { line: 3, column: 7, .. }), "{refusal:?}");
+        let error = error("a = 1\n# ü\n\"ü\" = tru\n");
+        assert!(matches!(error, MergeError::Malformed { line: 3, column: 7, .. }), "{error:?}");
     }
 
     #[test]
     fn counts_the_same_with_windows_line_ends() {
-        let refusal = refusal("a = 1\r\n\r\nb = tru\r\n");
-        assert!(matches!(refusal, Refusal::Malformed { line: 3, column: 5, .. }), "{refusal:?}");
+        let error = error("a = 1\r\n\r\nb = tru\r\n");
+        assert!(matches!(error, MergeError::Malformed { line: 3, column: 5, .. }), "{error:?}");
     }
 
     #[test]
     fn names_the_end_of_a_file_that_stops_too_early() {
-        let refusal = refusal("a = [1,");
-        assert!(matches!(refusal, Refusal::Malformed { line: 1, column: 8, .. }), "{refusal:?}");
+        let error = error("a = [1,");
+        assert!(matches!(error, MergeError::Malformed { line: 1, column: 8, .. }), "{error:?}");
     }
 
     #[test]
@@ -106,13 +106,13 @@ mod tests {
             "a=1\na=\"sk-secret\"",
             "a.b=1\na=\"sk-secret\"",
         ] {
-            let told = refusal(text).about(Path::new("/c.toml"));
-            assert!(!told.contains("secret") && !told.contains('\n'), "{told}");
+            let message = error(text).line(Path::new("/c.toml"));
+            assert!(!message.contains("secret") && !message.contains('\n'), "{message}");
         }
     }
 
     #[test]
-    fn knows_the_parsers_own_bound_of_depth() {
+    fn recognizes_the_parsers_own_bound_of_depth() {
         let dotted = vec!["a"; 100_000].join(".");
         for text in [
             "a=".to_owned() + &"[".repeat(100_000),
@@ -120,13 +120,13 @@ mod tests {
             format!("{dotted}=1"),
             format!("[{dotted}]"),
         ] {
-            assert_eq!(refusal(&text), Refusal::TooDeep, "{}", &text[..9]);
+            assert_eq!(error(&text), MergeError::TooDeep, "{}", &text[..9]);
         }
     }
 
     #[test]
-    fn tells_where_text_ends_and_other_bytes_begin() {
-        let expected = Refusal::Malformed { line: 2, column: 3, message: "not UTF-8".to_owned() };
-        assert_eq!(Refusal::not_utf8("a = 1\nb "), expected);
+    fn says_where_text_ends_and_other_bytes_begin() {
+        let expected = MergeError::Malformed { line: 2, column: 3, message: "not UTF-8".to_owned() };
+        assert_eq!(MergeError::not_utf8("a = 1\nb "), expected);
     }
 }

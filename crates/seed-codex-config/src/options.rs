@@ -1,4 +1,4 @@
-//! What the command line asks for, checked.
+//! The options of the command line and the environment, checked.
 
 use anyhow::{anyhow, bail};
 use cli::exit::{Exit, Failure, OrExit as _};
@@ -6,12 +6,12 @@ use cli::log::line;
 
 use crate::COMMAND;
 use crate::args::Args;
-use crate::seed::Wanted;
+use crate::seed::SeedOptions;
 use crate::setting::{self, Setting, clean, is_variable_name};
 
 impl Args {
-    /// Everything the file must say, checked.
-    pub(crate) fn wanted(&self) -> Result<Wanted, Failure> {
+    /// What to write into the file, checked.
+    pub(crate) fn options(&self) -> Result<SeedOptions, Failure> {
         let given = |option: &Option<String>| option.as_deref().and_then(clean);
         let base_url =
             given(&self.base_url).map(|url| base_url(&url)).transpose().or_exit(Exit::BadConfig)?;
@@ -22,7 +22,7 @@ impl Args {
                 "--env-key takes the name of an environment variable, not the key itself",
             ));
         }
-        Ok(Wanted { base_url, model: given(&self.model), env_key, settings: self.settings()? })
+        Ok(SeedOptions { base_url, model: given(&self.model), env_key, settings: self.settings()? })
     }
 
     fn settings(&self) -> Result<Vec<Setting>, Failure> {
@@ -47,25 +47,27 @@ impl Args {
     }
 }
 
-/// Checks a base URL and takes the slashes off its end: codex appends `/responses`.
+/// Checks a base URL and removes the slashes at its end, because codex appends `/responses`.
 ///
-/// The URL is in no message: what is there by mistake may well be the key.
+/// No message repeats it: what is given by mistake may be the key.
 fn base_url(text: &str) -> anyhow::Result<String> {
-    let trouble = |what| {
-        anyhow!("the base URL (--base-url or LITELLM_BASE_URL) {what}; it looks like http://litellm:4000/v1")
+    let error = |what| {
+        anyhow!(
+            "the base URL (--base-url or LITELLM_BASE_URL) {what}; it should look like http://litellm:4000/v1"
+        )
     };
     let rest = ["http://", "https://"]
         .iter()
         .find_map(|scheme| text.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)))
         .map(|start| &text[start.len()..])
-        .ok_or_else(|| trouble("does not start with http:// or https://"))?;
+        .ok_or_else(|| error("does not start with http:// or https://"))?;
     if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        bail!(trouble("has a space or a control character in it"));
+        bail!(error("has a space or a control character in it"));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host_and_port = authority.rsplit('@').next().unwrap_or_default();
     if host_and_port.is_empty() || host_and_port.starts_with(':') {
-        bail!(trouble("names no host"));
+        bail!(error("names no host"));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_the_slash_off_a_base_url() {
+    fn removes_the_slash_at_the_end_of_a_base_url() {
         for (given, kept) in [
             ("http://litellm:4000/v1/", "http://litellm:4000/v1"),
             ("https://litellm//", "https://litellm"),
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_base_url_without_repeating_it() {
+    fn refuses_an_invalid_base_url_without_repeating_it() {
         for (given, why) in [
             ("litellm:4000", "does not start with http:// or https://"),
             ("sk-1234", "does not start with http:// or https://"),
@@ -101,11 +103,11 @@ mod tests {
             ("http://lite llm", "has a space or a control character in it"),
             ("http://a\u{7}b", "has a space or a control character in it"),
         ] {
-            let told = base_url(given).unwrap_err().to_string();
+            let message = base_url(given).unwrap_err().to_string();
             let expected = format!(
-                "the base URL (--base-url or LITELLM_BASE_URL) {why}; it looks like http://litellm:4000/v1"
+                "the base URL (--base-url or LITELLM_BASE_URL) {why}; it should look like http://litellm:4000/v1"
             );
-            assert_eq!(told, expected);
+            assert_eq!(message, expected);
         }
     }
 }
