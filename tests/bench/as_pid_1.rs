@@ -25,7 +25,7 @@ const ROUNDS: usize = 31;
 /// A system call that lasts longer than this is the one in which the program waits.
 const SETTLED: Duration = Duration::from_millis(20);
 
-/// Who has not ended by then never will.
+/// A program that has not ended by then never does.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 struct Peer {
@@ -74,8 +74,8 @@ fn peers() -> Vec<Peer> {
     ]
 }
 
-/// What was seen of one run.
-struct Seen {
+/// What was measured in one run.
+struct Run {
     /// From just before `execve` to the system call in which it waits.
     start: f64,
     rss: f64,
@@ -84,12 +84,12 @@ struct Seen {
     end: Option<f64>,
 }
 
-/// All that was seen of a peer.
+/// All runs of a peer.
 struct Row {
     peer: Peer,
-    as_pid_1: Vec<Seen>,
-    /// The same without a namespace, whose end takes the kernel milliseconds.
-    alone: Vec<Seen>,
+    as_pid_1: Vec<Run>,
+    /// Runs without a namespace, whose end takes the kernel milliseconds.
+    alone: Vec<Run>,
     reaps: bool,
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn measure() -> Report {
         .collect();
     for _ in 0..ROUNDS {
         for row in &mut rows {
-            let ends = row.as_pid_1.first().is_none_or(|seen| seen.end.is_some());
+            let ends = row.as_pid_1.first().is_none_or(|run| run.end.is_some());
             row.as_pid_1.push(observe(&row.peer, true, ends));
             row.alone.push(observe(&row.peer, false, true));
         }
@@ -134,16 +134,16 @@ fn report(rows: &[Row]) -> Report {
             ],
         );
         for row in rows.iter().filter(|row| row.peer.kind == kind) {
-            let start = row.of(|seen| seen.start);
-            let dirty = row.of(|seen| seen.private_dirty);
+            let start = row.of(|run| run.start);
+            let dirty = row.of(|run| run.private_dirty);
             table.row([
                 format!("`{}`", row.peer.name),
                 thousands(fs::metadata(&row.peer.words[0]).unwrap().len()),
                 seconds(&start),
-                ratio(start.median(), catatonit.of(|seen| seen.start).median()),
-                kib(&row.of(|seen| seen.rss)),
+                ratio(start.median(), catatonit.of(|run| run.start).median()),
+                kib(&row.of(|run| run.rss)),
                 kib(&dirty),
-                ratio(dirty.median(), catatonit.of(|seen| seen.private_dirty).median()),
+                ratio(dirty.median(), catatonit.of(|run| run.private_dirty).median()),
                 end(&row.as_pid_1),
                 end(&row.alone),
                 if row.reaps { "yes" } else { "no" }.to_owned(),
@@ -152,15 +152,15 @@ fn report(rows: &[Row]) -> Report {
         }
         report.tables.push(table);
     }
-    let at_most = |of, ours: &Row, what: fn(&Seen) -> f64, limit, peer: &Row| {
+    let at_most = |of, ours: &Row, what: fn(&Run) -> f64, limit, peer: &Row| {
         Aim::at_most(of, ours.of(what).median(), limit, peer.of(what).median())
     };
-    let share = |row: &Row| Samples::of(row.alone.iter().filter_map(|seen| seen.end));
+    let share = |row: &Row| Samples::of(row.alone.iter().filter_map(|run| run.end));
     let (ours, theirs) = (share(idle), share(catatonit));
     report.aims.extend([
-        at_most("`idle`: private dirty beside catatonit", idle, |seen| seen.private_dirty, 1.1, catatonit),
-        at_most("`idle`: RSS beside catatonit", idle, |seen| seen.rss, 1.4, catatonit),
-        at_most("`idle`: start beside catatonit", idle, |seen| seen.start, 1.05, catatonit),
+        at_most("`idle`: private dirty beside catatonit", idle, |run| run.private_dirty, 1.1, catatonit),
+        at_most("`idle`: RSS beside catatonit", idle, |run| run.rss, 1.4, catatonit),
+        at_most("`idle`: start beside catatonit", idle, |run| run.start, 1.05, catatonit),
         Aim::new(
             "`idle`: SIGTERM to exit, its own share",
             "within catatonit's spread",
@@ -170,7 +170,7 @@ fn report(rows: &[Row]) -> Report {
         at_most(
             "`idle` as a scheduler: private dirty beside plain `idle`",
             scheduler,
-            |seen| seen.private_dirty,
+            |run| run.private_dirty,
             1.5,
             idle,
         ),
@@ -179,27 +179,27 @@ fn report(rows: &[Row]) -> Report {
 }
 
 impl Row {
-    fn of(&self, what: impl Fn(&Seen) -> f64) -> Samples {
+    fn of(&self, what: impl Fn(&Run) -> f64) -> Samples {
         Samples::of(self.as_pid_1.iter().map(what))
     }
 }
 
-fn end(seen: &[Seen]) -> String {
-    let ended: Vec<_> = seen.iter().filter_map(|seen| seen.end).collect();
+fn end(runs: &[Run]) -> String {
+    let ended: Vec<_> = runs.iter().filter_map(|run| run.end).collect();
     if ended.is_empty() { "never".to_owned() } else { seconds(&Samples::of(ended)) }
 }
 
-fn observe(peer: &Peer, as_pid_1: bool, ends: bool) -> Seen {
+fn observe(peer: &Peer, as_pid_1: bool, ends: bool) -> Run {
     with_started(peer, as_pid_1, |child, begun| {
         let start = waits_since(child.id()).saturating_sub(begun);
         thread::sleep(Duration::from_millis(40));
         let (rss, private_dirty) = memory(child.id());
         let end = if ends { ended(child) } else { None };
-        Seen { start: start.as_secs_f64(), rss, private_dirty, end }
+        Run { start: start.as_secs_f64(), rss, private_dirty, end }
     })
 }
 
-/// Whether an orphan that ends in its namespace is gone soon after.
+/// Whether an orphan that ends in its namespace is gone soon afterwards.
 fn reaps(peer: &Peer) -> bool {
     with_started(peer, true, |child, _| {
         waits_since(child.id());
@@ -216,14 +216,14 @@ fn reaps(peer: &Peer) -> bool {
     })
 }
 
-/// Runs the peer, and ends it after.
+/// Starts the peer, measures it and ends it.
 fn with_started<T: Send>(
     peer: &Peer,
     as_pid_1: bool,
     see: impl FnOnce(&mut Child, Duration) -> T + Send,
 ) -> T {
     let run = || {
-        // On a thread of its own, since a thread can ask for a namespace of processes but once.
+        // On a thread of its own, because a thread can make a process namespace only once.
         if as_pid_1 {
             unshare(CloneFlags::CLONE_NEWPID).expect("run as root: namespaces are needed");
         }
@@ -264,14 +264,14 @@ fn with_started<T: Send>(
     thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
-/// Whoever watches without a pause would otherwise at times take the very processor that the peer waits for.
+/// Two processors, because a thread that watches without a pause would sometimes take the one that the peer waits for.
 #[derive(Clone, Copy)]
 enum Processor {
     OfTheWatcher = 0,
     OfThePeer = 1,
 }
 
-/// Moves this thread there; whom it starts is there, too.
+/// Moves this thread to a processor, together with what it starts from then on.
 fn stay_on(processor: Processor) {
     let mut only = CpuSet::new();
     only.set(processor as usize).unwrap();

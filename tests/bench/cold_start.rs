@@ -1,4 +1,4 @@
-//! What a command takes from start to exit, beside a script in Python that does the same, and beside a program that
+//! How long a command takes from start to exit, beside a Python script that does the same, and beside a program that
 //! makes the necessary system calls and nothing else.
 
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ fn tasks(pod: &Pod, home: &Path) -> [Task; 3] {
     let [whole, record, state] = ["", "auth.json", "rotator_state.json"].map(at);
     let known = ["read", &record, "read", &state];
     let list = [&["list", &whole], &reads[..], &known].concat();
-    // Into files of its own, or the others would find nonsense in theirs.
+    // Into files of its own, because what it writes means nothing to the others.
     let written = [(at("floor.record"), 2500), (at("floor.state"), 700)];
     let rotate_floor = floor(&[&["lock", &at(".lock")], &list[..]].concat(), &written);
     let list_floor = floor(&[&list[..], &["print", "400"]].concat(), &[]);

@@ -54,7 +54,7 @@ pub(crate) fn measure() -> Report {
     report
 }
 
-/// Rotates again and again by hand, which is what writes the most: record, state and audit log.
+/// Rotates by hand many times, because that writes the most: record, state and audit log.
 fn bounded(report: &mut Report) {
     let pod = volume::with_accounts(Path::new(volume::MEMORY), 3);
     let mut table = Table::new(

@@ -1,4 +1,4 @@
-//! The images: how large they are, and what starting a container costs, beside installing things when it starts.
+//! The images: how large they are, and what starting a container costs, beside one that installs things at its start.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(crate) fn measure() -> Report {
     report.tables.push(sizes);
 
     let pod = volume::with_accounts(&volume::disk(), 3);
-    // The container's user is nobody in particular, who must be able to write here.
+    // The container's user must be able to write here.
     let chown = Command::new("chown").args(["-R", "65532:65532"]).arg(pod.path()).status();
     assert!(chown.unwrap().success());
     let mount = |path: &Path, at: &str| format!("{}:{at}", path.display());
@@ -94,7 +94,7 @@ fn contained(run: &[&str]) -> Duration {
     taken
 }
 
-/// What the predecessor's containers did each time they started, without what an earlier one had fetched.
+/// What the predecessor's containers installed each time they started, with an empty cache.
 fn installed_at_start() -> (Duration, u64) {
     let home = tempfile::tempdir().unwrap();
     let pins = fs::read_to_string(repository().join("tests/tools/package.json")).unwrap();

@@ -1,4 +1,4 @@
-//! LiteLLM with the published record under load: what a rotation each second does to those who ask.
+//! LiteLLM with the published record under load: what a rotation each second does to requests.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::report::{Aim, Report, Table};
 use crate::samples::{ratio, thousands, time};
 use crate::volume;
 
-/// In turn without and with rotation, so that the machine's drift strikes both; 60 s of each in all.
+/// Turns without and with rotation, so that the machine's drift affects both alike; 60 s of each in all.
 const TURNS: usize = 2;
 const SECONDS: u32 = 30;
 const AT_ONCE: u32 = 8;
 
-/// What wrk told of one turn.
+/// What wrk reports of one turn.
 struct Turn {
     requests: u64,
     failed: u64,
@@ -48,7 +48,10 @@ pub(crate) fn measure() -> Report {
 
     let mut report = Report::default();
     let mut table = Table::new(
-        &format!("LiteLLM {} asked by wrk, {AT_ONCE} at once, 2 × {SECONDS} s each, in turn", VERSIONS[0]),
+        &format!(
+            "LiteLLM {} under wrk, {AT_ONCE} requests at once, 2 × {SECONDS} s each, in turn",
+            VERSIONS[0]
+        ),
         &["record", "requests", "failed", "median", "99 %", "longest", "median beside the quiet record"],
     );
     let mean = |turns: &[Turn], of: fn(&Turn) -> f64| turns.iter().map(of).sum::<f64>() / TURNS as f64;
@@ -84,7 +87,7 @@ pub(crate) fn measure() -> Report {
     report
 }
 
-/// The sidecar, on a tick of a second instead of half an hour.
+/// The sidecar, with an interval of a second instead of half an hour.
 fn rotating(pod: &Pod) -> Running {
     let log = fs::OpenOptions::new().create(true).append(true).open(pod.file("log")).unwrap();
     let mut idle = pod.command("idle");

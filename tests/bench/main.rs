@@ -1,6 +1,6 @@
 //! Measures the utilities beside their peers, on one machine in one run.
 //!
-//! `scripts/bench` builds and installs what this needs; run by itself it says what is missing.
+//! `scripts/bench` builds and installs what it needs; without that it says what is missing.
 
 #![expect(clippy::unwrap_used, reason = "a measurement ends at what it does not expect")]
 #![expect(clippy::cast_precision_loss, reason = "nothing here needs 52 bits")]
@@ -28,10 +28,10 @@ use crate::report::{Report, aims, fill_in};
 /// Measures the utilities beside their peers and writes docs/benchmarks.md with its chart
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only these, printed and not written anywhere
+    /// Measure only these, and print the figures without writing them
     sections: Vec<Section>,
 
-    /// As cargo passes it
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -8,10 +8,10 @@ use fixture::workspace::{repository, tool};
 
 use crate::samples::Samples;
 
-/// A command to run again and again.
+/// A command that is run many times.
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Puts things back as they were, before each run; not measured.
+    /// Restores what a run changes. It runs before each run and is not measured.
     pub(crate) before: Box<dyn Fn()>,
     pub(crate) command: Box<dyn Fn() -> Command>,
 }
@@ -26,7 +26,7 @@ impl Case {
     }
 }
 
-/// Seconds from start to exit of each, in turn, so that the machine's drift strikes all alike.
+/// Seconds from start to exit of each, in turn, so that the machine's drift affects all alike.
 pub(crate) fn start_to_exit(cases: &[Case], rounds: usize) -> Vec<Samples> {
     let mut seconds = vec![Vec::new(); cases.len()];
     for round in 0..=rounds {

@@ -1,4 +1,4 @@
-//! What a run has to say: tables for the terminal and for `docs/benchmarks.md`, aims, and the points of the chart.
+//! The report of a run: tables for the terminal and for `docs/benchmarks.md`, aims, and the points of the chart.
 
 use std::fmt::Write as _;
 
@@ -53,7 +53,7 @@ impl Table {
     }
 }
 
-/// What was wanted, and what it came to.
+/// An aim, and what was measured.
 #[derive(Debug)]
 pub(crate) struct Aim {
     pub(crate) of: String,
@@ -124,7 +124,7 @@ pub(crate) fn aims<'a>(aims: impl IntoIterator<Item = &'a Aim>) -> Table {
     table
 }
 
-/// Puts what was measured between the marks of its section, and leaves what people wrote around it.
+/// Puts figures between the marks of their section, and leaves the text around them.
 pub(crate) fn fill_in(document: &str, section: &str, figures: &str) -> String {
     let (begin, end) = (format!("<!-- figures: {section} -->"), format!("<!-- end: {section} -->"));
     let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("no {begin}"));

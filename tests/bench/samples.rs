@@ -1,4 +1,4 @@
-//! Measurements of one thing, and what is said of them.
+//! Measurements of one thing, and how they are summarized.
 
 use std::fmt;
 use std::time::Duration;

@@ -21,7 +21,8 @@ use crate::volume;
 
 const ROUNDS: usize = 200;
 
-/// Longer than the 100 ms that lie between two runs of the sidecar at the least: what is measured is no pause of its own.
+/// Longer than the 100 ms that lie between two runs of the sidecar at the least: what is measured is no pause of its
+/// own.
 const PAUSE: Duration = Duration::from_millis(150);
 
 /// Logins that are due where the issuer hangs.
@@ -30,7 +31,7 @@ const DUE: u32 = 20;
 /// Further ahead than any login of the stand-in ends: all of them are due.
 const ALL_ARE_DUE: &str = "315360000";
 
-/// Signals to the loop that looks every ten seconds; each has a volume and a loop of its own.
+/// Signals to the loop that polls every ten seconds; each has a volume and a loop of its own.
 const POLLED: u32 = 20;
 const POLL: Duration = Duration::from_secs(10);
 
@@ -38,7 +39,7 @@ pub(crate) fn measure() -> Report {
     let mut report = Report::default();
     let mut table = Table::new(
         "From the signal to the new record",
-        &["who", "on", "signals", "median (5 % to 95 %)", "99 %", "longest", "beside ours on tmpfs"],
+        &["program", "on", "signals", "median (5 % to 95 %)", "99 %", "longest", "beside ours on tmpfs"],
     );
     let memory = woken(Path::new(volume::MEMORY));
     let disk = woken(&volume::disk());
@@ -46,7 +47,7 @@ pub(crate) fn measure() -> Report {
     for (who, on, samples, rounds) in [
         ("`idle --wake-on`, `rotate-once`", "tmpfs", &memory, ROUNDS),
         ("`idle --wake-on`, `rotate-once`", "disk", &disk, ROUNDS),
-        ("a shell that looks every 10 s, python3", "tmpfs", &polled, POLLED as usize),
+        ("a shell that polls every 10 s, python3", "tmpfs", &polled, POLLED as usize),
     ] {
         table.row([
             who.to_owned(),
@@ -71,7 +72,7 @@ pub(crate) fn measure() -> Report {
     report
 }
 
-/// The same things with and without refreshes that hang, in turn, so that the machine's drift strikes both alike.
+/// The same steps with and without refreshes that hang, in turn, so that the machine's drift affects both alike.
 fn beside_a_hanging_issuer(report: &mut Report) {
     let title = format!("With and without {DUE} logins due whose refresh hangs, in turn");
     let mut table = Table::new(
@@ -121,7 +122,7 @@ fn beside_a_hanging_issuer(report: &mut Report) {
     report.tables.push(table);
 }
 
-/// Does something on a volume, and says how long that took.
+/// Does something on a volume, and gives how long that took.
 type Step = fn(&Pod) -> Duration;
 
 /// What is measured beside them, by its name: steps in turn.
@@ -136,7 +137,7 @@ const STEPS: [(&str, &[Step]); 2] = [
     ),
 ];
 
-/// Waits until a pod is as it is between signals; where refreshes are to hang, one of them does.
+/// Waits until a pod is as it is between signals; if refreshes are to hang, until one of them does.
 fn settle(pod: &Pod, hanging: Option<&HangingIssuer>) {
     wait_until("the signal is taken", || !pod.file("rotate-now").exists());
     thread::sleep(PAUSE);
@@ -174,7 +175,7 @@ impl HangingIssuer {
         Self { url, waiting }
     }
 
-    /// Whether somebody waits for its answer.
+    /// Whether a request waits for its answer.
     fn is_asked(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }

@@ -332,7 +332,7 @@ fn without_a_claim_the_logins_die_with_the_pod_as_the_notes_warn() {
     let (cluster, openai) = (Cluster::new(), StandIn::start());
     cluster.secret("litellm-keys", &[("LITELLM_MASTER_KEY", KEY)]);
     let values = values("");
-    assert!(notes(&values).contains("WARNING: the logins die with the pod."));
+    assert!(notes(&values).contains("WARNING: the logins are lost with the pod."));
 
     let pod = Gateway::installed(&cluster, &openai, &values);
     pod.sign_in(1, ACCOUNTS[0], "auth-login");

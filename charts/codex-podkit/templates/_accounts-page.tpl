@@ -1,4 +1,4 @@
-{{/* The container of the accounts' page. It reads the logins, writes nothing, and asks nobody. */}}
+{{/* The container of the accounts' page. It reads the logins, writes nothing and sends no request. */}}
 {{- define "codex-podkit.accountsPage" -}}
 {{- with .Values.litellm.accountsPage -}}
 name: accounts-page
@@ -14,7 +14,7 @@ env:
   {{- include "codex-podkit.authEnv" $ | nindent 2 }}
   - name: ACCOUNTS_LISTEN
     value: ":9095"
-  # Names that may be a stranger's elsewhere: the Service's with its namespace, and those of an Ingress.
+  # Names that could belong to someone else outside: the Service's with its namespace, and those of an Ingress.
   - name: ACCOUNTS_HOSTS
     value: {{ prepend .hosts (printf "litellm-accounts.%s" $.Release.Namespace) | join "," | quote }}
   {{- include "codex-podkit.commands" $ | nindent 2 }}
@@ -25,7 +25,7 @@ env:
 {{ . }}
 {{- end }}
 # No readinessProbe: a pod is ready when all its containers are, so a page that does not answer would take LiteLLM out of
-# its Service. And a restart is for a page that has not answered for minutes.
+# its Service. It is restarted only after it has not answered for minutes.
 livenessProbe:
   httpGet: {path: /healthz, port: 9095}
   periodSeconds: 30
@@ -45,7 +45,7 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
-{{/* What is to be typed where. Without a container that has the program, it is the command alone. */}}
+{{/* What to put before a command so that it runs in the right container; nothing if no container has the program. */}}
 {{- define "codex-podkit.commands" -}}
 {{- $kubectl := printf "kubectl -n %s" .Release.Namespace -}}
 {{- with .Values.litellm -}}
@@ -55,7 +55,7 @@ volumeMounts:
   {{- if not .codexAuthRotator.enabled }}
   value: rotate-once
   {{- else if eq .codexAuthRotator.mode "cronjob" }}
-  # Two $, or Kubernetes would look for a variable.
+  # Two $, because Kubernetes expands $(…).
   value: {{ $kubectl }} create job --from=cronjob/litellm-rotator "rotate-once-$$(date +%s)"
   {{- else }}
   value: {{ $kubectl }} exec deploy/litellm -c rotator -- rotate-once

@@ -6,13 +6,13 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 
-{{/* Those of a pod: none that changes with a release of the chart, or every upgrade would restart every agent. */}}
+{{/* Labels of a pod: none that changes with the chart's version, or every upgrade would restart every agent. */}}
 {{- define "codex-podkit.podLabels" -}}
 {{ include "codex-podkit.selector" . }}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 {{- end }}
 
-{{/* Those by which a Deployment knows its pods, never to be changed. */}}
+{{/* Labels by which a Deployment selects its pods. They must never change. */}}
 {{- define "codex-podkit.selector" -}}
 app: {{ .app }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -34,19 +34,19 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- toYaml (mergeOverwrite $restricted .Values.podSecurityContext) -}}
 {{- end }}
 
-{{/* The container's part, given what is laid over it. */}}
+{{/* The container's part of the restricted profile, given what is merged over it. */}}
 {{- define "codex-podkit.securityContext" -}}
 {{- $restricted := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
 {{- toYaml (mergeOverwrite $restricted .) -}}
 {{- end }}
 
-{{/* Where a pod may go, given its part of the values. */}}
+{{/* Where a pod may be scheduled, given its part of the values. */}}
 {{- define "codex-podkit.scheduling" -}}
-{{- $said := dict -}}
+{{- $set := dict -}}
 {{- range $key := list "nodeSelector" "tolerations" "affinity" -}}
-{{- with index $ $key }}{{ $_ := set $said $key . }}{{ end -}}
+{{- with index $ $key }}{{ $_ := set $set $key . }}{{ end -}}
 {{- end -}}
-{{- with $said }}{{ toYaml . }}{{ end -}}
+{{- with $set }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{/* The claim of the logins; empty without one. */}}
@@ -67,7 +67,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
   emptyDir: {}
   {{- end }}
 {{- if ne .Values.litellm.codexAuthRotator.mode "cronjob" }}
-# In memory: the published record is made anew at every start.
+# In memory, because the published record is made anew at every start.
 - name: chatgpt-live
   emptyDir:
     medium: Memory
@@ -75,7 +75,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* The mount of what LiteLLM sees. A CronJob's pod shares only the claim, so then it is a directory of that. */}}
+{{/* The mount of what LiteLLM sees. A CronJob's pod shares only the claim, so it is a directory in the claim then. */}}
 {{- define "codex-podkit.liveMount" -}}
 {{- if eq .Values.litellm.codexAuthRotator.mode "cronjob" -}}
 - name: chatgpt-auth
@@ -87,20 +87,20 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* The mounts of those who own the logins. */}}
+{{/* The mounts of the containers that own the logins. */}}
 {{- define "codex-podkit.authMounts" -}}
 - name: chatgpt-auth
   mountPath: /chatgpt-auth
 {{ include "codex-podkit.liveMount" . }}
 {{- end }}
 
-{{/* What our utilities know of the volume and of the rotator's rules: accounts must judge as rotate-once does. */}}
+{{/* The variables for the volume and for the rotator's rules, which accounts and rotate-once have to share. */}}
 {{- define "codex-podkit.authEnv" -}}
 - name: CHATGPT_AUTH_DIR
   value: /chatgpt-auth
 - name: CHATGPT_LIVE_DIR
   value: /chatgpt-live
-# LiteLLM may run as another user; it reads the record as one of the volumes' group.
+# LiteLLM may run as another user, which reads the record as a member of the volumes' group.
 - name: CHATGPT_PUBLISHED_MODE
   value: "640"
 {{- with .Values.litellm.codexAuthRotator }}
@@ -114,8 +114,8 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 {{- end }}
 
-{{/* How often the rotator runs, given its part of the values: a CronJob's schedule says it where it is every so many
-minutes or hours. */}}
+{{/* How often the rotator runs, given its part of the values. For a CronJob it follows from the schedule if that is every
+N minutes or hours. */}}
 {{- define "codex-podkit.interval" -}}
 {{- $schedule := regexReplaceAll "\\s+" (trim .schedule) " " -}}
 {{- if ne .mode "cronjob" -}}
@@ -131,7 +131,7 @@ minutes or hours. */}}
 {{- end -}}
 {{- end }}
 
-{{/* The tokens of the Secret, for all who look at the accounts, or one would miss those that another sees. */}}
+{{/* The tokens of the Secret, for every container that reads the accounts, so that all of them see the same. */}}
 {{- define "codex-podkit.tokens" -}}
 {{- with .Values.litellm.chatgptAuth.tokensSecret -}}
 envFrom:
@@ -141,7 +141,7 @@ envFrom:
 {{- end }}
 {{- end }}
 
-{{/* What every run of rotate-once needs: as init container, in the sidecar and as a job. */}}
+{{/* What rotate-once needs as init container, in the sidecar and in the CronJob. */}}
 {{- define "codex-podkit.rotateOnce" -}}
 {{- with .Values.litellm.codexAuthRotator -}}
 image: {{ include "codex-podkit.image" (dict "root" $ "image" .image "ours" true) }}
@@ -170,7 +170,7 @@ volumeMounts:
 {{- end }}
 {{- end }}
 
-{{/* What cannot work is refused before anything is installed. */}}
+{{/* Refuses values that cannot work before anything is installed. */}}
 {{- define "codex-podkit.check" -}}
 {{- with .Values.litellm -}}
 {{- if and .enabled .codexAuthRotator.enabled (eq .codexAuthRotator.mode "cronjob") (not (include "codex-podkit.claim" $)) -}}

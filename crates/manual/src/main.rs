@@ -1,7 +1,8 @@
 //! Writes the man pages and shell completions of every utility into a `share` directory, from the very command lines
 //! that the utilities parse.
 //!
-//! Run by `scripts/dist` as `manual --date 2026-11-24 share`; a program of its own, so that no shipped one carries the code.
+//! Run by `scripts/dist` as `manual --date 2026-11-24 share`; a program of its own, so that no shipped one carries the
+//! code.
 
 mod page;
 mod utilities;
