@@ -227,32 +227,32 @@ fn with_started<T: Send>(
         if as_pid_1 {
             unshare(CloneFlags::CLONE_NEWPID).expect("run as root: namespaces are needed");
         }
-        let (mut read, told) = {
-            let (read, told) = pipe2(OFlag::O_CLOEXEC).unwrap();
-            (fs::File::from(read), told)
+        let (mut begun_at, write_end) = {
+            let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC).unwrap();
+            (fs::File::from(read_end), write_end)
         };
         let mut command = Command::new(&peer.words[0]);
         command.args(&peer.words[1..]).env_clear().env("PATH", "/usr/bin:/bin").process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let tell_when = move || {
+        let report_time = move || {
             let begun = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
             let (seconds, nanos) = (begun.tv_sec(), begun.tv_nsec());
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&seconds.to_ne_bytes());
             bytes[8..].copy_from_slice(&nanos.to_ne_bytes());
-            write(told.as_fd(), &bytes)?;
+            write(write_end.as_fd(), &bytes)?;
             Ok(())
         };
         #[expect(unsafe_code, reason = "the clock is read between fork and exec")]
         // SAFETY: nothing but two system calls that are safe after a fork, on memory of its own.
         unsafe {
-            command.pre_exec(tell_when);
+            command.pre_exec(report_time);
         }
         stay_on(Processor::OfThePeer);
         let mut child = command.spawn().unwrap();
         stay_on(Processor::OfTheWatcher);
         let mut bytes = [0; 16];
-        read.read_exact(&mut bytes).unwrap();
+        begun_at.read_exact(&mut bytes).unwrap();
         let (seconds, nanos) = bytes.split_at(8);
         let number = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().unwrap());
         let begun = Duration::from_secs(number(seconds)) + Duration::from_nanos(number(nanos));

@@ -72,7 +72,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// What tells a replaced or rewritten file from an untouched one.
+/// What distinguishes a replaced or rewritten file from an untouched one.
 fn identity(path: &Path) -> (u64, i64, i64) {
     let found = fs::metadata(path).unwrap();
     (found.ino(), found.mtime(), found.mtime_nsec())
