@@ -107,8 +107,8 @@ impl FinishedLogin<'_> {
     }
 }
 
-/// Keeps a file that is not a login, because it may hold the only copy of a refresh token. If that fails, the new login is
-/// stored nevertheless.
+/// Keeps a file that is not a login, because it may hold the only copy of a refresh token. If that fails, the new login
+/// is stored nevertheless.
 fn keep_broken_file(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: Timestamp) {
     let Err(Unusable::Content(why)) = volume.master(slot).login else { return };
     let kept = volume.master_bytes(slot).ok().filter(|content| !content.is_empty());
