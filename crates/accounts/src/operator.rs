@@ -119,7 +119,7 @@ impl Operator<'_> {
     }
 
     fn wake(&self) -> bool {
-        let woken = self.volume.wake(&Signal::changed(self.now));
+        let woken = self.volume.wake(&Signal::accounts_changed(self.now));
         if let Err(e) = &woken {
             log::line(
                 COMMAND,

@@ -6,8 +6,8 @@ use cli::exit::{Exit, Failure, OrExit as _};
 use durable_file::private_file::NotRead;
 use issuer::Issuer;
 use records::audit::What;
-use records::grant::{End, Grant, GrantStatus};
-use records::published::{self, Found};
+use records::grant::{Grant, GrantEnd, GrantStatus};
+use records::published::{self, PublishedRecord};
 use records::state::Parked;
 use records::{AccountId, Login, Slot, remedy};
 use rotation::reading;
@@ -109,7 +109,7 @@ impl Operator<'_> {
         let fed = reading::fed_grants_of(&login.account);
         for grant in fed.into_iter().chain([login.grant()]) {
             if !others.iter().any(|other| other.grant() == grant) {
-                locked.end_grant(&grant, slot, &End::Removed, self.now)?;
+                locked.end_grant(&grant, slot, &GrantEnd::Removed, self.now)?;
                 if !matches!(known.status(&grant, self.now), GrantStatus::Ended(_)) {
                     ended.push(grant);
                 }
@@ -146,7 +146,7 @@ impl Operator<'_> {
             return Err(Failure::new(Exit::TryAgain, error));
         }
         let (locked, operator) = self.lock()?;
-        locked.end_grant(&login.grant(), slot, &End::Removed, operator.now)?;
+        locked.end_grant(&login.grant(), slot, &GrantEnd::Removed, operator.now)?;
         Ok(locked.write_down(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
     }
 
@@ -171,11 +171,11 @@ impl Operator<'_> {
         locked.remember(&reading.pool.state)?;
         reading.stored = Some(reading.pool.state.clone());
         self.pass(locked, reading)?;
-        if self.volume.published() == (Found::Record { account: login.account.clone() }) {
+        if self.volume.published() == (PublishedRecord::Account(login.account.clone())) {
             // Nobody else can serve, and a token that was taken away must not.
             let replaced = locked.publish(&published::placeholder(), self.access)?;
             let keep = |found: &[u8]| {
-                let is_ours = Found::judge(found).is_well_formed();
+                let is_ours = PublishedRecord::judge(found).is_well_formed();
                 if is_ours { Ok(()) } else { locked.keep_found(self.now, found).map(drop) }
             };
             replaced.as_ref().map_or(Ok(()), |replaced| keep(&replaced.content))?;

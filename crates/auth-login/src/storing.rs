@@ -7,7 +7,7 @@ use auth_volume::state_file::StoredState;
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use cli::log;
 use nix::libc::{EDQUOT, ENOSPC};
-use records::grant::End;
+use records::grant::GrantEnd;
 use records::{Login, Slot, Timestamp, remedy};
 
 use crate::COMMAND;
@@ -125,7 +125,7 @@ fn keep_what_was_broken(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: T
 fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp) {
     let Ok(replaced) = &master.login else { return };
     if replaced.grant() != login.grant()
-        && let Err(e) = locked.end_grant(&replaced.grant(), master.slot, &End::Used, now)
+        && let Err(e) = locked.end_grant(&replaced.grant(), master.slot, &GrantEnd::Used, now)
     {
         log::line(COMMAND, format_args!("the login is stored, but its old grant is not known as ended: {e}"));
     }
@@ -136,7 +136,7 @@ fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp
 fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
     let forgiven = volume.remembered().and_then(|StoredState { mut state, predecessor, .. }| {
         let before = state.clone();
-        state.forgive(&login.account);
+        state.reset_after_login(&login.account);
         if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }
     });
     if let Err(e) = forgiven {

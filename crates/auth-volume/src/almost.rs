@@ -22,12 +22,12 @@ pub fn almost_slots(auth: &Path) -> io::Result<Vec<String>> {
 
 fn is_almost(name: &str) -> bool {
     let begins = name.get(.."auth-".len()).is_some_and(|start| start.eq_ignore_ascii_case("auth-"));
-    begins && Slot::of_file_name(name).is_none() && !is_our_copy(name)
+    begins && Slot::from_file_name(name).is_none() && !is_our_copy(name)
 }
 
 fn is_our_copy(name: &str) -> bool {
     let of_slot =
-        |mark: &str| name.split_once(mark).is_some_and(|(slot, _)| Slot::of_file_name(slot).is_some());
+        |mark: &str| name.split_once(mark).is_some_and(|(slot, _)| Slot::from_file_name(slot).is_some());
     OUR_COPIES.into_iter().any(of_slot)
 }
 

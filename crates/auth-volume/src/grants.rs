@@ -15,7 +15,7 @@ use durable_file::Owner;
 use durable_file::atomic::{self, Access};
 use durable_file::draft::{Draft, IN_USE_AT_MOST, this_node};
 use durable_file::private_file::PrivateFile;
-use records::grant::{End, Grant, GrantStatus, Marker};
+use records::grant::{Grant, GrantEnd, GrantStatus, Marker};
 use records::{Login, Slot, Timestamp};
 
 use crate::error::{cannot_read, cannot_write};
@@ -159,7 +159,13 @@ impl Locked<'_> {
     ///
     /// # Errors
     /// The volume cannot be written.
-    pub fn end_grant(&self, grant: &Grant, slot: Slot, end: &End, now: Timestamp) -> Result<(), VolumeError> {
+    pub fn end_grant(
+        &self,
+        grant: &Grant,
+        slot: Slot,
+        end: &GrantEnd,
+        now: Timestamp,
+    ) -> Result<(), VolumeError> {
         let layout = self.volume().layout();
         let marker = self.marker(slot, Some(end.code()), now);
         let ended = layout.auth().join(name(grant.fingerprint(), "ended"));
@@ -238,7 +244,7 @@ impl Asked {
     ///
     /// # Errors
     /// That cannot be written down; the marker says still that it was sent.
-    pub fn end(mut self, _locked: &Locked<'_>, end: &End) -> Result<(), VolumeError> {
+    pub fn end(mut self, _locked: &Locked<'_>, end: &GrantEnd) -> Result<(), VolumeError> {
         let (asked, ended) = (self.path("asked"), self.path("ended"));
         self.marker.code = Some(end.code().to_owned());
         let line = self.marker.to_bytes();
@@ -366,8 +372,8 @@ mod tests {
         let now = clock::now();
         let asked = locked.ask(&grant("rt-1"), Slot::FIRST, None, now).unwrap().unwrap();
         assert!(!asked.was_ended());
-        asked.end(&locked, &End::Refused("refresh_token_reused".to_owned())).unwrap();
-        locked.end_grant(&grant("rt-2"), Slot::FIRST, &End::Removed, now).unwrap();
+        asked.end(&locked, &GrantEnd::Refused("refresh_token_reused".to_owned())).unwrap();
+        locked.end_grant(&grant("rt-2"), Slot::FIRST, &GrantEnd::Removed, now).unwrap();
         let code = |token| match status_of(&volume, token) {
             GrantStatus::Ended(marker) => marker.code.unwrap(),
             other => panic!("{other:?}"),
@@ -388,9 +394,9 @@ mod tests {
         let (_dir, volume) = volume();
         let locked = volume.lock().unwrap();
         let asked = locked.ask(&grant("rt"), Slot::FIRST, None, clock::now()).unwrap().unwrap();
-        locked.end_grant(&grant("rt"), Slot::FIRST, &End::Removed, clock::now()).unwrap();
+        locked.end_grant(&grant("rt"), Slot::FIRST, &GrantEnd::Removed, clock::now()).unwrap();
         assert!(asked.was_ended());
-        asked.end(&locked, &End::Used).unwrap();
+        asked.end(&locked, &GrantEnd::Used).unwrap();
         assert!(matches!(status_of(&volume, "rt"), GrantStatus::Ended(_)));
     }
 

@@ -119,7 +119,7 @@ impl Layout {
     /// # Errors
     /// The directory cannot be read.
     pub fn slots(&self) -> io::Result<Vec<Slot>> {
-        let mut slots = names(&self.auth)?.filter_map(|name| Slot::of_file_name(&name)).collect::<Vec<_>>();
+        let mut slots = names(&self.auth)?.filter_map(|name| Slot::from_file_name(&name)).collect::<Vec<_>>();
         slots.sort_unstable();
         Ok(slots)
     }

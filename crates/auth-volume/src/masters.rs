@@ -108,7 +108,7 @@ impl Volume {
         let auth = self.layout().auth();
         let names: Vec<_> = names(auth).map_err(cannot_read(auth))?.collect();
         let grants = Grants::named(auth, names.iter());
-        let mut slots: Vec<_> = names.iter().filter_map(|name| Slot::of_file_name(name)).collect();
+        let mut slots: Vec<_> = names.iter().filter_map(|name| Slot::from_file_name(name)).collect();
         slots.sort_unstable();
         Ok((slots.into_iter().map(|slot| self.master(slot)).collect(), grants))
     }

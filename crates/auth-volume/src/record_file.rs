@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::{NotRead, PrivateFile};
 use records::Timestamp;
-use records::published::Found;
+use records::published::PublishedRecord;
 
 use crate::error::cannot_write;
 use crate::heartbeats::written_at;
@@ -55,11 +55,11 @@ impl Volume {
 
     /// What LiteLLM is served.
     #[must_use]
-    pub fn published(&self) -> Found {
+    pub fn published(&self) -> PublishedRecord {
         match PrivateFile::read(&self.layout().published()) {
-            Ok(file) => Found::judge(&file.content),
-            Err(NotRead::Missing) => Found::Nothing,
-            Err(_) => Found::Foreign { why: "not a file that can be read" },
+            Ok(file) => PublishedRecord::judge(&file.content),
+            Err(NotRead::Missing) => PublishedRecord::Missing,
+            Err(_) => PublishedRecord::Foreign { why: "not a file that can be read" },
         }
     }
 }

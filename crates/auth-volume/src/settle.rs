@@ -85,8 +85,9 @@ fn is_newer(login: &Login, draft: &PrivateFile, master: &Master, path: &Path) ->
 
 /// The slot of whose master a name is a draft, and whether it is as releases before this one named them.
 fn master_of(name: &str) -> Option<(Slot, bool)> {
-    let old = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).and_then(Slot::of_file_name);
-    let new = || Draft::target(name).and_then(Slot::of_file_name);
+    let old =
+        name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).and_then(Slot::from_file_name);
+    let new = || Draft::target(name).and_then(Slot::from_file_name);
     old.map(|slot| (slot, true)).or_else(|| Some((new()?, false)))
 }
 

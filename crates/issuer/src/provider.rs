@@ -62,7 +62,7 @@ fn judge(status: u16, body: &[u8], now: Timestamp) -> ProbeResult {
             let windows = ["primary_window", "secondary_window"];
             let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
             let plan = answer["plan_type"].as_str().and_then(|plan| ReportedPlan::new(plan, now));
-            ProbeResult::Accepted(Usage::told(now, windows), plan)
+            ProbeResult::Accepted(Usage::reported(now, windows), plan)
         }
         401 => ProbeResult::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
         status => ProbeResult::Unknown(format!("HTTP {status}")),

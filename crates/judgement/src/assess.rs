@@ -40,8 +40,8 @@ pub fn assess(
     now: Timestamp,
 ) -> Assessment {
     let interpretation = interpret(pool, signals, options.floors, now);
-    for (account, standing) in &interpretation.account_states {
-        pool.state.accounts.insert(account.clone(), standing.clone());
+    for (account, account_state) in &interpretation.account_states {
+        pool.state.accounts.insert(account.clone(), account_state.clone());
     }
     let mut due =
         if options.offline { Vec::new() } else { due(pool, &interpretation, options.refresh_before, now) };

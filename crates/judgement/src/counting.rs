@@ -1,7 +1,7 @@
 //! Why another account serves than before, for the counters. Pure.
 
 use records::counters::{Counters, RotationReason};
-use records::state::{AccountState, Kind};
+use records::state::{AccountState, CooldownKind};
 use records::{AccountId, Timestamp};
 
 use crate::plan::{Plan, Reason, Why};
@@ -28,16 +28,18 @@ pub fn count(counters: &mut Counters, pool: &Pool, plan: &Plan, policy: Policy, 
             Purpose::Look | Purpose::MoveOn | Purpose::To(_) => RotationReason::Signal,
         }),
     };
-    counters.rotated(chosen.is_some(), cause);
+    counters.count_rotation(chosen.is_some(), cause);
 }
 
 /// Why the account that was in use is not, if it is its own fault.
 fn of_the_one_before(pool: &Pool, account: &AccountId, now: Timestamp) -> Option<RotationReason> {
     let Some(holder) = pool.holder(account) else { return Some(RotationReason::Unusable) };
-    let AccountState { cooldown, .. } = pool.state.of(account);
+    let AccountState { cooldown, .. } = pool.state.account_state(account);
     match pool.judge(holder, now) {
         Ok((_, Use::Ready)) => None,
-        Ok((_, Use::Cooling(_))) if cooldown.is_some_and(|cooldown| cooldown.kind == Kind::Transient) => {
+        Ok((_, Use::Cooling(_)))
+            if cooldown.is_some_and(|cooldown| cooldown.kind == CooldownKind::Transient) =>
+        {
             Some(RotationReason::Transient)
         }
         Ok((_, Use::Cooling(_))) => Some(RotationReason::Capped),

@@ -1,6 +1,6 @@
 //! The judgement: which account is next. Pure: the pool, the policy and the time come in, a plan comes out.
 
-use records::state::{Cooldown, Kind, Source};
+use records::state::{Cooldown, CooldownKind, CooldownSource};
 use records::{AccountId, Login, Slot, Timestamp};
 
 use crate::plan::{Chosen, Plan, Reason, Why};
@@ -25,8 +25,9 @@ pub fn decide(pool: &Pool, policy: Policy, now: Timestamp) -> Plan {
         Ok(_) if picked.is_some_and(|(picked, ..)| picked == *slot) => None,
         Ok((_, Use::Ready)) => Some((*slot, Reason::NotItsTurn)),
         Ok((login, Use::Cooling(until))) => {
-            let refused = Cooldown { until: *until, kind: Kind::Refused, source: Source::Floor };
-            let cooldown = pool.state.of(&login.account).cooldown.filter(|it| it.until == *until);
+            let refused =
+                Cooldown { until: *until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
+            let cooldown = pool.state.account_state(&login.account).cooldown.filter(|it| it.until == *until);
             Some((*slot, Reason::Cooling(cooldown.unwrap_or(refused))))
         }
     });
@@ -91,7 +92,7 @@ fn next<'a>(
         _ if ready.len() == 1 => (first, Why::OnlyUsable),
         _ if order == Order::EarliestReset => {
             // An account of which nothing is known comes last: what is about to reset is about to be lost.
-            let reset = |login: &Login| pool.state.of(&login.account).next_reset;
+            let reset = |login: &Login| pool.state.account_state(&login.account).next_reset;
             let soonest = others.min_by_key(|(slot, login, _)| (reset(login).is_none(), reset(login), *slot));
             (soonest.unwrap_or(first), Why::EarliestReset)
         }

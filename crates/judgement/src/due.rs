@@ -72,7 +72,7 @@ pub fn is_due(pool: &Pool, candidate: &Candidate, before: Duration, now: Timesta
 }
 
 fn is_worth_it(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> bool {
-    let AccountState { parked, refresh_failed, .. } = pool.state.of(&login.account);
+    let AccountState { parked, refresh_failed, .. } = pool.state.account_state(&login.account);
     login.refresh_token.is_some()
         && pool.holder(&login.account).is_some_and(|holder| holder.slot == candidate.slot)
         && pool.ended_by(candidate).is_none()
@@ -89,7 +89,7 @@ fn is_worth_it(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp
 /// Whether the last refresh of a login did not move its end out of the time in which it is due, and is so fresh that
 /// another one would not either.
 fn is_in_vain(pool: &Pool, login: &Login, now: Timestamp) -> bool {
-    let AccountState { not_prolonged, .. } = pool.state.of(&login.account);
+    let AccountState { not_prolonged, .. } = pool.state.account_state(&login.account);
     let (Some(expiry), Some(last)) = (login.expiry, login.last_refresh) else { return false };
     let pause = (expiry.0.since(last) / 2).clamp(PAUSE, IN_VAIN);
     not_prolonged == Some(login.grant()) && now.since(last) < pause

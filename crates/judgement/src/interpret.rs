@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use records::grant::GrantStatus;
 use records::signal::{Refusal, Signal};
-use records::state::{AccountState, Cooldown, Kind, NeedsLogin, Refused, Source};
+use records::state::{AccountState, Cooldown, CooldownKind, CooldownSource, NeedsLogin, Refusals};
 use records::{AccountId, Login, Timestamp};
 
 use crate::candidate::Candidate;
@@ -59,7 +59,7 @@ impl Interpretation {
         now: Timestamp,
     ) {
         match signal {
-            Signal::LookAgain => {}
+            Signal::AccountsChanged => {}
             Signal::Served { account } => self.serves_again(pool, account, now),
             Signal::Refused { at, account, refusal } => match whom(pool, active, account) {
                 Some(candidate) => self.refused(pool, candidate, *at, refusal, floors, now),
@@ -93,81 +93,82 @@ impl Interpretation {
     ) {
         let Ok(login) = &candidate.login else { return };
         let slot = candidate.slot;
-        let mut standing = self.standing(pool, &login.account);
-        standing.next_reset = refusal.next_reset.or(standing.next_reset);
-        standing.usage = refusal.usage.clone().or(standing.usage);
-        standing.plan = refusal.plan.clone().or(standing.plan);
+        let mut account_state = self.account_state(pool, &login.account);
+        account_state.next_reset = refusal.next_reset.or(account_state.next_reset);
+        account_state.usage = refusal.usage.clone().or(account_state.usage);
+        account_state.plan = refusal.plan.clone().or(account_state.plan);
         if refusal.status == 401 {
-            let rests = standing.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > now);
+            let rests = account_state.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > now);
             if is_of_an_old_token(login, refusal, at) {
                 self.said.push(format!("{slot}: a 401 of a token that was renewed since: nothing to do"));
             } else if let Some(code) = pool.ended_by(candidate) {
                 let grant = login.grant();
-                let dead = standing.needs_login.take().filter(|dead| dead.grant == grant);
-                if !dead.as_ref().is_some_and(|dead| dead.refused) {
+                let dead = account_state.needs_login.take().filter(|dead| dead.grant == grant);
+                if !dead.as_ref().is_some_and(|dead| dead.token_refused) {
                     self.said.push(needs_login(slot, &code));
                 }
                 let since = dead.map_or(now, |dead| dead.since);
-                standing.needs_login = Some(NeedsLogin { grant, since, code, refused: true });
-            } else if may_be_refreshed(candidate, login, &standing) {
+                account_state.needs_login = Some(NeedsLogin { grant, since, code, token_refused: true });
+            } else if may_be_refreshed(candidate, login, &account_state) {
                 self.refused.insert(login.account.clone());
-                standing.refreshing_after_401 = Some(login.grant());
+                account_state.refreshing_after_401 = Some(login.grant());
             } else if !rests {
-                let (refused, cooldown) = refused_again(standing.refused, now);
+                let (refused, cooldown) = refused_again(account_state.refusals, now);
                 self.said.push(format!("{}: its access token was refused", capped(slot, &cooldown)));
-                (standing.refused, standing.cooldown) = (Some(refused), Some(cooldown));
+                (account_state.refusals, account_state.cooldown) = (Some(refused), Some(cooldown));
             }
         } else if let Some(new) = cooldown(refusal, at, floors, now) {
-            let cooldown = merged(standing.cooldown.as_ref(), new, now);
-            if standing.cooldown.as_ref() != Some(&cooldown) {
+            let cooldown = merged(account_state.cooldown.as_ref(), new, now);
+            if account_state.cooldown.as_ref() != Some(&cooldown) {
                 self.said.push(capped(slot, &cooldown));
             }
-            standing.cooldown = Some(cooldown);
+            account_state.cooldown = Some(cooldown);
         }
-        self.set(&login.account, standing);
+        self.set(&login.account, account_state);
     }
 
     fn serves_again(&mut self, pool: &Pool, account: &AccountId, now: Timestamp) {
         let Some(candidate) = whom(pool, None, account) else { return };
         let Ok(login) = &candidate.login else { return };
-        let mut standing = self.standing(pool, &login.account);
-        standing.refused = None;
+        let mut account_state = self.account_state(pool, &login.account);
+        account_state.refusals = None;
         // Seldom: signals may lie, and each refusal after this one is worth a refresh again.
         if login.last_refresh.is_none_or(|last| now.since(last) >= REST) {
-            standing.refreshed_after_401 = None;
+            account_state.refreshed_after_401 = None;
         }
-        if standing.cooldown.take().is_some() {
+        if account_state.cooldown.take().is_some() {
             self.said.push(format!("{} serves again: its cooldown is over", candidate.slot));
         }
-        self.set(&login.account, standing);
+        self.set(&login.account, account_state);
     }
 
-    fn standing(&self, pool: &Pool, account: &AccountId) -> AccountState {
+    fn account_state(&self, pool: &Pool, account: &AccountId) -> AccountState {
         let changed = self.account_states.iter().find(|(known, _)| known == account);
-        changed.map_or_else(|| pool.state.of(account), |(_, standing)| standing.clone())
+        changed.map_or_else(|| pool.state.account_state(account), |(_, account_state)| account_state.clone())
     }
 
-    fn set(&mut self, account: &AccountId, standing: AccountState) {
+    fn set(&mut self, account: &AccountId, account_state: AccountState) {
         self.account_states.retain(|(known, _)| known != account);
-        self.account_states.push((account.clone(), standing));
+        self.account_states.push((account.clone(), account_state));
     }
 }
 
 /// Whether a refused access token is worth a refresh: once for each grant.
-fn may_be_refreshed(candidate: &Candidate, login: &Login, standing: &AccountState) -> bool {
+fn may_be_refreshed(candidate: &Candidate, login: &Login, account_state: &AccountState) -> bool {
     login.refresh_token.is_some()
-        && standing.refreshed_after_401.as_ref() != Some(&login.grant())
+        && account_state.refreshed_after_401.as_ref() != Some(&login.grant())
         && matches!(candidate.grant, GrantStatus::Good | GrantStatus::WithIssuer(_))
 }
 
 /// The rest of an account whose access token is refused and is not worth a refresh. Only the issuer ends a grant, so it
 /// is tried again, after pauses that grow while it is refused each time.
-fn refused_again(before: Option<Refused>, now: Timestamp) -> (Refused, Cooldown) {
+fn refused_again(before: Option<Refusals>, now: Timestamp) -> (Refusals, Cooldown) {
     let before = before.filter(|refused| now.since(refused.at) < FORGOTTEN);
     let times = before.map_or(1, |refused| refused.times.saturating_add(1));
     let pause = REST.saturating_mul(1_u32.checked_shl(times - 1).unwrap_or(u32::MAX)).min(LONGEST_REST);
-    let cooldown = Cooldown { until: now.plus(pause), kind: Kind::Refused, source: Source::Floor };
-    (Refused { times, at: now }, cooldown)
+    let cooldown =
+        Cooldown { until: now.plus(pause), kind: CooldownKind::Refused, source: CooldownSource::Floor };
+    (Refusals { times, at: now }, cooldown)
 }
 
 /// Requests that were under way with the old token are refused after the new one is there; they must not cost a

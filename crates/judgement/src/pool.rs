@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use records::grant::{self, GrantStatus};
-use records::published::Found;
+use records::published::PublishedRecord;
 use records::state::{Active, State};
 use records::{AccountId, Login, Slot, Timestamp};
 
@@ -27,7 +27,7 @@ pub struct Pool {
     /// What is remembered.
     pub state: State,
     /// What LiteLLM is served.
-    pub published: Found,
+    pub published: PublishedRecord,
     /// Since when.
     pub published_at: Option<Timestamp>,
     /// Which slot counts of those that hold an account: the newest login.
@@ -59,7 +59,7 @@ pub enum Use {
 impl Pool {
     /// A pool of these slots.
     #[must_use]
-    pub fn new(slots: Vec<Candidate>, state: State, published: Found) -> Self {
+    pub fn new(slots: Vec<Candidate>, state: State, published: PublishedRecord) -> Self {
         let mut holders: BTreeMap<AccountId, usize> = BTreeMap::new();
         let rank = |at: usize| {
             let login = slots[at].login.as_ref().ok();
@@ -80,7 +80,7 @@ impl Pool {
     #[must_use]
     pub fn ended_by(&self, candidate: &Candidate) -> Option<String> {
         let login = candidate.login.as_ref().ok()?;
-        let dead = self.state.of(&login.account).needs_login;
+        let dead = self.state.account_state(&login.account).needs_login;
         match (dead.filter(|dead| dead.grant == login.grant()), &candidate.grant) {
             (Some(dead), _) => Some(dead.code),
             (None, GrantStatus::Ended(marker)) => {
@@ -109,7 +109,9 @@ impl Pool {
         let slot_of = |account: &AccountId| self.holder(account).map(|holder| holder.slot);
         let remembered = self.state.active.as_ref();
         match &self.published {
-            Found::Record { account } if remembered.is_none_or(|active| active.account != *account) => {
+            PublishedRecord::Account(account)
+                if remembered.is_none_or(|active| active.account != *account) =>
+            {
                 let since = self.published_at;
                 Some(InUse { account, slot: slot_of(account)?, since, stale_before: since })
             }
@@ -130,33 +132,34 @@ impl Pool {
         if let Some(holder) = self.holder(&login.account).filter(|holder| holder.slot != candidate.slot) {
             return Err(Reason::SameAccountAs(holder.slot));
         }
-        let standing = self.state.of(&login.account);
+        let account_state = self.state.account_state(&login.account);
         // An access token that still lives serves until it ends, whatever has become of the grant.
         let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
-        let refused = standing.needs_login.is_some_and(|dead| dead.refused && dead.grant == login.grant());
+        let refused =
+            account_state.needs_login.is_some_and(|dead| dead.token_refused && dead.grant == login.grant());
         let serves = expired.is_none() && login.expiry.is_some() && !refused;
         // What an operator removed stays removed, though a backup has it.
         let ended = self.ended_by(candidate).filter(|code| !serves || code == grant::REMOVED);
         if let Some(code) = ended {
             return Err(Reason::NeedsLogin(code));
         }
-        let parked = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
+        let parked = account_state.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
         if let Some(expiry) = expired {
             return Err(match parked {
-                // Nobody refreshes what the operator put aside for good.
+                // An account that is parked without an end is never refreshed.
                 Some(parked) if parked.until.is_none() => Reason::Parked(parked),
                 _ if login.refresh_token.is_some() => Reason::RefreshDue(expiry),
                 _ => Reason::Expired(expiry),
             });
         }
-        if let Some(from) = standing.came_from {
+        if let Some(from) = account_state.came_from {
             return Err(Reason::CameFrom(from));
         }
         if let Some(parked) = parked {
             return Err(Reason::Parked(parked));
         }
         let cooling =
-            standing.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
+            account_state.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
         let cooling = cooling.max(self.rests_until(candidate, login, now));
         Ok((login, cooling.map_or(Use::Ready, Use::Cooling)))
     }

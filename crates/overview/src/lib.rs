@@ -15,8 +15,8 @@ use judgement::candidate::{Broken, Candidate};
 use judgement::due;
 use judgement::plan::Reason;
 use judgement::pool::{Pool, Use};
-use records::published::Found;
-use records::state::{Cooldown, Kind, Parked, Source};
+use records::published::PublishedRecord;
+use records::state::{Cooldown, CooldownKind, CooldownSource, Parked};
 use records::text::printable;
 use records::usage::Usage;
 use records::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
@@ -158,12 +158,12 @@ impl Overview {
 
 fn serving(pool: &Pool) -> Serving {
     match &pool.published {
-        Found::Record { account } => {
+        PublishedRecord::Account(account) => {
             pool.holder(account).map_or(Serving::Unknown, |holder| Serving::Account(holder.slot))
         }
-        Found::Placeholder => Serving::Placeholder,
-        Found::Nothing => Serving::Nothing,
-        Found::Foreign { why } => Serving::Foreign(why),
+        PublishedRecord::Placeholder => Serving::Placeholder,
+        PublishedRecord::Missing => Serving::Nothing,
+        PublishedRecord::Foreign { why } => Serving::Foreign(why),
     }
 }
 
@@ -195,25 +195,25 @@ fn row(
             plan: plan(pool, login),
             expiry: login.expiry,
             last_refresh: login.last_refresh,
-            usage: pool.state.of(&login.account).usage.and_then(|usage| usage.still(now)),
+            usage: pool.state.account_state(&login.account).usage.and_then(|usage| usage.current(now)),
         }),
     }
 }
 
 /// The subscription: what the provider told after the token was made, else what the token says.
 fn plan(pool: &Pool, login: &Login) -> Option<String> {
-    let told = pool.state.of(&login.account).plan.filter(|told| told.is_newer_than(login));
+    let told = pool.state.account_state(&login.account).plan.filter(|told| told.is_newer_than(login));
     told.map(|told| told.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
 }
 
 fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
-    let standing = candidate.login.as_ref().map(|login| pool.state.of(&login.account));
-    let standing = standing.unwrap_or_default();
+    let account_state = candidate.login.as_ref().map(|login| pool.state.account_state(&login.account));
+    let account_state = account_state.unwrap_or_default();
     match pool.judge(candidate, now) {
         Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
         Ok((_, Use::Cooling(until))) => {
-            let refused = Cooldown { until, kind: Kind::Refused, source: Source::Floor };
-            SlotState::Capped(standing.cooldown.filter(|it| it.until == until).unwrap_or(refused))
+            let refused = Cooldown { until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
+            SlotState::Capped(account_state.cooldown.filter(|it| it.until == until).unwrap_or(refused))
         }
         Err(Reason::Cooling(cooldown)) => SlotState::Capped(cooldown),
         Err(Reason::Parked(parked)) => SlotState::Parked(parked),

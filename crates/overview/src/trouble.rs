@@ -4,7 +4,7 @@ use judgement::candidate::Candidate;
 use judgement::plan::Reason;
 use judgement::pool::Pool;
 use records::grant::GrantStatus;
-use records::state::RefreshRefused;
+use records::state::RefreshRefusal;
 use records::{Expiry, Login, Timestamp};
 
 use crate::bounds::REFUSED_FOR;
@@ -40,7 +40,7 @@ pub enum Trouble {
 
 /// What keeps a candidate's login from being refreshed.
 pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> Vec<Trouble> {
-    let account_state = pool.state.of(&login.account);
+    let account_state = pool.state.account_state(&login.account);
     let until = login.expiry;
     let is_all = matches!(pool.judge(candidate, now), Err(Reason::NeedsLogin(..)));
     let ended = pool.ended_by(candidate).filter(|_| !is_all);
@@ -56,7 +56,7 @@ pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: T
     let all = [
         ended.map(|code| Trouble::NeedsLogin { code, until }),
         unanswered,
-        refused.map(|RefreshRefused { code, since }| Trouble::Refused { code, since }),
+        refused.map(|RefreshRefusal { code, since }| Trouble::Refused { code, since }),
         account_state.not_storable.filter(|_| !is_over).map(Trouble::NotStorable),
     ];
     all.into_iter().flatten().collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use records::Timestamp;
-use records::state::{Cooldown, Parked, Source};
+use records::state::{Cooldown, CooldownSource, Parked};
 
 use crate::{Row, SlotState};
 
@@ -38,10 +38,10 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
 /// `capped until 11-23 21:40 (resets_at)`
 fn capped(Cooldown { until, source, .. }: &Cooldown, now: Timestamp) -> String {
     let source = match source {
-        Source::ResetsAt => "resets_at",
-        Source::Headers => "headers",
-        Source::Floor => "floor",
-        Source::Predecessor => "predecessor",
+        CooldownSource::ResetsAt => "resets_at",
+        CooldownSource::Headers => "headers",
+        CooldownSource::Floor => "floor",
+        CooldownSource::Predecessor => "predecessor",
     };
     format!("capped until {} ({source})", clock(*until, now))
 }

@@ -8,7 +8,7 @@ use judgement::candidate::{Broken, Candidate};
 use judgement::cooldown::LONGEST;
 use judgement::pool::Pool;
 use records::grant::{Grant, GrantStatus, Marker, REMOVED};
-use records::state::{Active, Cooldown, Kind, Predecessor, Source, State};
+use records::state::{Active, Cooldown, CooldownKind, CooldownSource, Predecessor, State};
 use records::{AccountId, Login, Slot, Timestamp, env_fed, remedy};
 
 /// What was read: the pool, and what the log should say of it.
@@ -75,9 +75,9 @@ fn believed(mut state: State, now: Timestamp) -> State {
     if let Some(active) = &mut state.active {
         active.since = active.since.min(now);
     }
-    for standing in state.accounts.values_mut() {
-        standing.refresh_failed.take_if(|failed| *failed > now);
-        if let Some(cooldown) = &mut standing.cooldown {
+    for account_state in state.accounts.values_mut() {
+        account_state.refresh_failed.take_if(|failed| *failed > now);
+        if let Some(cooldown) = &mut account_state.cooldown {
             cooldown.until = cooldown.until.min(now.plus(LONGEST));
         }
     }
@@ -99,7 +99,8 @@ fn taken_over(pool: &Pool, predecessor: &Predecessor, now: Timestamp) -> State {
         }
         if let Some(until) = predecessor.cooldowns.get(slot).filter(|until| **until > now) {
             let until = (*until).min(now.plus(LONGEST));
-            let cooldown = Cooldown { until, kind: Kind::UsageCap, source: Source::Predecessor };
+            let cooldown =
+                Cooldown { until, kind: CooldownKind::UsageCap, source: CooldownSource::Predecessor };
             state.accounts.entry(login.account.clone()).or_default().cooldown = Some(cooldown);
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn recover_tokens(
         // A signature is nothing that we can check: should it be a forgery, the login is still there.
         locked.keep_beside(slot, &master, now)?;
     }
-    locked.install(slot, &found.refreshed(&master, now))?;
+    locked.install(slot, &found.merged_into(&master, now))?;
     let mut slots = std::mem::take(&mut pool.slots);
     slots.retain(|candidate| candidate.slot != slot && candidate.is_stored);
     let login = Ok(Login { last_refresh: Some(now), ..found });

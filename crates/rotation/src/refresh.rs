@@ -15,8 +15,10 @@ use judgement::cooldown::REST;
 use judgement::due::{Due, is_near_its_end};
 use judgement::phrases::{needs_login, with_remedy};
 use records::counters::{RefreshReason, RefreshResult};
-use records::grant::{End, GrantStatus};
-use records::state::{AccountState, Cooldown, Kind, NeedsLogin, RefreshRefused, Source, State};
+use records::grant::{GrantEnd, GrantStatus};
+use records::state::{
+    AccountState, Cooldown, CooldownKind, CooldownSource, NeedsLogin, RefreshRefusal, State,
+};
 use records::{Login, Slot, Timestamp, remedy};
 
 use crate::reading;
@@ -132,9 +134,9 @@ impl Refresh<'_> {
         let slot = due.slot;
         let mut said = vec![format!("{slot} not refreshed: {e}; its refresh token was not sent")];
         if matches!(e, VolumeError::CannotReplace { .. }) {
-            let remembered = self.update(slot, |standing| {
-                standing.refresh_failed = Some(clock::now());
-                standing.not_storable = Some(e.to_string());
+            let remembered = self.update(slot, |account_state| {
+                account_state.refresh_failed = Some(clock::now());
+                account_state.not_storable = Some(e.to_string());
             });
             said.extend(remembered.err().map(|e| e.to_string()));
         }
@@ -150,32 +152,37 @@ impl Refresh<'_> {
     fn conclude(&self, due: &Due, begun: Begun, answer: Answer) -> RefreshReport {
         match answer {
             Answer::Refreshed(tokens) => self.store(due, begun, tokens),
-            Answer::Ended(code) => self.note(due, begun, RefreshResult::Ended, true, |standing, begun| {
-                let grant = begun.login.grant();
-                // Of a token that the provider refused, too, nothing is left.
-                let refused = due.reason == RefreshReason::Refused;
-                let dead = NeedsLogin { grant, since: clock::now(), code: code.clone(), refused };
-                standing.needs_login = Some(dead);
-                standing.refreshing_after_401 = None;
-                (Some(End::Refused(code.clone())), needs_login(due.slot, &code))
-            }),
+            Answer::Ended(code) => {
+                self.note(due, begun, RefreshResult::Ended, true, |account_state, begun| {
+                    let grant = begun.login.grant();
+                    // Of a token that the provider refused, too, nothing is left.
+                    let token_refused = due.reason == RefreshReason::Refused;
+                    let dead = NeedsLogin { grant, since: clock::now(), code: code.clone(), token_refused };
+                    account_state.needs_login = Some(dead);
+                    account_state.refreshing_after_401 = None;
+                    (Some(GrantEnd::Refused(code.clone())), needs_login(due.slot, &code))
+                })
+            }
             Answer::Refused { said, code } => {
-                self.note(due, begun, RefreshResult::Failed, true, |standing, _| {
+                self.note(due, begun, RefreshResult::Failed, true, |account_state, _| {
                     let now = clock::now();
                     // Without a code the status stands for it.
                     let code = code.unwrap_or_else(|| said.clone());
-                    let before = standing.refresh_refused.take().filter(|before| before.code == code);
-                    standing.refresh_refused = Some(before.unwrap_or(RefreshRefused { code, since: now }));
-                    rest(standing, due.reason, now);
+                    let before = account_state.refresh_refused.take().filter(|before| before.code == code);
+                    account_state.refresh_refused =
+                        Some(before.unwrap_or(RefreshRefusal { code, since: now }));
+                    rest(account_state, due.reason, now);
                     let slot = due.slot;
                     (None, format!("{slot} not refreshed: {said}; its refresh token is as good as before"))
                 })
             }
-            Answer::NotSent(why) => self.note(due, begun, RefreshResult::Failed, false, |standing, _| {
-                rest(standing, due.reason, clock::now());
-                let slot = due.slot;
-                (None, format!("{slot} not refreshed: {why}; its refresh token is as good as before"))
-            }),
+            Answer::NotSent(why) => {
+                self.note(due, begun, RefreshResult::Failed, false, |account_state, _| {
+                    rest(account_state, due.reason, clock::now());
+                    let slot = due.slot;
+                    (None, format!("{slot} not refreshed: {why}; its refresh token is as good as before"))
+                })
+            }
             Answer::Unanswered(why) => self.unanswered(due, begun, &why),
         }
     }
@@ -187,12 +194,12 @@ impl Refresh<'_> {
         begun: Begun,
         result: RefreshResult,
         goes_on: bool,
-        change: impl FnOnce(&mut AccountState, &Begun) -> (Option<End>, String),
+        change: impl FnOnce(&mut AccountState, &Begun) -> (Option<GrantEnd>, String),
     ) -> RefreshReport {
         let noted = (|| {
             let locked = self.lock_patiently()?;
             let mut state = self.volume.remembered()?.state;
-            state.counters.refreshed(result, due.reason);
+            state.counters.count_refresh(result, due.reason);
             let account = begun.login.account.clone();
             let (end, said) = change(state.accounts.entry(account).or_default(), &begun);
             let Begun { asked, room, .. } = begun;
@@ -225,7 +232,7 @@ impl Refresh<'_> {
             room.discard();
             drop(asked);
             locked.update_state(|state| {
-                state.counters.refreshed(RefreshResult::Unanswered, due.reason);
+                state.counters.count_refresh(RefreshResult::Unanswered, due.reason);
                 rest(state.accounts.entry(login.account).or_default(), due.reason, clock::now());
             })
         })();
@@ -239,7 +246,7 @@ impl Refresh<'_> {
         let slot = due.slot;
         let now = clock::now();
         let refreshed = with(&begun.login, tokens, now);
-        let bytes = refreshed.refreshed(&begun.master, now);
+        let bytes = refreshed.merged_into(&begun.master, now);
         let give_up = Instant::now() + GRACE;
         let mut said = Vec::new();
         let mut written = begun.room.write(&bytes);
@@ -277,9 +284,9 @@ impl Refresh<'_> {
         if !is_placed {
             room.discard();
         }
-        let noted = asked.end(&locked, &End::Used).and_then(|()| {
+        let noted = asked.end(&locked, &GrantEnd::Used).and_then(|()| {
             locked.update_state(|state| {
-                state.counters.refreshed(RefreshResult::Refreshed, due.reason);
+                state.counters.count_refresh(RefreshResult::Refreshed, due.reason);
                 if is_placed {
                     said.extend(self.follow(state, due, &login, &refreshed, now));
                 }
@@ -342,16 +349,16 @@ impl Refresh<'_> {
             let or = format!("{} lets it serve", remedy::unpark(slot));
             Some(with_remedy(&what, Some(&remedy::login_replacing(slot)), Some(&or)))
         };
-        let standing = state.accounts.entry(new.clone()).or_default();
-        standing.cooldown.take_if(|cooldown| cooldown.kind == Kind::Refused);
-        standing.needs_login = None;
-        standing.refreshing_after_401 = None;
-        standing.refresh_failed = None;
-        standing.refresh_refused = None;
-        standing.not_storable = None;
+        let account_state = state.accounts.entry(new.clone()).or_default();
+        account_state.cooldown.take_if(|cooldown| cooldown.kind == CooldownKind::Refused);
+        account_state.needs_login = None;
+        account_state.refreshing_after_401 = None;
+        account_state.refresh_failed = None;
+        account_state.refresh_refused = None;
+        account_state.not_storable = None;
         let grant = after.grant();
-        standing.refreshed_after_401 = (due.reason == RefreshReason::Refused).then(|| grant.clone());
-        standing.not_prolonged = is_near_its_end(after, self.before, now).then_some(grant);
+        account_state.refreshed_after_401 = (due.reason == RefreshReason::Refused).then(|| grant.clone());
+        account_state.not_prolonged = is_near_its_end(after, self.before, now).then_some(grant);
         line
     }
 
@@ -362,12 +369,13 @@ impl Refresh<'_> {
 }
 
 /// An account whose access token was refused, and that could not be refreshed, lets the others serve.
-fn rest(standing: &mut AccountState, reason: RefreshReason, now: Timestamp) {
-    standing.refresh_failed = Some(now);
-    standing.refreshing_after_401 = None;
+fn rest(account_state: &mut AccountState, reason: RefreshReason, now: Timestamp) {
+    account_state.refresh_failed = Some(now);
+    account_state.refreshing_after_401 = None;
     if reason == RefreshReason::Refused {
-        let rest = Cooldown { until: now.plus(REST), kind: Kind::Refused, source: Source::Floor };
-        standing.cooldown.get_or_insert(rest);
+        let rest =
+            Cooldown { until: now.plus(REST), kind: CooldownKind::Refused, source: CooldownSource::Floor };
+        account_state.cooldown.get_or_insert(rest);
     }
 }
 
@@ -389,7 +397,7 @@ fn with(login: &Login, tokens: Tokens, now: Timestamp) -> Login {
     let refresh_token = refresh_token.or_else(|| login.refresh_token.clone());
     let id_token = id_token.or_else(|| login.id_token.clone());
     let account_id = Some(login.account.account_id.as_str());
-    let refreshed = Login::of_tokens(access_token, refresh_token, id_token, account_id);
+    let refreshed = Login::from_tokens(access_token, refresh_token, id_token, account_id);
     let refreshed = refreshed.expect("an account id was given");
     Login { last_refresh: Some(now), ..refreshed }
 }

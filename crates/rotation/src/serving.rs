@@ -17,7 +17,7 @@ use judgement::due::Due;
 use judgement::plan::{Chosen, Plan, Reason, Why};
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
-use records::published::{self, Found};
+use records::published::{self, PublishedRecord};
 use records::signal::Signal;
 use records::state::{Active, State};
 use records::{Slot, Timestamp, remedy};
@@ -154,7 +154,7 @@ impl Serving<'_> {
         let logins = pool.slots.iter().filter_map(|slot| Some((slot, slot.login.as_ref().ok()?)));
         for (candidate, login) in logins.clone() {
             // A marker of its own for what a state told that was written before there were markers.
-            if pool.state.of(&login.account).unanswered == Some(login.grant()) {
+            if pool.state.account_state(&login.account).unanswered == Some(login.grant()) {
                 drop(self.locked.ask(&login.grant(), candidate.slot, None, self.now)?);
             }
         }
@@ -182,10 +182,10 @@ impl Serving<'_> {
 
     /// The signals that were not heard before, and the state that knows them.
     fn hear(self, pool: &mut Pool, signals: &[Taken]) -> Vec<Signal> {
-        let is_new = |taken: &&Taken| !pool.state.heard.contains(&taken.name());
+        let is_new = |taken: &&Taken| !pool.state.handled_signals.contains(&taken.name());
         let heard: Vec<_> = signals.iter().filter(is_new).map(|taken| taken.signal.clone()).collect();
         if !signals.is_empty() {
-            pool.state.heard = signals.iter().map(Taken::name).collect();
+            pool.state.handled_signals = signals.iter().map(Taken::name).collect();
         }
         if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
             (self.log)(
@@ -206,7 +206,7 @@ impl Serving<'_> {
 
     /// Publishes what was chosen, and gives what stood there until then.
     fn publish(self, pool: &mut Pool, plan: &Plan) -> Result<Option<PrivateFile>, VolumeError> {
-        if let Found::Foreign { why } = &pool.published
+        if let PublishedRecord::Foreign { why } = &pool.published
             && (plan.chosen.is_some() || plan.placeholder)
         {
             (self.log)(format!("auth.json was not written by us ({why}): replacing it"));
@@ -246,5 +246,5 @@ impl Serving<'_> {
 fn leave_for_the_next_pass(state: &mut State, signals: &mut Vec<Taken>) {
     let undone = signals.extract_if(.., |taken| taken.signal.asks_to_move_on());
     let undone: BTreeSet<_> = undone.map(|taken| taken.name()).collect();
-    state.heard.retain(|heard| !undone.contains(heard));
+    state.handled_signals.retain(|heard| !undone.contains(heard));
 }

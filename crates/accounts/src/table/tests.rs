@@ -7,7 +7,7 @@ use overview::findings::findings;
 use overview::observed::Observed;
 use records::Naming;
 use records::heartbeat::Heartbeat;
-use records::state::Source;
+use records::state::CooldownSource;
 use rotation::observing::Observer;
 
 use super::*;
@@ -100,7 +100,7 @@ fn the_table_fits_100_columns_whatever_a_row_has() {
             who.plan = Some("a plan nobody has heard of".to_owned());
         }
         if let SlotState::Capped(cooldown) = &mut row.state {
-            cooldown.source = Source::Predecessor;
+            cooldown.source = CooldownSource::Predecessor;
             cooldown.until = Timestamp::from_seconds(NOW + 60 * 86_400);
         }
         if let SlotState::Parked(parked) = &mut row.state {

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use records::grant::GrantStatus;
-use records::published::Found;
+use records::published::PublishedRecord;
 use records::signal::{Refusal, Signal};
-use records::state::{Active, Kind, NeedsLogin, Parked, Refused, Source, State};
+use records::state::{Active, CooldownKind, CooldownSource, NeedsLogin, Parked, Refusals, State};
 use records::{Expiry, Secret};
 
 use super::*;
@@ -26,7 +26,7 @@ fn account(name: &str) -> AccountId {
 }
 
 fn login(name: &str, expires_in: i64) -> Login {
-    let mut login = Login::of_tokens(Secret::new("at"), None, None, Some(name)).unwrap();
+    let mut login = Login::from_tokens(Secret::new("at"), None, None, Some(name)).unwrap();
     login.expiry = Some(Expiry(Timestamp::from_seconds(NOW + expires_in)));
     login
 }
@@ -49,7 +49,7 @@ fn pool(slots: Vec<Candidate>, active: Option<(&str, u32)>) -> Pool {
     let active = active.map(|(name, number)| Active { account: account(name), slot: slot(number), since });
     let mut state = State::default();
     state.active = active;
-    Pool::new(slots, state, Found::Nothing)
+    Pool::new(slots, state, PublishedRecord::Missing)
 }
 
 fn now() -> Timestamp {
@@ -88,7 +88,7 @@ fn capped(name: &str) -> Signal {
 
 fn cooling(pool: &mut Pool, name: &str, seconds: i64) {
     let until = now().plus_seconds(seconds);
-    let cooldown = Cooldown { until, kind: Kind::UsageCap, source: Source::ResetsAt };
+    let cooldown = Cooldown { until, kind: CooldownKind::UsageCap, source: CooldownSource::ResetsAt };
     pool.state.accounts.entry(account(name)).or_default().cooldown = Some(cooldown);
 }
 
@@ -113,7 +113,7 @@ fn a_slot_that_vanished_still_marks_the_place_to_go_on_from() {
 #[test]
 fn the_published_record_knows_better_than_the_state_who_is_active() {
     let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
-    pool.published = Found::Record { account: account("b") };
+    pool.published = PublishedRecord::Account(account("b"));
     assert_eq!(tick(&pool), Some(3));
 }
 
@@ -127,9 +127,9 @@ fn sticky_stays_until_the_account_in_use_is_refused() {
 #[test]
 fn a_late_signal_and_a_login_move_nothing() {
     let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
-    let (pool, slot) = hear(pool, &[capped("b"), Signal::LookAgain], Order::RoundRobin);
+    let (pool, slot) = hear(pool, &[capped("b"), Signal::AccountsChanged], Order::RoundRobin);
     assert_eq!(slot, Some(1));
-    assert!(pool.state.of(&account("b")).cooldown.is_some(), "but it is remembered of b");
+    assert!(pool.state.account_state(&account("b")).cooldown.is_some(), "but it is remembered of b");
     assert_eq!(pool.state.active.unwrap().since, Timestamp::from_seconds(NOW - 60), "in use all along");
 }
 
@@ -175,7 +175,7 @@ fn a_dead_slot_beside_cooled_ones_does_not_leave_nothing() {
     let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
     cooling(&mut pool, "a", 600);
     let grant = pool.slots[1].login.as_ref().unwrap().grant();
-    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), refused: true };
+    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), token_refused: true };
     pool.state.accounts.entry(account("b")).or_default().needs_login = Some(dead);
     let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().slot, slot(1));
@@ -251,19 +251,19 @@ fn a_401_is_worth_one_refresh_and_then_a_rest_that_grows() {
     );
     let (mut pool, serves) = hear(pool, &refused, Order::Sticky);
     assert_eq!(serves, Some(2), "and the next serves, no walk through the pool");
-    let rests = |pool: &Pool| pool.state.of(&account("a")).cooldown.unwrap().until.seconds() - NOW;
+    let rests = |pool: &Pool| pool.state.account_state(&account("a")).cooldown.unwrap().until.seconds() - NOW;
     assert_eq!(rests(&pool), 300);
     (pool, _) = hear(pool, &refused, Order::Sticky);
     assert_eq!(rests(&pool), 300, "a second refusal of a resting account is the same one");
     for (times, rest) in [(2, 600), (3, 1200), (4, 2400), (9, 6 * 3600), (40, 6 * 3600)] {
-        let standing = pool.state.accounts.get_mut(&account("a")).unwrap();
-        standing.cooldown = None;
-        standing.refused = Some(Refused { times: times - 1, at: now() });
+        let account_state = pool.state.accounts.get_mut(&account("a")).unwrap();
+        account_state.cooldown = None;
+        account_state.refusals = Some(Refusals { times: times - 1, at: now() });
         (pool, _) = hear(pool, &refused, Order::Sticky);
         assert_eq!(rests(&pool), rest, "the {times}th time in a row");
     }
     let (pool, _) = hear(pool, &[Signal::Served { account: account("a") }], Order::Sticky);
-    assert_eq!(pool.state.of(&account("a")).refused, None, "a success ends it");
+    assert_eq!(pool.state.account_state(&account("a")).refusals, None, "a success ends it");
 }
 
 #[test]
@@ -314,7 +314,7 @@ prop_compose! {
         let refusal = Refusal { status: 429, usage_limit: limit, resets_at, ..Refusal::default() };
         match kind {
             5 => Signal::RotateNow { at, refusal: None },
-            6 => Signal::LookAgain,
+            6 => Signal::AccountsChanged,
             7 => Signal::RotateNow { at, refusal: Some(refusal) },
             name => Signal::Refused { at, account: account(&format!("acct-{name}")), refusal },
         }
@@ -366,7 +366,7 @@ proptest! {
     fn a_cooled_account_serves_only_when_all_are(pool in any_later_world()) {
         let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
         let Some(chosen) = plan.chosen else { return Ok(()) };
-        let cools = pool.state.of(&chosen.login.account).cooldown.is_some_and(|c| c.until > now());
+        let cools = pool.state.account_state(&chosen.login.account).cooldown.is_some_and(|c| c.until > now());
         let others_ready = plan.passed_over.iter().any(|(_, reason)| *reason == Reason::NotItsTurn);
         prop_assert!(!(cools && others_ready));
     }
@@ -378,7 +378,7 @@ proptest! {
         prop_assume!(before.login.account == active && before.why == Why::StaysActive);
         let late: Vec<_> = signals.into_iter().filter(|signal| match signal {
             Signal::Refused { account, .. } => *account != active,
-            Signal::LookAgain => true,
+            Signal::AccountsChanged => true,
             _ => false,
         }).collect();
         prop_assume!(!late.is_empty());
