@@ -154,7 +154,7 @@ fn colour(row: &Row) -> &'static str {
         SlotState::Capped(_) | SlotState::RefreshDue => "wait",
         SlotState::Parked(_) => "aside",
         SlotState::NeedsLogin(_)
-        | SlotState::CameFrom(_)
+        | SlotState::OtherAccount(_)
         | SlotState::Duplicate(_)
         | SlotState::Unusable(_) => "bad",
     }

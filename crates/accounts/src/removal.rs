@@ -171,7 +171,7 @@ impl Operator<'_> {
         locked.remember(&reading.pool.state)?;
         reading.stored = Some(reading.pool.state.clone());
         self.pass(locked, reading)?;
-        if self.volume.published() == (PublishedRecord::Account(login.account.clone())) {
+        if self.volume.published() == PublishedRecord::Account(login.account.clone()) {
             // Nobody else can serve, and a token that was taken away must not.
             let replaced = locked.publish(&published::placeholder(), self.access)?;
             let keep = |found: &[u8]| {

@@ -108,7 +108,7 @@ fn colour(row: &Row) -> Colour {
         SlotState::Capped(_) | SlotState::RefreshDue => Colour::Yellow,
         SlotState::Parked(_) => Colour::Blue,
         SlotState::NeedsLogin(_)
-        | SlotState::CameFrom(_)
+        | SlotState::OtherAccount(_)
         | SlotState::Duplicate(_)
         | SlotState::Unusable(_) => Colour::Red,
     }

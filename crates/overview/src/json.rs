@@ -38,7 +38,7 @@ fn account(row: &Row, naming: Naming) -> Value {
         }
         SlotState::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
         SlotState::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
-        SlotState::CameFrom(from) => (
+        SlotState::OtherAccount(from) => (
             Value::Null,
             Value::Null,
             json!(format!("its last refresh answered for another account than {from}")),
@@ -100,7 +100,7 @@ pub fn state(row: &Row) -> &'static str {
         SlotState::Parked(_) => "parked",
         SlotState::RefreshDue => "refresh_due",
         SlotState::NeedsLogin(_) => "needs_login",
-        SlotState::CameFrom(_) => "other_account",
+        SlotState::OtherAccount(_) => "other_account",
         SlotState::Duplicate(_) => "duplicate",
         SlotState::Unusable(_) => "unusable",
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use judgement::candidate::{Broken, Candidate};
 use judgement::due;
 use judgement::plan::Reason;
-use judgement::pool::{Pool, Use};
+use judgement::pool::{Availability, Pool};
 use records::published::PublishedRecord;
 use records::state::{Cooldown, CooldownKind, CooldownSource, Parked};
 use records::text::printable;
@@ -103,7 +103,7 @@ pub enum SlotState {
     /// Why.
     NeedsLogin(String),
     /// Its last refresh answered for another account than this one.
-    CameFrom(AccountId),
+    OtherAccount(AccountId),
     /// The same account as in this slot, where its login is newer.
     Duplicate(Slot),
     /// What is wrong with its file.
@@ -124,7 +124,7 @@ impl Row {
     /// Whether the account needs a login, now or when its access token ends.
     #[must_use]
     pub fn needs_login(&self) -> bool {
-        matches!(self.state, SlotState::NeedsLogin(_) | SlotState::CameFrom(_))
+        matches!(self.state, SlotState::NeedsLogin(_) | SlotState::OtherAccount(_))
             || self.troubles.iter().any(|trouble| matches!(trouble, Trouble::NeedsLogin { .. }))
     }
 }
@@ -210,8 +210,8 @@ fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
     let account_state = candidate.login.as_ref().map(|login| pool.state.account_state(&login.account));
     let account_state = account_state.unwrap_or_default();
     match pool.judge(candidate, now) {
-        Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
-        Ok((_, Use::Cooling(until))) => {
+        Ok((_, Availability::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
+        Ok((_, Availability::Cooling(until))) => {
             let refused = Cooldown { until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
             SlotState::Capped(account_state.cooldown.filter(|it| it.until == until).unwrap_or(refused))
         }
@@ -220,7 +220,7 @@ fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
         Err(Reason::RefreshDue(_)) => SlotState::RefreshDue,
         Err(Reason::Expired(expiry)) => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
         Err(Reason::NeedsLogin(code)) => SlotState::NeedsLogin(code),
-        Err(Reason::CameFrom(from)) => SlotState::CameFrom(from),
+        Err(Reason::OtherAccount(from)) => SlotState::OtherAccount(from),
         Err(Reason::SameAccountAs(other)) => SlotState::Duplicate(other),
         Err(Reason::Unusable(why)) => SlotState::Unusable(why),
     }

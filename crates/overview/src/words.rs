@@ -20,7 +20,7 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
         }
         SlotState::RefreshDue => None,
         SlotState::NeedsLogin(_) => Some("needs login".to_owned()),
-        SlotState::CameFrom(_) => Some("another account".to_owned()),
+        SlotState::OtherAccount(_) => Some("another account".to_owned()),
         SlotState::Duplicate(other) => Some(format!("same account as {}", other.number())),
         SlotState::Unusable(_) => Some("broken".to_owned()),
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use issuer::Issuer;
 use judgement::assess::Turn;
 use judgement::due::Due;
-use judgement::pool::MOMENT;
+use judgement::pool::REFRESH_GRACE;
 use records::counters::RefreshReason;
 use records::grant::Grant;
 
@@ -83,7 +83,7 @@ fn wait_for(
                 Ok(Progress::Ended(report)) => return Ok(report),
                 // Others serve in the place of an account that was refused, if the issuer is slow.
                 Ok(Progress::Sending) if due.reason == RefreshReason::Refused => {
-                    is_slow_at = Some(Instant::now() + MOMENT);
+                    is_slow_at = Some(Instant::now() + REFRESH_GRACE);
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(PassError::NoResult);

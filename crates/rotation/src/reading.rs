@@ -5,7 +5,7 @@ use auth_volume::masters::{Master, Unusable};
 use auth_volume::state_file::StoredState;
 use auth_volume::{Volume, VolumeError};
 use judgement::candidate::{Broken, Candidate};
-use judgement::cooldown::LONGEST;
+use judgement::cooldown::LONGEST_COOLDOWN;
 use judgement::pool::Pool;
 use records::grant::{Grant, GrantStatus, Marker, REMOVED};
 use records::state::{Active, Cooldown, CooldownKind, CooldownSource, Predecessor, State};
@@ -78,7 +78,7 @@ fn believed(mut state: State, now: Timestamp) -> State {
     for account_state in state.accounts.values_mut() {
         account_state.refresh_failed.take_if(|failed| *failed > now);
         if let Some(cooldown) = &mut account_state.cooldown {
-            cooldown.until = cooldown.until.min(now.plus(LONGEST));
+            cooldown.until = cooldown.until.min(now.plus(LONGEST_COOLDOWN));
         }
     }
     state
@@ -98,7 +98,7 @@ fn taken_over(pool: &Pool, predecessor: &Predecessor, now: Timestamp) -> State {
             state.active = Some(Active { account: login.account.clone(), slot: *slot, since: now });
         }
         if let Some(until) = predecessor.cooldowns.get(slot).filter(|until| **until > now) {
-            let until = (*until).min(now.plus(LONGEST));
+            let until = (*until).min(now.plus(LONGEST_COOLDOWN));
             let cooldown =
                 Cooldown { until, kind: CooldownKind::UsageCap, source: CooldownSource::Predecessor };
             state.accounts.entry(login.account.clone()).or_default().cooldown = Some(cooldown);

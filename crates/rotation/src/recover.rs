@@ -57,5 +57,5 @@ pub(crate) fn recover_tokens(
     let login = Ok(Login { last_refresh: Some(now), ..found });
     slots.push(Candidate { slot, login, grant: GrantStatus::Good, is_stored: true });
     slots.sort_unstable_by_key(|candidate| candidate.slot);
-    Ok(pool.with(slots))
+    Ok(pool.with_slots(slots))
 }

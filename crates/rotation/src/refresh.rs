@@ -11,7 +11,7 @@ use auth_volume::grants::Asked;
 use auth_volume::masters::Reserved;
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use issuer::{Answer, Issuer, Tokens};
-use judgement::cooldown::REST;
+use judgement::cooldown::REFUSED_COOLDOWN;
 use judgement::due::{Due, is_near_its_end};
 use judgement::phrases::{needs_login, with_remedy};
 use records::counters::{RefreshReason, RefreshResult};
@@ -373,8 +373,11 @@ fn rest(account_state: &mut AccountState, reason: RefreshReason, now: Timestamp)
     account_state.refresh_failed = Some(now);
     account_state.refreshing_after_401 = None;
     if reason == RefreshReason::Refused {
-        let rest =
-            Cooldown { until: now.plus(REST), kind: CooldownKind::Refused, source: CooldownSource::Floor };
+        let rest = Cooldown {
+            until: now.plus(REFUSED_COOLDOWN),
+            kind: CooldownKind::Refused,
+            source: CooldownSource::Floor,
+        };
         account_state.cooldown.get_or_insert(rest);
     }
 }

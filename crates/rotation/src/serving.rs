@@ -84,7 +84,7 @@ impl Serving<'_> {
         let heard = self.hear(pool, signals);
         let Assessment { interpretation, due, policy } =
             assess(pool, &heard, self.options, self.turn, self.now);
-        interpretation.said.into_iter().for_each(self.log);
+        interpretation.lines.into_iter().for_each(self.log);
         let plan = decide(pool, policy, self.now);
         let is_last = match self.turn {
             Turn::First => due.is_empty(),

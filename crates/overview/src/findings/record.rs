@@ -43,5 +43,5 @@ pub(super) fn finding(overview: &Overview) -> Option<Finding> {
 }
 
 fn is_not_to_serve(state: &SlotState) -> bool {
-    matches!(state, SlotState::NeedsLogin(_) | SlotState::Parked(_) | SlotState::CameFrom(_))
+    matches!(state, SlotState::NeedsLogin(_) | SlotState::Parked(_) | SlotState::OtherAccount(_))
 }

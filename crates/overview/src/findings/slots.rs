@@ -33,7 +33,7 @@ fn of_state(Row { slot, state, .. }: &Row) -> Option<Finding> {
             Finding::new(id, format!("{slot} is broken: {broken}")).run(broken.remedy(*slot))
         }
         // By now the slot has another owner, who would be protected.
-        SlotState::CameFrom(from) => {
+        SlotState::OtherAccount(from) => {
             let message =
                 format!("{slot} belonged to {from}, and its last refresh answered for another account");
             Finding::new(Id::OtherAccount, message)
