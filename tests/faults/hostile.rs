@@ -55,7 +55,7 @@ const NAMES: [&str; 22] = [
     ".lock",
     ".proof",
     ".trial",
-    ".grant-0011223344556677.asked",
+    ".grant-0011223344556677.sent",
     ".grant-0011223344556677.ended",
 ];
 

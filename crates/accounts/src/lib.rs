@@ -48,7 +48,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
         options: args.policy.options(None),
         access: volume.published_access(),
         naming: args.naming(),
-        by: By::new(COMMAND, durable_file::user(), args.by()),
+        by: By::new(COMMAND, durable_file::current_user(), args.by()),
         now,
     };
     let outcome = match verb {

@@ -66,8 +66,8 @@ impl Operator<'_> {
         if std::mem::take(&mut reading.is_state_broken) {
             locked.set_state_aside()?;
         }
-        locked.remember(&state)?;
-        let written = locked.write_down(&entry);
+        locked.store_state(&state)?;
+        let written = locked.append_to_audit(&entry);
         reading.pool.state = state.clone();
         reading.stored = Some(state);
         // Only of these the operator wants that they serve.

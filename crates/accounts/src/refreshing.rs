@@ -51,7 +51,7 @@ impl Operator<'_> {
         }
         let (locked, operator) = self.lock()?;
         let account = self.volume.master(slot).login.ok().map(|login| login.account);
-        let written = locked.write_down(&operator.entry(What::Refreshed, Some(slot), account));
+        let written = locked.append_to_audit(&operator.entry(What::Refreshed, Some(slot), account));
         let served = operator.serve(locked, operator.read()?, None)?;
         written?;
         Ok(Outcome { what: Some(What::Refreshed), about: Some(slot), said: last, until: None, served })

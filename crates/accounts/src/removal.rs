@@ -56,7 +56,7 @@ impl Operator<'_> {
         }
         let fed = login.as_ref().map(|login| reading::fed_slots_of(&login.account)).unwrap_or_default();
         let entry = operator.entry(What::Removed, Some(slot), login.map(|login| login.account));
-        let written = locked.write_down(&entry);
+        let written = locked.append_to_audit(&entry);
         let also = fed.first().map_or_else(String::new, |slot| format!("; {}", reading::unset(*slot)));
         let said = format!("{named} is removed{also}");
         let served = operator.serve(locked, operator.read()?, None)?;
@@ -85,7 +85,7 @@ impl Operator<'_> {
         operator.end_grants(&locked, slot, login, &[])?;
         locked.update_state(|state| state.forget(&login.account))?;
         let entry = operator.entry(What::Removed, Some(slot), Some(login.account.clone()));
-        let written = locked.write_down(&entry);
+        let written = locked.append_to_audit(&entry);
         let said = format!(
             "{named} serves no more, and the environment still has its tokens: {}",
             reading::unset(slot)
@@ -147,7 +147,7 @@ impl Operator<'_> {
         }
         let (locked, operator) = self.lock()?;
         locked.end_grant(&login.grant(), slot, &GrantEnd::Removed, operator.now)?;
-        Ok(locked.write_down(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
+        Ok(locked.append_to_audit(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
     }
 
     fn other_logins(&self, slot: Slot) -> Vec<Login> {
@@ -168,7 +168,7 @@ impl Operator<'_> {
         let mut reading = self.read()?;
         let parked = Parked { until: None, reason: Some("being removed".to_owned()) };
         reading.pool.state.accounts.entry(login.account.clone()).or_default().parked.get_or_insert(parked);
-        locked.remember(&reading.pool.state)?;
+        locked.store_state(&reading.pool.state)?;
         reading.stored = Some(reading.pool.state.clone());
         self.pass(locked, reading)?;
         if self.volume.published() == PublishedRecord::Account(login.account.clone()) {

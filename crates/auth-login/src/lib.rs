@@ -19,7 +19,8 @@ mod watch;
 
 use std::io::Write as _;
 
-use auth_volume::masters::{Reserved, Unusable};
+use auth_volume::masters::Unusable;
+use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::{Volume, clock};
 use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
@@ -93,7 +94,7 @@ fn prove_free(volume: &Volume, slot: Slot) -> Result<(), Failure> {
 
 /// Takes the room on the volume that the login will need, before the person begins: the disk may fill while they are
 /// at the browser. The lock is free meanwhile.
-fn make_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
+fn make_room(volume: &Volume, slot: Slot) -> Result<ReservedMaster, Failure> {
     let locked = volume.lock()?;
     locked.prove_writable()?;
     Ok(locked.reserve(slot)?)

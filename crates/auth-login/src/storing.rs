@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use auth_volume::masters::{Master, Reserved, Unusable};
+use auth_volume::masters::{Master, Unusable};
+use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::state_file::StoredState;
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use cli::log;
@@ -33,7 +34,7 @@ pub(crate) struct Finished<'a> {
     pub(crate) written: &'a [u8],
     pub(crate) replace: bool,
     /// Held since before the browser; of use once.
-    pub(crate) room: Option<Reserved>,
+    pub(crate) room: Option<ReservedMaster>,
 }
 
 /// Why a login is not stored, this time.
@@ -134,10 +135,10 @@ fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp
 /// A new login ends what was held against the account: a cooldown, a dead grant. That it is stored counts more
 /// than that this can be written down.
 fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
-    let forgiven = volume.remembered().and_then(|StoredState { mut state, predecessor, .. }| {
+    let forgiven = volume.stored_state().and_then(|StoredState { mut state, predecessor, .. }| {
         let before = state.clone();
         state.reset_after_login(&login.account);
-        if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }
+        if predecessor.is_some() || state == before { Ok(()) } else { locked.store_state(&state) }
     });
     if let Err(e) = forgiven {
         log::line(COMMAND, format_args!("the login is stored, but the rotator's state was not cleared: {e}"));

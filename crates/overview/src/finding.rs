@@ -126,7 +126,7 @@ ids! {
     /// Others than its owner can read a login.
     FileTooOpen "file-too-open" Slots Warning,
     /// A file looks like a login, and is in no slot.
-    AlmostSlot "almost-slot" Slots Warning,
+    MisnamedLogin "misnamed-login" Slots Warning,
     /// An operator parked an account, and said why.
     Parked "parked" Slots Notice,
     /// What the rotator will report of the files at its next pass.

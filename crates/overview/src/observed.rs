@@ -23,7 +23,7 @@ pub struct Observed {
     /// The slots' files.
     pub files: Vec<SlotFile>,
     /// Names of files that look like logins, and are in no slot.
-    pub almost_slots: Vec<String>,
+    pub misnamed_logins: Vec<String>,
     /// When the oldest signal was left that no pass has taken.
     pub waiting_since: Option<Timestamp>,
     /// When the rotator last ended a pass; before the first one, when the published record was written.

@@ -21,6 +21,7 @@ impl Secret {
         &self.0
     }
 
+    /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

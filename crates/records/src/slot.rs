@@ -18,6 +18,7 @@ pub struct Slot(NonZeroU32);
 pub struct NotASlot;
 
 impl Slot {
+    /// The slot of `auth-1.json`.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
     /// The slot whose master has this file name: `auth-N.json`, N without leading zeros.

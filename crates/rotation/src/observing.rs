@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_volume::{Volume, VolumeError, almost};
+use auth_volume::{Volume, VolumeError, misnamed};
 use judgement::candidate::Candidate;
 use judgement::pool::Pool;
 use overview::finding::Finding;
@@ -41,13 +41,13 @@ impl Observer {
             state_note,
             notes,
             files: files(volume, &pool, &too_open),
-            almost_slots: almost::almost_slots(volume.layout().auth()).unwrap_or_default(),
+            misnamed_logins: misnamed::misnamed_logins(volume.layout().auth()).unwrap_or_default(),
             waiting_since: signals.iter().map(|taken| taken.left_at).min(),
             last_pass: volume.last_pass(),
             has_passed: volume.has_passed(),
             interval: self.interval,
             writers: volume.writers(),
-            heartbeat: volume.callback(),
+            heartbeat: volume.heartbeat(),
             examined: None,
         };
         Ok((observed, pool.state.counters))

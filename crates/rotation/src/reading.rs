@@ -35,7 +35,7 @@ pub struct Reading {
 /// # Errors
 /// The volume cannot be read.
 pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
-    let StoredState { state, predecessor, note } = volume.remembered()?;
+    let StoredState { state, predecessor, note } = volume.stored_state()?;
     let stored = note.is_none().then(|| state.clone());
     let is_state_broken = note.is_some() && predecessor.is_none();
     let mut notes = Vec::new();

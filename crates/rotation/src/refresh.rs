@@ -7,8 +7,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use auth_volume::grants::Asked;
-use auth_volume::masters::Reserved;
+use auth_volume::grants::SendPermit;
+use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use issuer::{Answer, Issuer, Tokens};
 use judgement::cooldown::REFUSED_COOLDOWN;
@@ -58,8 +58,8 @@ struct Begun {
     login: Login,
     /// The master's bytes, which the new one keeps but for its tokens.
     master: Vec<u8>,
-    room: Reserved,
-    asked: Asked,
+    room: ReservedMaster,
+    permit: SendPermit,
 }
 
 impl Refresh<'_> {
@@ -96,16 +96,16 @@ impl Refresh<'_> {
             GrantStatus::Unanswered(marker) if on_purpose || !login.is_live(now) => Some(marker),
             _ => return Ok(None),
         };
-        let Some(asked) = locked.ask(&due.grant, due.slot, again, now)? else { return Ok(None) };
+        let Some(permit) = locked.permit_sending(&due.grant, due.slot, again, now)? else { return Ok(None) };
         let prepared = self.prepare(&locked, due, candidate.is_stored);
         match prepared {
-            Ok(Some((master, room))) => Ok(Some(Begun { login: login.clone(), master, room, asked })),
+            Ok(Some((master, room))) => Ok(Some(Begun { login: login.clone(), master, room, permit })),
             // The marker of an earlier request has gone into this one, which stays in its place.
             Ok(None) | Err(_) if again.is_some() => prepared.map(|_| None),
-            Ok(None) => asked.withdraw(&locked).map(|()| None),
+            Ok(None) => permit.withdraw(&locked).map(|()| None),
             Err(e) => {
                 // One that cannot be removed says too much: the login waits until its access token ends.
-                let _ = asked.withdraw(&locked);
+                let _ = permit.withdraw(&locked);
                 Err(e)
             }
         }
@@ -117,7 +117,7 @@ impl Refresh<'_> {
         locked: &Locked<'_>,
         due: &Due,
         is_stored: bool,
-    ) -> Result<Option<(Vec<u8>, Reserved)>, VolumeError> {
+    ) -> Result<Option<(Vec<u8>, ReservedMaster)>, VolumeError> {
         let mut master = Vec::new();
         if is_stored {
             master = self.volume.master_bytes(due.slot).unwrap_or_default();
@@ -198,18 +198,18 @@ impl Refresh<'_> {
     ) -> RefreshReport {
         let noted = (|| {
             let locked = self.lock_patiently()?;
-            let mut state = self.volume.remembered()?.state;
+            let mut state = self.volume.stored_state()?.state;
             state.counters.count_refresh(result, due.reason);
             let account = begun.login.account.clone();
             let (end, said) = change(state.accounts.entry(account).or_default(), &begun);
-            let Begun { asked, room, .. } = begun;
+            let Begun { permit, room, .. } = begun;
             room.discard();
             // The marker first: it outlives the state.
             match end {
-                Some(end) => asked.end(&locked, &end)?,
-                None => asked.withdraw(&locked)?,
+                Some(end) => permit.end(&locked, &end)?,
+                None => permit.withdraw(&locked)?,
             }
-            locked.remember(&state)?;
+            locked.store_state(&state)?;
             Ok::<_, VolumeError>(said)
         })();
         let said =
@@ -219,7 +219,7 @@ impl Refresh<'_> {
 
     /// The marker stays: it says that the grant may be used up.
     fn unanswered(&self, due: &Due, begun: Begun, why: &str) -> RefreshReport {
-        let Begun { login, room, asked, .. } = begun;
+        let Begun { login, room, permit, .. } = begun;
         let slot = due.slot;
         let until = login.expiry.map_or_else(String::new, |expiry| format!(", until {expiry}"));
         let mut said = vec![format!(
@@ -230,7 +230,7 @@ impl Refresh<'_> {
         let noted = (|| {
             let locked = self.lock_patiently()?;
             room.discard();
-            drop(asked);
+            drop(permit);
             locked.update_state(|state| {
                 state.counters.count_refresh(RefreshResult::Unanswered, due.reason);
                 rest(state.accounts.entry(login.account).or_default(), due.reason, clock::now());
@@ -280,11 +280,11 @@ impl Refresh<'_> {
         if is_placed {
             said.push(format!("{slot} refreshed ({})", refreshed.expires()));
         }
-        let Begun { login, room, asked, .. } = begun;
+        let Begun { login, room, permit, .. } = begun;
         if !is_placed {
             room.discard();
         }
-        let noted = asked.end(&locked, &GrantEnd::Used).and_then(|()| {
+        let noted = permit.end(&locked, &GrantEnd::Used).and_then(|()| {
             locked.update_state(|state| {
                 state.counters.count_refresh(RefreshResult::Refreshed, due.reason);
                 if is_placed {
@@ -306,7 +306,7 @@ impl Refresh<'_> {
         bytes: &[u8],
         said: &mut Vec<String>,
     ) -> Result<bool, VolumeError> {
-        if begun.asked.was_ended() {
+        if begun.permit.has_ended() {
             said.push(format!(
                 "{slot} was refreshed, but its login was removed or replaced meanwhile: the new tokens are dropped"
             ));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use auth_volume::grants::Grants;
-use auth_volume::signal_files::Taken;
+use auth_volume::signal_files::SignalFile;
 use auth_volume::{Locked, VolumeError};
 use durable_file::Access;
 use durable_file::private_file::PrivateFile;
@@ -52,7 +52,7 @@ impl Serving<'_> {
     ///
     /// # Errors
     /// The volume cannot be written; the last published record is still there.
-    pub fn carry_out(self, reading: Reading, mut signals: Vec<Taken>) -> Result<Served, VolumeError> {
+    pub fn carry_out(self, reading: Reading, mut signals: Vec<SignalFile>) -> Result<Served, VolumeError> {
         let Reading { mut pool, stored, is_state_broken, state_note, grants, too_open, notes } = reading;
         if self.turn == Turn::First {
             state_note.into_iter().chain(notes).for_each(self.log);
@@ -80,7 +80,7 @@ impl Serving<'_> {
     }
 
     /// What is to be done, and what is due; the pool knows then what the signals said.
-    fn judge(self, pool: &mut Pool, signals: &[Taken]) -> (Plan, Vec<Due>) {
+    fn judge(self, pool: &mut Pool, signals: &[SignalFile]) -> (Plan, Vec<Due>) {
         let heard = self.hear(pool, signals);
         let Assessment { interpretation, due, policy } =
             assess(pool, &heard, self.options, self.turn, self.now);
@@ -129,7 +129,7 @@ impl Serving<'_> {
         if is_state_broken {
             self.locked.set_state_aside()?;
         }
-        if stored == Some(state) { Ok(()) } else { self.locked.remember(state) }
+        if stored == Some(state) { Ok(()) } else { self.locked.store_state(state) }
     }
 
     fn narrow(self, too_open: Vec<Slot>) {
@@ -155,13 +155,13 @@ impl Serving<'_> {
         for (candidate, login) in logins.clone() {
             // A marker of its own for what a state told that was written before there were markers.
             if pool.state.account_state(&login.account).unanswered == Some(login.grant()) {
-                drop(self.locked.ask(&login.grant(), candidate.slot, None, self.now)?);
+                drop(self.locked.permit_sending(&login.grant(), candidate.slot, None, self.now)?);
             }
         }
         if !grants.is_empty() {
             let by_slot: BTreeMap<_, _> =
                 logins.clone().map(|(candidate, login)| (candidate.slot, login)).collect();
-            self.locked.conclude(grants, &by_slot, self.now);
+            self.locked.end_used_grants(grants, &by_slot, self.now);
             let kept = logins.map(|(_, login)| login.grant()).collect();
             self.locked.forget_ended_grants(grants, pool.slots.len(), &kept);
         }
@@ -181,11 +181,11 @@ impl Serving<'_> {
     }
 
     /// The signals that were not heard before, and the state that knows them.
-    fn hear(self, pool: &mut Pool, signals: &[Taken]) -> Vec<Signal> {
-        let is_new = |taken: &&Taken| !pool.state.handled_signals.contains(&taken.name());
+    fn hear(self, pool: &mut Pool, signals: &[SignalFile]) -> Vec<Signal> {
+        let is_new = |taken: &&SignalFile| !pool.state.handled_signals.contains(&taken.name());
         let heard: Vec<_> = signals.iter().filter(is_new).map(|taken| taken.signal.clone()).collect();
         if !signals.is_empty() {
-            pool.state.handled_signals = signals.iter().map(Taken::name).collect();
+            pool.state.handled_signals = signals.iter().map(SignalFile::name).collect();
         }
         if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
             (self.log)(
@@ -243,7 +243,7 @@ impl Serving<'_> {
 }
 
 /// What signals ask for that could not be published has not been done: the next pass hears them again.
-fn leave_for_the_next_pass(state: &mut State, signals: &mut Vec<Taken>) {
+fn leave_for_the_next_pass(state: &mut State, signals: &mut Vec<SignalFile>) {
     let undone = signals.extract_if(.., |taken| taken.signal.asks_to_move_on());
     let undone: BTreeSet<_> = undone.map(|taken| taken.name()).collect();
     state.handled_signals.retain(|heard| !undone.contains(heard));

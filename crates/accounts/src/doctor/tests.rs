@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use auth_volume::trial::{Fault, Trial};
+use auth_volume::directory_check::{DirectoryCheck, Fault};
 use auth_volume::{Layout, Volume, VolumeError};
 use fixture::every_state;
 use overview::Serving;
@@ -37,7 +37,7 @@ fn everything() -> Observed {
     let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
     let examined = examine(&volume, &observed.overview, &args, at(0));
     assert!(examined.not_tried.is_none() && examined.directories[0].is_tried);
-    let whole = Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
+    let whole = DirectoryCheck { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
     Observed {
         last_pass: Some(at(-600)),
         has_passed: true,
@@ -113,12 +113,12 @@ fn only_finding(change: impl FnOnce(&mut Observed)) -> (String, String) {
     (finding.said(), finding.remedy())
 }
 
-fn trial(trial: Trial) -> impl FnOnce(&mut Observed) {
+fn trial(trial: DirectoryCheck) -> impl FnOnce(&mut Observed) {
     move |facts| examined(facts).directories = vec![tried("/chatgpt-auth".into(), &trial)]
 }
 
 fn fault(fault: Fault) -> impl FnOnce(&mut Observed) {
-    trial(Trial { faults: vec![fault], room: Some((1 << 30, Some(1000))) })
+    trial(DirectoryCheck { faults: vec![fault], room: Some((1 << 30, Some(1000))) })
 }
 
 #[test]
@@ -128,14 +128,14 @@ fn a_volume_that_cannot_do_what_writers_rely_on_is_named() {
     assert_eq!(said, "/chatgpt-auth cannot be written: Read-only file system (os error 30)");
     assert_eq!(remedy, "mount it writable for this user (fsGroup), or make room");
     let (said, remedy) = only_finding(fault(Fault::NoLocks));
-    assert_eq!(said, "/chatgpt-auth does not lock: two writers would not see each other");
+    assert_eq!(said, "/chatgpt-auth does not lock: two writers would not exclude each other");
     assert_eq!(remedy, "use a volume of another storage class");
     let (said, _) = only_finding(fault(Fault::NoModes(0o777)));
-    assert_eq!(said, "/chatgpt-auth keeps no modes: a file made 600 is 777");
+    assert_eq!(said, "/chatgpt-auth does not keep modes: a file of mode 600 has 777");
     let (said, remedy) = only_finding(|facts| examined(facts).directories[0].is_projected = true);
     assert!(said.starts_with("/chatgpt-auth is a Secret or a ConfigMap"), "{said}");
     assert_eq!(remedy, "mount a PersistentVolumeClaim there");
-    let (said, _) = only_finding(trial(Trial { faults: Vec::new(), room: Some((4096, None)) }));
+    let (said, _) = only_finding(trial(DirectoryCheck { faults: Vec::new(), room: Some((4096, None)) }));
     assert_eq!(said, "/chatgpt-auth is full");
 }
 
@@ -232,7 +232,7 @@ fn the_rest_is_named_too() {
 fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
     let named = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        only_finding(move |facts| facts.almost_slots = names)
+        only_finding(move |facts| facts.misnamed_logins = names)
     };
     let (said, remedy) = named(&["auth-01.json"]);
     assert_eq!(
@@ -250,7 +250,7 @@ fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
     assert!(said.starts_with("\"auth-a\", \"auth-b\", \"auth-c\" and 2 more look like logins"), "{said}");
     let mut nobody = healthy();
     nobody.overview.rows.clear();
-    nobody.almost_slots = vec!["auth-1.json.bak".to_owned()];
+    nobody.misnamed_logins = vec!["auth-1.json.bak".to_owned()];
     let text = text(&nobody);
     assert!(text.contains("no account has signed in") && text.contains("auth-1.json.bak"), "{text}");
 }

@@ -13,7 +13,7 @@ use crate::{Row, SlotState};
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     let of_rows = observed.overview.rows.iter().flat_map(of_row);
     let of_files = observed.files.iter().filter(|file| file.too_open).map(too_open);
-    of_rows.chain(of_files).chain(almost(&observed.almost_slots)).collect()
+    of_rows.chain(of_files).chain(almost(&observed.misnamed_logins)).collect()
 }
 
 pub(super) fn of_row(row: &Row) -> impl Iterator<Item = Finding> {
@@ -96,5 +96,5 @@ fn almost(names: &[String]) -> Option<Finding> {
     let message = format!(
         "{names} {are} in no slot: a slot's file is auth-N.json, N from 1 on without zeros before it"
     );
-    Some(Finding::new(Id::AlmostSlot, message).advise("copy one to auth-N.json, or delete it"))
+    Some(Finding::new(Id::MisnamedLogin, message).advise("copy one to auth-N.json, or delete it"))
 }

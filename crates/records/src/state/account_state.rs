@@ -126,6 +126,7 @@ impl ReportedPlan {
         fits.then_some(Self { plan, at })
     }
 
+    /// Its name, printable.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.plan
