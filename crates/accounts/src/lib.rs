@@ -76,7 +76,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
 
 /// The rotator's own words: what a pass would do if it ran now.
 fn why(args: &Args, volume: &Volume, now: Timestamp) -> Result<(), Failure> {
-    let (_, assessment, plan) = rotate::look(volume, args.policy.options(None), now)?;
+    let (_, assessment, plan) = rotate::preview(volume, args.policy.options(None), now)?;
     say(&if args.json {
         report::json(&plan, true).to_string() + "\n"
     } else {

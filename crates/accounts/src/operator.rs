@@ -114,7 +114,7 @@ impl Operator<'_> {
         let log = |line| log::line(COMMAND, line);
         let pass = Pass { volume: self.volume, options, access: self.access, log: &log, served: &|_| () };
         let served = pass.under(locked, Turn::First, self.now).carry_out(reading, Vec::new())?;
-        served.trouble?;
+        served.live_directory?;
         Ok(served.plan)
     }
 

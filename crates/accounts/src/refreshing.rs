@@ -34,9 +34,9 @@ impl Operator<'_> {
         let due = Due { slot, grant: login.grant(), reason: RefreshReason::Operator };
         let held = HeldSignals::hold();
         let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.options.refresh_before };
-        let report = refresh.one(&due, || ());
+        let report = refresh.run(&due, || ());
         drop(held);
-        let mut said = report.said;
+        let mut said = report.lines;
         let last =
             said.pop().unwrap_or_else(|| format!("{slot} was changed meanwhile: look at it with accounts"));
         for line in said {

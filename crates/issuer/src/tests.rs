@@ -115,7 +115,7 @@ fn drip(stream: &mut impl Write, start: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Who a server says that it is, behind TLS, and how the client gets to know it.
+/// The certificate of a TLS server, and the roots by which a client trusts it.
 struct Identity {
     config: Arc<ServerConfig>,
     roots: tempfile::NamedTempFile,
@@ -153,7 +153,7 @@ impl Identity {
     }
 }
 
-/// A proxy that agrees to each tunnel and ends it where it is told to.
+/// A proxy that agrees to each tunnel, and connects it to this address.
 fn tunnel_to(end: SocketAddr) -> SocketAddr {
     listen(move |mut client| {
         read_head(&mut client)?;
@@ -169,7 +169,7 @@ fn join(client: &mut TcpStream, server: &mut TcpStream) -> io::Result<()> {
         let _ = io::copy(&mut from_client, &mut to_server);
         to_server.shutdown(std::net::Shutdown::Write)
     });
-    // However this side ends, the other one is told.
+    // However this side ends, the other one is closed, too.
     let _ = io::copy(server, client);
     client.shutdown(std::net::Shutdown::Both)
 }
@@ -184,12 +184,12 @@ fn refresh(url: &str, variables: &[(&str, String)]) -> String {
     said(issuer(url, variables).refresh(&Secret::new("rt-sEcReT")))
 }
 
-/// The answer as a line, without the ports, which are others each time.
+/// The answer as a line, without the ports, which differ each time.
 fn said(answer: Answer) -> String {
     let line = match answer {
-        Answer::Refreshed(_) => "renewed".to_owned(),
-        Answer::Ended(code) => format!("dead: {code}"),
-        Answer::Refused { said, .. } => format!("not now: {said}"),
+        Answer::Refreshed(_) => "refreshed".to_owned(),
+        Answer::Ended(code) => format!("ended: {code}"),
+        Answer::Refused { message, .. } => format!("refused: {message}"),
         Answer::NotSent(why) => format!("not sent: {why}"),
         Answer::Unanswered(why) => format!("unanswered: {why}"),
     };
@@ -207,7 +207,7 @@ fn closed_port() -> SocketAddr {
 #[test]
 fn a_plain_request_is_sent_once_there_is_a_connection() {
     let refresh = |server: Server| refresh(&format!("http://{}/", listen(move |s| server.serve(s))), &[]);
-    assert_eq!(refresh(Server::Answers("200 OK", TOKENS)), "renewed");
+    assert_eq!(refresh(Server::Answers("200 OK", TOKENS)), "refreshed");
     assert_eq!(refresh(Server::ClosesAfterTheRequest), "unanswered: the connection was closed");
     assert_eq!(refresh(Server::HangsAfterTheRequest), "unanswered: timeout: no whole answer");
     assert_eq!(refresh(Server::Hangs), "unanswered: timeout: no whole answer");
@@ -241,7 +241,7 @@ fn what_fails_after_the_tls_handshake_was_sent() {
     for versions in [[&version::TLS13], [&version::TLS12]] {
         let identity = Identity::new(&versions);
         for (server, expected) in [
-            (Server::Answers("200 OK", TOKENS), "renewed"),
+            (Server::Answers("200 OK", TOKENS), "refreshed"),
             (Server::ClosesAfterTheRequest, "unanswered: the connection was closed"),
             (Server::HangsAfterTheRequest, "unanswered: timeout: no whole answer"),
         ] {
@@ -264,7 +264,7 @@ fn a_server_that_is_not_trusted_gets_nothing_and_the_variables_that_help_are_nam
         // An authority of the same name, as when a proxy's was made anew.
         let outdated = format!("not sent: invalid peer certificate: BadSignature {hint}");
         assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", another.path())]), outdated);
-        assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", identity.path())]), "renewed");
+        assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", identity.path())]), "refreshed");
         let another_name = format!("https://{server}/");
         let said = refresh(&another_name, &[("SSL_CERT_FILE", identity.path())]);
         assert!(said.starts_with("not sent: invalid peer certificate: "), "{said}");
@@ -366,7 +366,7 @@ fn proxies_of_each_kind_pass_a_request_on() {
         let proxy =
             if scheme == "http" { tunnel_to(end) } else { listen(move |client| socks(client, Some(end))) };
         let variables = [("ALL_PROXY", format!("{scheme}://{proxy}")), ("SSL_CERT_FILE", identity.path())];
-        assert_eq!(refresh(&url, &variables), "renewed", "{scheme}");
+        assert_eq!(refresh(&url, &variables), "refreshed", "{scheme}");
     }
 }
 
@@ -385,7 +385,7 @@ fn a_socks_proxy_that_refuses_has_passed_nothing_on() {
     }
 }
 
-/// A SOCKS proxy of either version, which ends each tunnel where it is told to, or refuses.
+/// A SOCKS proxy of either version, which connects each tunnel to this address, or refuses.
 fn socks(mut client: TcpStream, end: Option<SocketAddr>) -> io::Result<()> {
     let mut request = [0; 512];
     let _ = client.read(&mut request)?;

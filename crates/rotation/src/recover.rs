@@ -1,5 +1,5 @@
-//! Recovering tokens that another program wrote into the published record: a `LiteLLM` that still held a refresh token, or
-//! the predecessor.
+//! Recovering tokens that another program has written into the published record: a LiteLLM that still had a refresh token,
+//! or the predecessor.
 
 use auth_volume::{Locked, VolumeError};
 use judgement::candidate::Candidate;
@@ -8,7 +8,8 @@ use judgement::recovery::{Destination, destination};
 use records::grant::GrantStatus;
 use records::{Login, Timestamp};
 
-/// Stores a login found in `auth.json` where it belongs. One that belongs nowhere is kept in a file of its own.
+/// Stores a login that was found in `auth.json` where it belongs, and returns the pool with it. One that belongs nowhere is
+/// kept in a file of its own.
 ///
 /// # Errors
 /// The volume cannot be written.
@@ -48,7 +49,7 @@ pub(crate) fn recover_tokens(
     };
     let master = locked.volume().master_bytes(slot).unwrap_or_default();
     if !master.is_empty() {
-        // A signature is nothing that we can check: should it be a forgery, the login is still there.
+        // The signature of a token cannot be checked here. If the found login is a forgery, the old one is still there.
         locked.keep_beside(slot, &master, now)?;
     }
     locked.install(slot, &found.merged_into(&master, now))?;
