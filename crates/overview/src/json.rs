@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::finding::Finding;
 use crate::trouble::Trouble;
-use crate::{Overview, Row, Serving, SlotState, Who};
+use crate::{AccountInfo, Overview, Published, Row, SlotState};
 
-/// The overview and the findings as one document, each text in it printable.
+/// The overview and the findings as one document, with every text in it printable.
 #[must_use]
 pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
-    let Overview { at, naming, rows, serving, .. } = overview;
-    let active = if let Serving::Account(slot) = serving { json!(slot) } else { Value::Null };
-    let published = match serving {
-        Serving::Account(_) => "account",
-        Serving::Unknown => "unknown_account",
-        Serving::Placeholder => "placeholder",
-        Serving::Nothing => "nothing",
-        Serving::Foreign(_) => "foreign",
+    let Overview { at, naming, rows, published, .. } = overview;
+    let active = if let Published::Account(slot) = published { json!(slot) } else { Value::Null };
+    let published = match published {
+        Published::Account(_) => "account",
+        Published::Unknown => "unknown_account",
+        Published::Placeholder => "placeholder",
+        Published::Nothing => "nothing",
+        Published::Foreign(_) => "foreign",
     };
     let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
     let findings: Vec<_> = findings.iter().map(Finding::document).collect();
@@ -28,8 +28,8 @@ pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
 }
 
 fn account(row: &Row, naming: Naming) -> Value {
-    let Row { slot, who, state: condition, is_active, is_pinned, is_due, troubles } = row;
-    let (cooldown, parked, why) = match condition {
+    let Row { slot, who, state: slot_state, is_active, is_pinned, is_due, troubles } = row;
+    let (cooldown, parked, why) = match slot_state {
         SlotState::Capped(Cooldown { until, kind, source }) => {
             (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
         }
@@ -48,7 +48,7 @@ fn account(row: &Row, naming: Naming) -> Value {
         }
         SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
     };
-    let who_field = |get: fn(&Who) -> Value| who.as_ref().map_or(Value::Null, get);
+    let who_field = |get: fn(&AccountInfo) -> Value| who.as_ref().map_or(Value::Null, get);
     let mut account = json!({
         "slot": slot,
         "identity": who_field(|who| json!(who.name)),
@@ -78,7 +78,7 @@ fn account(row: &Row, naming: Naming) -> Value {
     account
 }
 
-/// What keeps a login from being refreshed: a field of its own for each kind.
+/// What keeps a login from being refreshed, in a field for each kind.
 fn trouble(trouble: &Trouble) -> (&'static str, Value) {
     match trouble {
         Trouble::NeedsLogin { code, until } => ("needs_login", json!({"code": code, "serves_until": until})),
@@ -90,7 +90,7 @@ fn trouble(trouble: &Trouble) -> (&'static str, Value) {
     }
 }
 
-/// One word for each slot; `active` is a ready account that serves.
+/// The state of a slot in one word; `active` is a ready account that serves.
 #[must_use]
 pub fn state(row: &Row) -> &'static str {
     match row.state {

@@ -1,4 +1,4 @@
-//! The words for it, the same wherever they are read, and what to type.
+//! The words for states and times, the same wherever they are read.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn capped(Cooldown { until, source, .. }: &Cooldown, now: Timestamp) -> String {
     format!("capped until {} ({source})", clock(*until, now))
 }
 
-/// `11-23 21:40`, with the year when it is another one.
+/// `11-23 21:40`, with the year if it is another than this one.
 fn clock(time: Timestamp, now: Timestamp) -> String {
     let (time, now) = (time.to_string(), now.to_string());
     let from = if time[..4] == now[..4] { 5 } else { 0 };

@@ -66,7 +66,7 @@ fn untried(path: &Path) -> Directory {
 
 fn fault(fault: &Fault) -> DirectoryFault {
     let is_of_its_kind = matches!(fault, Fault::Sync(_) | Fault::NoLocks | Fault::NoModes(_));
-    DirectoryFault { said: fault.to_string(), is_of_its_kind }
+    DirectoryFault { message: fault.to_string(), is_of_its_kind }
 }
 
 /// A variable that is set to nothing counts as not set.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use auth_volume::directory_check::{DirectoryCheck, Fault};
 use auth_volume::{Layout, Volume, VolumeError};
 use fixture::every_state;
-use overview::Serving;
+use overview::Published;
 use overview::finding::Id;
 use overview::observed::Examined;
 use records::Naming;
@@ -110,7 +110,7 @@ fn only_finding(change: impl FnOnce(&mut Observed)) -> (String, String) {
     let mut findings = actionable(&observed);
     assert_eq!(findings.len(), 1, "{findings:?}");
     let finding = findings.remove(0);
-    (finding.said(), finding.remedy())
+    (finding.description(), finding.remedy())
 }
 
 fn trial(trial: DirectoryCheck) -> impl FnOnce(&mut Observed) {
@@ -177,14 +177,14 @@ fn a_clock_that_disagrees_is_noticed() {
 
 #[test]
 fn what_litellm_is_served_is_judged() {
-    let serving = |serving| only_finding(move |facts: &mut Observed| facts.overview.serving = serving);
-    assert_eq!(serving(Serving::Nothing).1, "rotate-once --init");
-    assert_eq!(serving(Serving::Placeholder).1, "rotate-once");
-    assert_eq!(serving(Serving::Unknown).1, "rotate-once");
-    assert_eq!(serving(Serving::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
+    let serving = |serving| only_finding(move |facts: &mut Observed| facts.overview.published = serving);
+    assert_eq!(serving(Published::Nothing).1, "rotate-once --init");
+    assert_eq!(serving(Published::Placeholder).1, "rotate-once");
+    assert_eq!(serving(Published::Unknown).1, "rotate-once");
+    assert_eq!(serving(Published::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
     assert_eq!(
-        serving(Serving::Account("4".parse().unwrap())).0,
-        "auth.json is of account-4, which is not to serve"
+        serving(Published::Account("4".parse().unwrap())).0,
+        "auth.json is of account-4, which must not serve"
     );
 }
 
@@ -207,14 +207,14 @@ fn a_callback_that_is_not_called_is_told_from_one_that_is_gone() {
     };
     assert_eq!([beating(180), beating(181)], [0, 1]);
     let (said, remedy) = only_finding(|facts| facts.heartbeat = None);
-    assert_eq!(said, "no LiteLLM has loaded the callback: the rotator does not hear of refusals");
+    assert_eq!(said, "no LiteLLM has loaded the callback: the rotator does not learn of refusals");
     assert!(remedy.starts_with("set callbacks: rotate_now.handler"), "{remedy}");
 }
 
 #[test]
 fn the_rest_is_named_too() {
     let (said, remedy) = only_finding(|facts| examined(facts).codex = Err("codex".to_owned()));
-    assert_eq!(said, "no codex program \"codex\": nobody can sign in from here");
+    assert_eq!(said, "no codex program \"codex\": no account can sign in from here");
     assert_eq!(remedy, "install codex, or set CODEX_BIN to its path");
     let (said, remedy) = only_finding(|facts| facts.overview.pin_is_lost = true);
     assert_eq!(said, "the pinned account is in no slot");
@@ -237,8 +237,8 @@ fn files_that_are_almost_in_a_slot_are_named_printable_and_not_without_end() {
     let (said, remedy) = named(&["auth-01.json"]);
     assert_eq!(
         said,
-        "\"auth-01.json\" looks like a login and is in no slot: a slot's file is auth-N.json, N from 1 on without \
-         zeros before it"
+        "\"auth-01.json\" looks like a login and is in no slot: a slot's file is auth-N.json, with N from 1 on and \
+         without leading zeros"
     );
     assert_eq!(remedy, "copy one to auth-N.json, or delete it");
     let (said, _) = named(&["auth-0\u{1b}.json", "auth-1 (1).json"]);
@@ -288,12 +288,12 @@ fn when_nobody_can_serve_it_is_said_that_agents_are_refused() {
     });
     assert_eq!(
         said,
-        "no account can serve: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign one more account in"
+        "no account can serve: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign in one more account"
     );
     assert_eq!(remedy, "auth-login 1");
     let (said, remedy) = only_finding(|facts| {
         facts.overview.rows.retain(|row| row.slot.number() == 4);
     });
     assert_eq!(said, "no account can serve: agents are refused until one can");
-    assert_eq!(remedy, "accounts why; mend one of the accounts, or sign one more in: auth-login 1");
+    assert_eq!(remedy, "accounts why; repair one of the accounts, or sign in one more: auth-login 1");
 }
