@@ -29,25 +29,7 @@ pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
 
 fn account(row: &Row, naming: Naming) -> Value {
     let Row { slot, who, state: slot_state, is_active, is_pinned, is_due, troubles } = row;
-    let (cooldown, parked, why) = match slot_state {
-        SlotState::Capped(Cooldown { until, kind, source }) => {
-            (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
-        }
-        SlotState::Parked(Parked { until, reason }) => {
-            (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
-        }
-        SlotState::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
-        SlotState::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
-        SlotState::OtherAccount(from) => (
-            Value::Null,
-            Value::Null,
-            json!(format!("its last refresh answered for another account than {from}")),
-        ),
-        SlotState::Duplicate(other) => {
-            (Value::Null, Value::Null, json!(format!("the same account as {other}")))
-        }
-        SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
-    };
+    let (cooldown, parked, why) = details(slot_state);
     let who_field = |get: fn(&AccountInfo) -> Value| who.as_ref().map_or(Value::Null, get);
     let mut account = json!({
         "slot": slot,
@@ -76,6 +58,28 @@ fn account(row: &Row, naming: Naming) -> Value {
         account["user_id"] = who_field(|who| json!(who.account.user_id));
     }
     account
+}
+
+/// What there is to say of a state: the cooldown, the park, or why.
+fn details(state: &SlotState) -> (Value, Value, Value) {
+    match state {
+        SlotState::Capped(Cooldown { until, kind, source }) => {
+            (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
+        }
+        SlotState::Parked(Parked { until, reason }) => {
+            (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
+        }
+        SlotState::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
+        SlotState::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
+        SlotState::OtherAccount(from) => {
+            let why = format!("its last refresh answered for another account than {from}");
+            (Value::Null, Value::Null, json!(why))
+        }
+        SlotState::Duplicate(other) => {
+            (Value::Null, Value::Null, json!(format!("the same account as {other}")))
+        }
+        SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
+    }
 }
 
 /// What keeps a login from being refreshed, in a field for each kind.
