@@ -55,7 +55,7 @@ const NAMES: [&str; 22] = [
     ".lock",
     ".proof",
     ".trial",
-    ".grant-0011223344556677.asked",
+    ".grant-0011223344556677.sent",
     ".grant-0011223344556677.ended",
 ];
 
@@ -216,7 +216,7 @@ impl Pod {
         }
         let names =
             fs::read_dir(&auth).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let slots: Vec<_> = names.filter_map(|name| Slot::of_file_name(&name)).map(Slot::number).collect();
+        let slots: Vec<_> = names.filter_map(|name| Slot::from_file_name(&name)).map(Slot::number).collect();
         let expected = if args[0] == "auth-login" { 3 } else { 2 };
         if slots.len() != expected {
             figures.complain(format!("{what}: there are the slots {slots:?}: {said}"));

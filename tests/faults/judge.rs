@@ -76,7 +76,7 @@ impl Case<'_> {
                     | "rotate-now.unreadable"
             )
         });
-        names.retain(|name| Slot::of_file_name(name).is_none());
+        names.retain(|name| Slot::from_file_name(name).is_none());
         // What is known of grants, and what a harvest replaced, is meant to stay.
         names.retain(|name| !name.starts_with(".grant-") && !name.contains(".json.before-"));
         if !names.is_empty() {
@@ -157,7 +157,7 @@ impl Case<'_> {
             let whole = whole.split_once(".before-").map_or(whole, |(master, _)| master);
             // The last is a second name of the record, for the moment in which it loses its first.
             let is_record = ["auth.json", ".auth.json.before"].contains(&whole);
-            if has_token(&content) && !is_record && Slot::of_file_name(whole).is_none() {
+            if has_token(&content) && !is_record && Slot::from_file_name(whole).is_none() {
                 figures.secrets_out += 1;
                 self.complain(figures, &format!("a token in {name}"));
             }

@@ -28,7 +28,7 @@ pub(crate) const ADVICE: &[Advice] = &[
     Advice { id: Id::VolumeFault, make: Err("needs another file system: see the doctor's own tests") },
     Advice { id: Id::VolumeFull, make: Err("needs a full one: see the doctor's own tests") },
     advice(Id::NotStorable, not_storable),
-    advice(Id::AlmostSlot, |it| it.write("auth-01.json", "")),
+    advice(Id::MisnamedLogin, |it| it.write("auth-01.json", "")),
     advice(Id::Parked, parked),
     advice(Id::Note, from_the_environment),
     advice(Id::StateUnusable, |it| it.write("rotator_state.json", r#"{"version": 2}"#)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use overview::finding::{Finding, Id};
 use overview::trouble::Trouble;
-use overview::{Row, Serving, SlotState, json};
+use overview::{Published, Row, SlotState, json};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
@@ -80,7 +80,7 @@ impl Families<'_, '_> {
 
     fn pool(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let overview = &snapshot.observed.overview;
-        let active = if let Serving::Account(slot) = overview.serving { slot.number() } else { 0 };
+        let active = if let Published::Account(slot) = overview.published { slot.number() } else { 0 };
         self.one("active_slot", "The slot of the active account, 0 for none", None, active.into())?;
         let usable = count(overview.usable());
         self.one("accounts_usable", "Accounts that can serve now without a cooldown", None, usable)?;

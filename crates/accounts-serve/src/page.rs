@@ -5,7 +5,7 @@ use std::fmt;
 
 use overview::finding::Finding;
 use overview::words::{ends, span, states};
-use overview::{Row, Serving, SlotState, Who};
+use overview::{AccountInfo, Published, Row, SlotState};
 use records::remedy;
 use records::{Timestamp, text};
 
@@ -57,8 +57,8 @@ pub(crate) fn view(snapshot: &SharedSnapshot, exec: &Exec) -> String {
 
 fn head(snapshot: &Snapshot) -> String {
     let overview = &snapshot.observed.overview;
-    let (class, serving) = match overview.serving {
-        Serving::Account(slot) => {
+    let (class, serving) = match overview.published {
+        Published::Account(slot) => {
             let row = overview.rows.iter().find(|row| row.slot == slot);
             let name = row.and_then(|row| row.who.as_ref()).map_or("", |who| &who.name);
             ("good", format!("Account {} serves: <b>{}</b>", slot.number(), Escaped(name)))
@@ -111,7 +111,8 @@ fn table(snapshot: &Snapshot) -> String {
 
 fn line(row: &Row, now: Timestamp) -> String {
     let who = row.who.as_ref();
-    let known = |get: &dyn Fn(&Who) -> Option<String>| who.and_then(get).unwrap_or_else(|| "-".to_owned());
+    let known =
+        |get: &dyn Fn(&AccountInfo) -> Option<String>| who.and_then(get).unwrap_or_else(|| "-".to_owned());
     let cell = |name: &str, text: &str| format!("<td data-label=\"{name}\">{}</td>", Escaped(text));
     format!(
         "<tr class=\"{}\"><th scope=\"row\">{}</th>{}{}<td data-label=\"State\"><span class=\"state\">{}</span></td>{}{}<td \
@@ -127,7 +128,7 @@ fn line(row: &Row, now: Timestamp) -> String {
     )
 }
 
-fn usage(who: &Who) -> String {
+fn usage(who: &AccountInfo) -> String {
     let windows = who.usage.iter().flat_map(|usage| &usage.windows);
     let bars: Vec<_> = windows
         .map(|window| {
@@ -150,7 +151,7 @@ fn colour(row: &Row) -> &'static str {
         SlotState::Capped(_) | SlotState::RefreshDue => "wait",
         SlotState::Parked(_) => "aside",
         SlotState::NeedsLogin(_)
-        | SlotState::CameFrom(_)
+        | SlotState::OtherAccount(_)
         | SlotState::Duplicate(_)
         | SlotState::Unusable(_) => "bad",
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_volume::clock;
 use clap::{Parser, Subcommand};
-use cli::{IntervalArgs, PolicyArgs, VolumeArgs, lapse};
+use cli::{IntervalArgs, PolicyArgs, VolumeArgs, positive_duration};
 use overview::bounds::INTERVAL;
 use records::text::printable;
 use records::{Naming, Slot, Timestamp};
@@ -84,7 +84,7 @@ pub enum Verb {
 #[derive(Clone, Debug, clap::Args)]
 pub struct WatchArgs {
     /// Show them again every 2 s, or as often as given
-    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = lapse)]
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = positive_duration)]
     pub(crate) watch: Option<Duration>,
 }
 
@@ -108,7 +108,7 @@ pub struct ParkArgs {
     pub(crate) slot: Slot,
 
     /// How long, such as 6h or 2d; by default until it is unparked
-    #[arg(long = "for", value_name = "DURATION", value_parser = lapse, conflicts_with = "until")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = positive_duration, conflicts_with = "until")]
     duration: Option<Duration>,
 
     /// Until when, such as 2026-12-03T10:00:00Z

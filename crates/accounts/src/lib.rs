@@ -48,7 +48,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
         options: args.policy.options(None),
         access: volume.published_access(),
         naming: args.naming(),
-        by: By::new(COMMAND, durable_file::user(), args.by()),
+        by: By::new(COMMAND, durable_file::current_user(), args.by()),
         now,
     };
     let outcome = match verb {
@@ -76,7 +76,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
 
 /// Prints what a pass would do now, as `rotate-once --dry-run` does.
 fn why(args: &Args, volume: &Volume, now: Timestamp) -> Result<(), Failure> {
-    let (_, assessment, plan) = rotate::look(volume, args.policy.options(None), now)?;
+    let (_, assessment, plan) = rotate::preview(volume, args.policy.options(None), now)?;
     say(&if args.json {
         report::json(&plan, true).to_string() + "\n"
     } else {

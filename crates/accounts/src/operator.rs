@@ -66,8 +66,8 @@ impl Operator<'_> {
         if std::mem::take(&mut reading.is_state_broken) {
             locked.set_state_aside()?;
         }
-        locked.remember(&state)?;
-        let written = locked.write_down(&entry);
+        locked.store_state(&state)?;
+        let written = locked.append_to_audit(&entry);
         reading.pool.state = state.clone();
         reading.stored = Some(state);
         // After these two changes the operator expects the account to serve.
@@ -115,12 +115,12 @@ impl Operator<'_> {
         let log = |line| log::line(COMMAND, line);
         let pass = Pass { volume: self.volume, options, access: self.access, log: &log, served: &|_| () };
         let served = pass.under(locked, Turn::First, self.now).carry_out(reading, Vec::new())?;
-        served.trouble?;
+        served.live_directory?;
         Ok(served.plan)
     }
 
     fn wake(&self) -> bool {
-        let woken = self.volume.wake(&Signal::changed(self.now));
+        let woken = self.volume.wake(&Signal::accounts_changed(self.now));
         if let Err(e) = &woken {
             log::line(COMMAND, format_args!("the rotator was not woken, and acts at its next tick: {e}"));
         }

@@ -34,9 +34,9 @@ impl Operator<'_> {
         let due = Due { slot, grant: login.grant(), reason: RefreshReason::Operator };
         let held = HeldSignals::hold();
         let refresh = Refresh { volume: self.volume, issuer: &issuer, before: self.options.refresh_before };
-        let report = refresh.one(&due, || ());
+        let report = refresh.run(&due, || ());
         drop(held);
-        let mut said = report.said;
+        let mut said = report.lines;
         let last = said.pop().unwrap_or_else(|| format!("{slot} was changed meanwhile: see accounts"));
         for line in said {
             log::line(COMMAND, line);
@@ -50,7 +50,7 @@ impl Operator<'_> {
         }
         let (locked, operator) = self.lock()?;
         let account = self.volume.master(slot).login.ok().map(|login| login.account);
-        let written = locked.write_down(&operator.entry(What::Refreshed, Some(slot), account));
+        let written = locked.append_to_audit(&operator.entry(What::Refreshed, Some(slot), account));
         let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
         Ok(Outcome { changed: Some(What::Refreshed), slot: Some(slot), message: last, until: None, serving })

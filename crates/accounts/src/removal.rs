@@ -6,8 +6,8 @@ use cli::exit::{Exit, Failure, OrExit as _};
 use durable_file::private_file::NotRead;
 use issuer::Issuer;
 use records::audit::What;
-use records::grant::{End, Grant, GrantStatus};
-use records::published::{self, Found};
+use records::grant::{Grant, GrantEnd, GrantStatus};
+use records::published::{self, PublishedRecord};
 use records::state::Parked;
 use records::{AccountId, Login, Slot, remedy};
 use rotation::reading;
@@ -56,7 +56,7 @@ impl Operator<'_> {
         }
         let fed = login.as_ref().map(|login| reading::fed_slots_of(&login.account)).unwrap_or_default();
         let entry = operator.entry(What::Removed, Some(slot), login.map(|login| login.account));
-        let written = locked.write_down(&entry);
+        let written = locked.append_to_audit(&entry);
         let also = fed.first().map_or_else(String::new, |slot| format!("; {}", reading::unset(*slot)));
         let message = format!("{named} is removed{also}");
         let serving = operator.serve(locked, operator.read()?, None)?;
@@ -85,7 +85,7 @@ impl Operator<'_> {
         operator.end_grants(&locked, slot, login, &[])?;
         locked.update_state(|state| state.forget(&login.account))?;
         let entry = operator.entry(What::Removed, Some(slot), Some(login.account.clone()));
-        let written = locked.write_down(&entry);
+        let written = locked.append_to_audit(&entry);
         let message = format!(
             "{named} does not serve any more, and the environment still has its tokens: {}",
             reading::unset(slot)
@@ -109,7 +109,7 @@ impl Operator<'_> {
         let fed = reading::fed_grants_of(&login.account);
         for grant in fed.into_iter().chain([login.grant()]) {
             if !others.iter().any(|other| other.grant() == grant) {
-                locked.end_grant(&grant, slot, &End::Removed, self.now)?;
+                locked.end_grant(&grant, slot, &GrantEnd::Removed, self.now)?;
                 if !matches!(known.status(&grant, self.now), GrantStatus::Ended(_)) {
                     ended.push(grant);
                 }
@@ -146,8 +146,8 @@ impl Operator<'_> {
             return Err(Failure::new(Exit::TryAgain, error));
         }
         let (locked, operator) = self.lock()?;
-        locked.end_grant(&login.grant(), slot, &End::Removed, operator.now)?;
-        Ok(locked.write_down(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
+        locked.end_grant(&login.grant(), slot, &GrantEnd::Removed, operator.now)?;
+        Ok(locked.append_to_audit(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
     }
 
     fn other_logins(&self, slot: Slot) -> Vec<Login> {
@@ -168,14 +168,14 @@ impl Operator<'_> {
         let mut reading = self.read()?;
         let parked = Parked { until: None, reason: Some("being removed".to_owned()) };
         reading.pool.state.accounts.entry(login.account.clone()).or_default().parked.get_or_insert(parked);
-        locked.remember(&reading.pool.state)?;
+        locked.store_state(&reading.pool.state)?;
         reading.stored = Some(reading.pool.state.clone());
         self.pass(locked, reading)?;
-        if self.volume.published() == (Found::Record { account: login.account.clone() }) {
+        if self.volume.published() == PublishedRecord::Account(login.account.clone()) {
             // No other account can serve, and the tokens of this one must not stay published.
             let replaced = locked.publish(&published::placeholder(), self.access)?;
             let keep = |found: &[u8]| {
-                let is_ours = Found::judge(found).is_well_formed();
+                let is_ours = PublishedRecord::judge(found).is_well_formed();
                 if is_ours { Ok(()) } else { locked.keep_found(self.now, found).map(drop) }
             };
             replaced.as_ref().map_or(Ok(()), |replaced| keep(&replaced.content))?;

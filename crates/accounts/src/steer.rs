@@ -90,7 +90,11 @@ impl Operator<'_> {
             return Err(Failure::new(Exit::NoUsableAccount, why));
         };
         let (locked, operator) = self.lock()?;
-        locked.write_down(&operator.entry(What::Used, Some(slot), Some(chosen.login.account.clone())))?;
+        locked.append_to_audit(&operator.entry(
+            What::Used,
+            Some(slot),
+            Some(chosen.login.account.clone()),
+        ))?;
         let account = Some(NamedSlot { slot, name: self.naming.of(&chosen.login) });
         Ok(Outcome {
             changed: Some(What::Used),

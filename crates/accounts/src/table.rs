@@ -2,7 +2,7 @@
 
 use overview::finding::Finding;
 use overview::words::{ends, span, states};
-use overview::{Overview, Row, SlotState, Who};
+use overview::{AccountInfo, Overview, Row, SlotState};
 use records::Timestamp;
 use records::text::{line, printable};
 use records::usage::Minutes;
@@ -73,7 +73,8 @@ fn windows(overview: &Overview) -> Vec<Minutes> {
 fn lines(row: &Row, windows: &[Minutes], now: Timestamp) -> Vec<Line> {
     let mut states = wrapped(&states(row, now)).into_iter();
     let who = row.who.as_ref();
-    let known = |get: &dyn Fn(&Who) -> Option<String>| who.and_then(get).unwrap_or_else(|| "-".to_owned());
+    let known =
+        |get: &dyn Fn(&AccountInfo) -> Option<String>| who.and_then(get).unwrap_or_else(|| "-".to_owned());
     let used = |window: &Minutes| {
         known(&|who| {
             let windows = &who.usage.as_ref()?.windows;
@@ -107,7 +108,7 @@ fn colour(row: &Row) -> Colour {
         SlotState::Capped(_) | SlotState::RefreshDue => Colour::Yellow,
         SlotState::Parked(_) => Colour::Blue,
         SlotState::NeedsLogin(_)
-        | SlotState::CameFrom(_)
+        | SlotState::OtherAccount(_)
         | SlotState::Duplicate(_)
         | SlotState::Unusable(_) => Colour::Red,
     }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     fn master(number: u32, account: &str) -> Master {
-        let login = Login::of_tokens(Secret::new("at"), None, None, Some(account)).unwrap();
+        let login = Login::from_tokens(Secret::new("at"), None, None, Some(account)).unwrap();
         Master { slot: slot(number), login: Ok(login), too_open: false }
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use auth_volume::masters::{Master, Reserved, Unusable};
+use auth_volume::masters::{Master, Unusable};
+use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::state_file::StoredState;
 use auth_volume::{Locked, Volume, VolumeError, clock};
 use cli::log;
 use nix::libc::{EDQUOT, ENOSPC};
-use records::grant::End;
+use records::grant::GrantEnd;
 use records::{Login, Slot, Timestamp, remedy};
 
 use crate::COMMAND;
@@ -33,7 +34,7 @@ pub(crate) struct FinishedLogin<'a> {
     pub(crate) written: &'a [u8],
     pub(crate) replace: bool,
     /// The room that was reserved before the person went to the browser. It can be used once.
-    pub(crate) room: Option<Reserved>,
+    pub(crate) room: Option<ReservedMaster>,
 }
 
 /// Why an attempt to store a login failed.
@@ -126,7 +127,7 @@ fn keep_broken_file(volume: &Volume, locked: &Locked<'_>, slot: Slot, now: Times
 fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp) {
     let Ok(replaced) = &master.login else { return };
     if replaced.grant() != login.grant()
-        && let Err(e) = locked.end_grant(&replaced.grant(), master.slot, &End::Used, now)
+        && let Err(e) = locked.end_grant(&replaced.grant(), master.slot, &GrantEnd::Used, now)
     {
         log::line(
             COMMAND,
@@ -138,10 +139,10 @@ fn end_grant(locked: &Locked<'_>, master: &Master, login: &Login, now: Timestamp
 /// Lifts what was held against the account: a cooldown, a grant that has ended. If that cannot be written, the login is
 /// stored nevertheless.
 fn forgive(volume: &Volume, locked: &Locked<'_>, login: &Login) {
-    let forgiven = volume.remembered().and_then(|StoredState { mut state, predecessor, .. }| {
+    let forgiven = volume.stored_state().and_then(|StoredState { mut state, predecessor, .. }| {
         let before = state.clone();
-        state.forgive(&login.account);
-        if predecessor.is_some() || state == before { Ok(()) } else { locked.remember(&state) }
+        state.reset_after_login(&login.account);
+        if predecessor.is_some() || state == before { Ok(()) } else { locked.store_state(&state) }
     });
     if let Err(e) = forgiven {
         log::line(

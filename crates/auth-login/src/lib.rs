@@ -19,7 +19,8 @@ mod text;
 
 use std::io::Write as _;
 
-use auth_volume::masters::{Reserved, Unusable};
+use auth_volume::masters::Unusable;
+use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::{Volume, clock};
 use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
@@ -93,7 +94,7 @@ fn check_slot(volume: &Volume, slot: Slot) -> Result<(), Failure> {
 
 /// Reserves the room on the volume that the login will need, because the disk may fill up while the person is at the
 /// browser. The lock is free meanwhile.
-fn reserve_room(volume: &Volume, slot: Slot) -> Result<Reserved, Failure> {
+fn reserve_room(volume: &Volume, slot: Slot) -> Result<ReservedMaster, Failure> {
     let locked = volume.lock()?;
     locked.prove_writable()?;
     Ok(locked.reserve(slot)?)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use auth_volume::leftovers::{self, PRIVATE_HOME, wipe};
-use auth_volume::masters::Reserved;
+use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::{LoginLock, Volume, clock};
 use durable_file::private_file::{NotRead, PrivateFile};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
@@ -49,7 +49,7 @@ impl PrivateHome {
     ///
     /// # Errors
     /// The cleanup process is gone.
-    pub(crate) fn include(&mut self, room: &Reserved) -> anyhow::Result<()> {
+    pub(crate) fn include(&mut self, room: &ReservedMaster) -> anyhow::Result<()> {
         self.cleanup.include(room.path()).context("the cleanup process is gone")
     }
 

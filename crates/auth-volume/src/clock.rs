@@ -1,10 +1,10 @@
-//! The clock of this machine, which nothing that judges may read by itself.
+//! The clock of this machine. What judges is given the time, and never reads it.
 
 use std::time::SystemTime;
 
 use records::Timestamp;
 
-/// Now.
+/// The time now.
 #[must_use]
 pub fn now() -> Timestamp {
     Timestamp::from_system_time(SystemTime::now())

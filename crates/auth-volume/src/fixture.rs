@@ -2,7 +2,7 @@
 
 use crate::{Layout, Volume};
 
-/// An empty one, in a directory that goes with the first value.
+/// An empty volume, and its directory, which is removed when the first value is dropped.
 pub(crate) fn volume() -> (tempfile::TempDir, Volume) {
     let directory = tempfile::tempdir().unwrap();
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();

@@ -1,4 +1,4 @@
-//! Signs that the rotator and LiteLLM's callback are there: when a pass last ended, and the callback's heartbeat.
+//! The heartbeats of the rotator and of LiteLLM's callback.
 
 use std::path::Path;
 
@@ -13,43 +13,43 @@ use crate::error::cannot_write;
 use crate::{Locked, Volume, VolumeError, writers};
 
 impl Volume {
-    /// When the rotator last ended a pass, whether there was anything to publish or not. Before the first one, since
-    /// when there is a record: a rotator that never comes must be missed, too.
+    /// When a pass last ended, whether it published anything or not. Before the first one, when the published record was
+    /// written: that a rotator never runs must be noticed, too.
     #[must_use]
     pub fn last_pass(&self) -> Option<Timestamp> {
         written_at(&self.layout().last_pass()).or_else(|| self.published_at())
     }
 
-    /// Whether the rotator ever ended a pass.
+    /// Whether a pass has ever ended.
     #[must_use]
     pub fn has_passed(&self) -> bool {
         written_at(&self.layout().last_pass()).is_some()
     }
 
-    /// What LiteLLM's callback last said of itself; `None` if it never did.
+    /// The last heartbeat of LiteLLM's callback; `None` if there has never been one.
     #[must_use]
-    pub fn callback(&self) -> Option<Heartbeat> {
+    pub fn heartbeat(&self) -> Option<Heartbeat> {
         Heartbeat::parse(&PrivateFile::read(&self.layout().callback()).ok()?.content)
     }
 }
 
 impl Locked<'_> {
-    /// Marks that a pass has ended, and whose. Nothing is decided by it, so nobody waits for the disk.
+    /// Notes that a pass of this process has ended. No decision depends on it, so it is not synced to the disk.
     ///
     /// # Errors
-    /// The file system said no.
+    /// The volume cannot be written.
     pub fn end_pass(&self) -> Result<(), VolumeError> {
         let path = self.volume().layout().last_pass();
         let touched = atomic::open_private(&path).and_then(|mark| {
-            writers::write_down(&mark, self.identity())?;
-            // The file system's own time, as that of every other file: whoever may write may set this one.
+            writers::add(&mark, self.identity())?;
+            // The file system's own time, as for every other file. Every user who may write the file may set it so.
             Ok(futimens(&mark, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?)
         });
         touched.map_err(cannot_write(&path))
     }
 }
 
-/// When a file was last written; `None` if there is none.
+/// When a file was last written; `None` if there is no file.
 pub(crate) fn written_at(path: &Path) -> Option<Timestamp> {
     Some(Timestamp::from_system_time(std::fs::symlink_metadata(path).ok()?.modified().ok()?))
 }

@@ -1,11 +1,11 @@
-//! Where each file lies.
+//! Where each file is.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use records::Slot;
 
-/// The two directories, and the name of every file in them.
+/// The two directories of a volume, and the path of every file in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     auth: PathBuf,
@@ -13,7 +13,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `auth` holds the masters and the state, `live` what LiteLLM sees; usually the same directory.
+    /// `auth` holds the masters and the state, `live` what LiteLLM sees. Without `live` it is one directory.
     #[must_use]
     pub fn new(auth: PathBuf, live: Option<PathBuf>) -> Self {
         let live = live.unwrap_or_else(|| auth.clone());
@@ -32,7 +32,7 @@ impl Layout {
         &self.live
     }
 
-    /// Each directory once.
+    /// The directories, each once.
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         [&self.auth].into_iter().chain((self.live != self.auth).then_some(&self.live)).map(PathBuf::as_path)
     }
@@ -49,48 +49,48 @@ impl Layout {
         self.live.join("auth.json")
     }
 
-    /// The record before, for the moment in which it is replaced.
+    /// The previous record, while it is being replaced.
     pub(crate) fn published_aside(&self) -> PathBuf {
         self.live.join(".auth.json.before")
     }
 
-    /// The signal that wakes the rotator.
+    /// The signal that asks for a pass.
     #[must_use]
     pub fn signal(&self) -> PathBuf {
         self.live.join("rotate-now")
     }
 
-    /// The state.
+    /// The rotator's state.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.auth.join("rotator_state.json")
     }
 
-    /// The record of what people did to the accounts.
+    /// The audit.
     #[must_use]
     pub fn audit(&self) -> PathBuf {
         self.auth.join("audit.jsonl")
     }
 
-    /// What LiteLLM's callback leaves each minute, to say that it is there.
+    /// The heartbeat of LiteLLM's callback.
     #[must_use]
     pub fn callback(&self) -> PathBuf {
         self.live.join("callback.json")
     }
 
-    /// Who makes the passes: when it was last touched, one had ended.
+    /// The rotators that make passes. The time of the file is when a pass last ended.
     #[must_use]
     pub fn last_pass(&self) -> PathBuf {
         self.auth.join(".last-pass")
     }
 
-    /// What receivers were notified of.
+    /// What receivers have been notified of.
     #[must_use]
     pub fn notified(&self) -> PathBuf {
         self.auth.join("events.json")
     }
 
-    /// The lock of those who notify.
+    /// The lock of processes that notify.
     #[must_use]
     pub fn notify_lock(&self) -> PathBuf {
         self.auth.join(".events.lock")
@@ -102,30 +102,30 @@ impl Layout {
         self.auth.join(".lock")
     }
 
-    /// The lock of logins into one slot, there only while one runs.
+    /// The lock of sign-ins to one slot, which is there only while one runs.
     #[must_use]
     pub fn login_lock(&self, slot: Slot) -> PathBuf {
         self.auth.join(format!(".login-{}.lock", slot.number()))
     }
 
-    /// The request to a login into one slot to end, there only until that login has seen it.
+    /// The request to end a sign-in to one slot, which is there only until that sign-in has seen it.
     #[must_use]
     pub fn login_abort(&self, slot: Slot) -> PathBuf {
         self.auth.join(format!(".login-{}.abort", slot.number()))
     }
 
-    /// All slots that have a file, in order, whatever is in it.
+    /// The slots that have a file, in order, whatever is in it.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub fn slots(&self) -> io::Result<Vec<Slot>> {
-        let mut slots = names(&self.auth)?.filter_map(|name| Slot::of_file_name(&name)).collect::<Vec<_>>();
+        let mut slots = names(&self.auth)?.filter_map(|name| Slot::from_file_name(&name)).collect::<Vec<_>>();
         slots.sort_unstable();
         Ok(slots)
     }
 }
 
-/// The names in a directory; one that is not UTF-8 is none of ours.
+/// The names in a directory that are UTF-8, as all of ours are.
 pub(crate) fn names(directory: &Path) -> io::Result<impl Iterator<Item = String>> {
     Ok(std::fs::read_dir(directory)?.flatten().filter_map(|entry| entry.file_name().into_string().ok()))
 }

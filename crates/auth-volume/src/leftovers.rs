@@ -1,4 +1,4 @@
-//! What a login leaves in memory or on disk when it is killed together with its keeper, and how it is removed.
+//! What a sign-in leaves in memory or on disk when it is killed together with its keeper, and how it is removed.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-/// How the name of a login's private directory begins. While it is in use, its login holds a lock on it.
+/// How the name of a sign-in's private directory begins. The sign-in holds a lock on the directory while it uses it.
 pub const PRIVATE_HOME: &str = "auth-login-";
 
-/// The directories in which a login may make its private one: the wanted one first.
+/// The directories in which a sign-in may create its private one, the preferred one first.
 pub fn bases() -> impl Iterator<Item = PathBuf> {
     let wanted = std::env::var_os("TMPDIR").map(PathBuf::from).filter(|path| path.is_absolute());
     wanted.into_iter().chain(["/dev/shm", "/tmp"].map(PathBuf::from))
 }
 
-/// Removes the private directories that no login uses any more. Never waits, and touches nothing else: not what
-/// belongs to another user, and no link, pipe or file that has such a name.
+/// Removes the private directories that no sign-in uses any more. It never waits, and touches nothing else: neither what
+/// belongs to another user, nor a link, a pipe or a file with such a name.
 pub fn sweep() {
     bases().for_each(|base| sweep_in(&base));
 }
@@ -30,7 +30,7 @@ fn sweep_in(base: &Path) {
                 && is_ours(&home)
                 && home.try_lock().is_ok()
             {
-                // Locked until it is gone: a login that has just made it waits, and makes another.
+                // It stays locked until it is gone: a sign-in that has just created it waits, and creates another.
                 let _ = wipe(&path);
             }
         }
@@ -41,19 +41,19 @@ fn is_ours(home: &File) -> bool {
     home.metadata().is_ok_and(|home| home.uid() == nix::unistd::geteuid().as_raw())
 }
 
-/// Opens a private directory, to lock it; neither through a link nor waiting for anything.
+/// Opens a private directory, so that it can be locked. Never follows a link, and never waits.
 ///
 /// # Errors
-/// It is not there, or is no directory.
+/// There is no directory at the path, or it cannot be opened.
 pub fn open(home: &Path) -> io::Result<File> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(home)
 }
 
-/// Removes a private directory; one that is gone is wiped.
+/// Removes a private directory with everything in it, if it is there.
 ///
 /// # Errors
-/// The file system said no.
+/// Something in it cannot be removed.
 pub fn wipe(home: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(home) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sweeps_what_nobody_uses_and_nothing_else() {
+    fn sweeps_what_is_not_in_use_and_nothing_else() {
         let base = tempfile::tempdir().unwrap();
         let path = |name: &str| base.path().join(name);
         for name in ["auth-login-old", "auth-login-used", "other"] {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_has_such_a_name_is_left_alone_and_nobody_waits_for_it() {
+    fn what_only_has_such_a_name_is_left_alone_and_not_waited_for() {
         let base = tempfile::tempdir().unwrap();
         let path = |name: &str| base.path().join(name);
         std::fs::create_dir(path("elsewhere")).unwrap();

@@ -1,11 +1,11 @@
 //! The volume that holds the logins: what lies where on it, and how it is read and written.
 //!
-//! Everything that touches `/chatgpt-auth` goes through here, so that one place answers for each rule. Reading is free; only
-//! a [`Locked`] volume can be written. What the files say is in the crate `records`.
+//! All access to `/chatgpt-auth` goes through this crate, so that each rule is in one place. Reading is free; only a
+//! [`Locked`] volume can be written. What the files say is in the crate `records`.
 
-pub mod almost;
 mod audit_file;
 pub mod clock;
+pub mod directory_check;
 pub mod error;
 #[cfg(test)]
 mod fixture;
@@ -16,11 +16,12 @@ pub mod leftovers;
 pub mod lock;
 mod login_abort;
 pub mod masters;
+pub mod misnamed;
 mod record_file;
+pub mod reserved_master;
 mod settle;
 pub mod signal_files;
 pub mod state_file;
-pub mod trial;
 pub mod volume;
 pub mod writers;
 

@@ -1,4 +1,4 @@
-//! The locks: of all writers, and of logins into one slot.
+//! The lock of all writers, and the locks of sign-ins to one slot.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -13,12 +13,12 @@ use records::Slot;
 use crate::error::cannot_write;
 use crate::{Volume, VolumeError};
 
-/// How long a command waits for another writer. The lock is never held while somebody waits for a network, so this is
-/// far longer than any writer should take.
+/// How long a command waits for another writer. The lock is never held during network requests, so this is far longer than
+/// any writer should take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it looks meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// How often the lock is tried while another writer holds it.
+const RETRY_EVERY: Duration = Duration::from_millis(2);
 
 /// A volume that this process alone may write, until the value is dropped.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ pub struct LoginLock {
 }
 
 impl Volume {
-    /// Waits for the other writers and keeps them out until the value is dropped.
+    /// Waits for other writers, and excludes them until the value is dropped.
     ///
-    /// A master that a killed writer had completed but not yet put in place is put there now.
+    /// A master that a killed writer had completed and not put in its place is put there now.
     ///
     /// # Errors
     /// The volume cannot be written, or another writer does not finish within 10 s.
@@ -47,7 +47,7 @@ impl Volume {
         self.lock_within(PATIENCE)
     }
 
-    /// As [`Volume::lock`], with more or less patience.
+    /// As [`Volume::lock`], with another patience.
     ///
     /// # Errors
     /// The volume cannot be written, or another writer does not finish in time.
@@ -60,7 +60,7 @@ impl Volume {
                 None if Instant::now() >= give_up => {
                     return Err(VolumeError::Locked(path, patience.as_secs()));
                 }
-                None => sleep(LOOK_AGAIN),
+                None => sleep(RETRY_EVERY),
             }
         };
         let identity = identity(&lock).map_err(cannot_write(&path))?;
@@ -70,6 +70,8 @@ impl Volume {
     }
 
     /// Takes the sole right to sign in to a slot.
+    ///
+    /// The lock's file is removed when the value is dropped.
     ///
     /// # Errors
     /// Another process has it, or the volume cannot be written.
@@ -81,19 +83,19 @@ impl Volume {
 }
 
 impl<'a> Locked<'a> {
-    /// The volume.
+    /// The volume that is locked.
     #[must_use]
     pub fn volume(&self) -> &'a Volume {
         self.volume
     }
 
-    /// What was noticed when the work of killed writers was finished, a line each for the log.
+    /// What was noticed while the work of killed writers was finished, as lines for the log.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The lock that is held, by device and inode: writers of one volume that hold different ones do not see each other.
+    /// The lock that is held, by device and inode. Writers of one volume that hold different locks do not exclude each other.
     #[must_use]
     pub fn identity(&self) -> &str {
         &self.identity
@@ -101,8 +103,8 @@ impl<'a> Locked<'a> {
 }
 
 impl LoginLock {
-    /// Removes the file, for a holder that will not live to drop the value. One left behind is empty and locks
-    /// nobody out.
+    /// Removes the file, for a holder that will not live to drop the value. A file that is left behind is empty and excludes
+    /// no process.
     pub fn forget(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -114,11 +116,11 @@ impl Drop for LoginLock {
     }
 }
 
-/// The lock at a path; `None` if another process holds it. A file that was removed or replaced while we took the lock
-/// on it is no lock: others would take the one that has its name now.
+/// The lock at a path; `None` if another process holds it. A file that was removed or replaced while it was being locked is
+/// no lock, because other processes would lock the file that has its name now.
 ///
 /// # Errors
-/// The file cannot be made or locked.
+/// The file cannot be created or locked.
 pub fn exclusive(path: &Path) -> Result<Option<File>, VolumeError> {
     loop {
         let lock = open_private(path).map_err(cannot_write(path))?;
@@ -133,7 +135,7 @@ pub fn exclusive(path: &Path) -> Result<Option<File>, VolumeError> {
     }
 }
 
-/// The device and inode of an open file, as words.
+/// The device and inode of an open file, as text.
 fn identity(file: &File) -> io::Result<String> {
     let metadata = file.metadata()?;
     Ok(format!("{}:{}", metadata.dev(), metadata.ino()))

@@ -1,7 +1,7 @@
-//! Ending a login from another terminal, or from another container that shares the volume.
+//! Ending a sign-in from another terminal, or from another container that shares the volume.
 //!
-//! Such a process has no way to send a signal, so it leaves a file beside the login's lock. The login looks for it,
-//! and ends once it could remove it.
+//! A process in another container cannot send a Unix signal, so it leaves a file beside the sign-in's lock. The sign-in
+//! looks for the file, and ends once it has removed it.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,7 +13,7 @@ use crate::error::cannot_write;
 use crate::{Volume, VolumeError};
 
 impl Volume {
-    /// Asks the login under way into a slot to end.
+    /// Asks the sign-in that is under way to a slot to end.
     ///
     /// # Errors
     /// The volume cannot be written.
@@ -25,9 +25,9 @@ impl Volume {
         made.map(drop).map_err(cannot_write(&path))
     }
 
-    /// Takes the request away; true if there was one.
+    /// Removes the request to end; false if there was none.
     ///
-    /// A login calls this first when it has its lock, so that what was meant for an earlier one does not end it.
+    /// A sign-in calls this first once it has its lock, so that a request to an earlier one does not end it.
     #[must_use]
     pub fn take_login_abort(&self, slot: Slot) -> bool {
         std::fs::remove_file(self.layout().login_abort(slot)).is_ok()
@@ -44,7 +44,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let volume = Volume::open(Layout::new(dir.path().to_owned(), None)).unwrap();
         let second = "2".parse().unwrap();
-        assert!(!volume.take_login_abort(Slot::FIRST), "nobody has asked");
+        assert!(!volume.take_login_abort(Slot::FIRST), "there is no request");
         volume.ask_login_to_end(Slot::FIRST).unwrap();
         volume.ask_login_to_end(Slot::FIRST).unwrap();
         assert!(!volume.take_login_abort(second));

@@ -1,9 +1,9 @@
-//! The masters: one file for each slot, and what is needed so that a new login can never be lost on its way there.
+//! The masters, one file for each slot, and how they are replaced, kept and removed.
 
 use std::io;
 use std::path::Path;
 
-use durable_file::atomic::{self, Access, Room};
+use durable_file::atomic::{self, Access};
 use durable_file::draft::Draft;
 use durable_file::private_file::{NotRead, PrivateFile};
 use records::login::NotALogin;
@@ -16,18 +16,17 @@ use crate::layout::names;
 use crate::lock::Locked;
 use crate::{Volume, VolumeError};
 
-/// What the proof of a writable volume writes, and what room a new login gets at the least: more than any login is.
+/// What the proof of a writable volume writes: more than any login has.
 static PROOF: [u8; 32 << 10] = [0; 32 << 10];
 
 /// How many older logins are kept beside a master.
 const KEPT: usize = 3;
 
-/// What was found in a slot's file.
+/// What is in a slot's file.
 #[derive(Debug)]
 pub struct Master {
-    /// Which slot.
     pub slot: Slot,
-    /// The login, or why there is none to be had.
+    /// The login, or why the file gives none.
     pub login: Result<Login, Unusable>,
     /// Whether others than its owner may read or write it.
     pub too_open: bool,
@@ -39,68 +38,24 @@ pub enum Unusable {
     /// It cannot be read.
     #[error(transparent)]
     File(#[from] NotRead),
-    /// It can, and is no login.
+    /// It can be read, and is no login.
     #[error(transparent)]
     Content(#[from] NotALogin),
-}
-
-/// Room for a slot's next login.
-#[derive(Debug)]
-pub struct Reserved {
-    slot: Slot,
-    room: Room,
-    is_written: bool,
-}
-
-impl Reserved {
-    /// The file that is the room until the login takes its place.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.room.draft()
-    }
-
-    /// Writes the login into the room, durably; no lock is needed for that. From then on it outlives this process.
-    ///
-    /// # Errors
-    /// It cannot be written there.
-    pub fn write(&mut self, login: &[u8]) -> Result<(), VolumeError> {
-        self.room.write(login).map_err(cannot_write(self.room.draft()))?;
-        self.is_written = true;
-        Ok(())
-    }
-
-    /// Puts the login in its place, durably, whether it could be written into the room or not. May be tried again.
-    ///
-    /// # Errors
-    /// It cannot take its place; what was there before is still there.
-    pub fn install(&mut self, locked: &Locked<'_>, login: &[u8]) -> Result<(), VolumeError> {
-        let path = locked.volume().layout().master(self.slot);
-        let installed = if self.is_written || self.write(login).is_ok() {
-            self.room.install(login)
-        } else {
-            atomic::replace(&path, login, Access::PRIVATE)
-        };
-        installed.map_err(cannot_write(&path))
-    }
-
-    /// Gives the room back, with whatever is in it.
-    pub fn discard(self) {
-        self.room.discard();
-    }
 }
 
 impl Volume {
     /// Every slot that has a file, in order.
     ///
     /// # Errors
-    /// The directory cannot be read. A slot that cannot is no error: it is one of the answers.
+    /// The directory cannot be read. A slot whose file cannot be read is no error, but a [`Master`] without a login.
     pub fn masters(&self) -> Result<Vec<Master>, VolumeError> {
         self.masters_and_grants().map(|(masters, _)| masters)
     }
 
-    /// The same, with what is known of the grants, from one look at the directory.
+    /// The same, with what is known of the grants, from one reading of the directory.
     ///
-    /// Without the lock, too, no new login's old grant is seen as ended: the login is in its place before that.
+    /// Even without the lock the grant of the login that is read is not one that a refresh has ended: the new login takes
+    /// its place before the old grant is marked as ended.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -108,7 +63,7 @@ impl Volume {
         let auth = self.layout().auth();
         let names: Vec<_> = names(auth).map_err(cannot_read(auth))?.collect();
         let grants = Grants::named(auth, names.iter());
-        let mut slots: Vec<_> = names.iter().filter_map(|name| Slot::of_file_name(name)).collect();
+        let mut slots: Vec<_> = names.iter().filter_map(|name| Slot::from_file_name(name)).collect();
         slots.sort_unstable();
         Ok((slots.into_iter().map(|slot| self.master(slot)).collect(), grants))
     }
@@ -116,7 +71,7 @@ impl Volume {
     /// The bytes of one slot's file.
     ///
     /// # Errors
-    /// See [`NotRead`].
+    /// There is no regular file of a sane size that this user may read.
     pub fn master_bytes(&self, slot: Slot) -> Result<Vec<u8>, NotRead> {
         Ok(PrivateFile::read(&self.layout().master(slot))?.content)
     }
@@ -135,13 +90,13 @@ impl Volume {
 }
 
 impl Locked<'_> {
-    /// Proves that a login could be stored: writes, syncs and renames more bytes than a login has.
+    /// Proves that a login can be stored, by writing, syncing and renaming more bytes than a login has.
     ///
     /// # Errors
-    /// It could not.
+    /// The volume cannot be written.
     pub fn prove_writable(&self) -> Result<(), VolumeError> {
         let auth = self.volume().layout().auth();
-        // Under a name of its own: nothing that lies there can be in the way.
+        // No other file has this name, so none can be in the way.
         let path = Draft::of(&auth.join(".proof"));
         atomic::replace(&path, &PROOF, Access::PRIVATE).map_err(cannot_write(auth))?;
         std::fs::remove_file(&path).map_err(cannot_write(auth))
@@ -150,33 +105,22 @@ impl Locked<'_> {
     /// Proves that the very file of a slot can be replaced, by replacing it with its own content.
     ///
     /// # Errors
-    /// It cannot: it is a mount of its own, or belongs to another user.
+    /// It cannot be replaced: it is a mount of its own, or belongs to another user.
     pub fn prove_replaceable(&self, slot: Slot, content: &[u8]) -> Result<(), VolumeError> {
         let path = self.volume().layout().master(slot);
         atomic::prove_replaceable(&path, content).map_err(|cause| cannot_replace(&path, cause))
     }
 
-    /// Stores a login, byte for byte, durably, for its owner's eyes only.
+    /// Stores a login, byte for byte, durably, readable for its owner only.
     ///
     /// # Errors
-    /// It cannot be written; what was there before is still there.
+    /// The volume cannot be written. The previous master is still there.
     pub fn install(&self, slot: Slot, login: &[u8]) -> Result<(), VolumeError> {
         let path = self.volume().layout().master(slot);
         atomic::install(&path, login, Access::PRIVATE).map_err(cannot_write(&path))
     }
 
-    /// Takes room for a slot's next login, twice as much as is there now, before the issuer is asked for it.
-    ///
-    /// # Errors
-    /// There is none, or the volume cannot be written.
-    pub fn reserve(&self, slot: Slot) -> Result<Reserved, VolumeError> {
-        let path = self.volume().layout().master(slot);
-        let there = path.symlink_metadata().map_or(0, |file| usize::try_from(file.len()).unwrap_or(0));
-        let room = Room::reserve(&path, PROOF.len().max(2 * there)).map_err(cannot_write(&path))?;
-        Ok(Reserved { slot, room, is_written: false })
-    }
-
-    /// Removes what is in a slot. A directory that is not empty is moved aside instead: it is not ours to empty.
+    /// Removes what is in a slot. A directory with something in it is moved aside instead, because its content is not ours.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -193,10 +137,10 @@ impl Locked<'_> {
         atomic::sync_directory(layout.auth()).map_err(cannot_write(&path))
     }
 
-    /// Keeps a login beside the master of a slot that replaces it; the last few are kept.
+    /// Keeps a copy of a login beside the master of its slot, with the last few such copies. Returns the copy's name.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The volume cannot be written.
     pub fn keep_beside(&self, slot: Slot, login: &[u8], now: Timestamp) -> Result<String, VolumeError> {
         let auth = self.volume().layout().auth();
         let prefix = format!("{}.before-", slot.file_name());
@@ -211,10 +155,10 @@ impl Locked<'_> {
         Ok(kept)
     }
 
-    /// Takes a master's access from everybody but its owner.
+    /// Makes a master accessible for its owner only.
     ///
     /// # Errors
-    /// It belongs to somebody else, or cannot be read.
+    /// It belongs to another user, or cannot be read.
     pub fn narrow(&self, slot: Slot) -> Result<(), VolumeError> {
         let path = self.volume().layout().master(slot);
         let file = PrivateFile::read(&path).map_err(|e| cannot_read(&path)(io::Error::other(e)))?;
@@ -222,7 +166,7 @@ impl Locked<'_> {
     }
 }
 
-/// What is wrong with one file, and not with the volume as a whole.
+/// Distinguishes an error of one file from an error of the volume as a whole.
 fn cannot_replace(path: &Path, cause: io::Error) -> VolumeError {
     match cause.kind() {
         io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied => {
@@ -271,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_is_in_use_is_left_alone_and_a_killed_writers_room_goes() {
+    fn reserved_space_in_use_is_left_alone_and_a_killed_writers_is_removed() {
         let (_dir, volume) = volume();
-        let room = volume.lock().unwrap().reserve(Slot::FIRST).unwrap();
+        let empty = volume.lock().unwrap().reserve(Slot::FIRST).unwrap();
         let mut in_use = volume.lock().unwrap().reserve("2".parse().unwrap()).unwrap();
         in_use.write(LOGIN).unwrap();
         drop(volume.lock().unwrap());
         assert_eq!(listed(&volume).len(), 3, "{:?}", listed(&volume));
-        drop((room, in_use));
+        drop((empty, in_use));
         drop(volume.lock().unwrap());
         assert_eq!(listed(&volume), [".lock", "auth-2.json"]);
     }

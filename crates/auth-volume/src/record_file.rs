@@ -1,4 +1,4 @@
-//! The file that LiteLLM reads, in a directory where LiteLLM's container may write anything.
+//! The published record's file, in a directory where LiteLLM's container may write anything.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::{NotRead, PrivateFile};
 use records::Timestamp;
-use records::published::Found;
+use records::published::PublishedRecord;
 
 use crate::error::cannot_write;
 use crate::heartbeats::written_at;
@@ -18,15 +18,18 @@ use crate::{Volume, VolumeError, clock};
 /// How many copies of foreign records are kept.
 const KEPT: usize = 3;
 
+/// How the name of a copy of a foreign record begins.
+const FOUND: &str = "auth.json.found-";
+
 impl Volume {
-    /// When what LiteLLM is served was written.
+    /// When the published record was written.
     #[must_use]
     pub fn published_at(&self) -> Option<Timestamp> {
         written_at(&self.layout().published())
     }
 
-    /// Who may read what LiteLLM is served, for those who publish in the rotator's stead: they are not told, and a
-    /// record that LiteLLM cannot read would be none. Nothing is learned from a file that somebody else put there.
+    /// The access of the published record, for commands that publish in the rotator's stead: they are not configured with
+    /// it, and LiteLLM must be able to read the record. A file that another program put there gives no access.
     #[must_use]
     pub fn published_access(&self) -> Access {
         match std::fs::symlink_metadata(self.layout().published()) {
@@ -37,43 +40,43 @@ impl Volume {
         }
     }
 
-    /// What LiteLLM is served, byte for byte, to see whether it is a login.
+    /// The bytes of the published record.
     ///
     /// # Errors
-    /// See [`NotRead`].
+    /// There is no regular file of a sane size that this user may read.
     pub fn published_bytes(&self) -> Result<Vec<u8>, NotRead> {
         Ok(PrivateFile::read(&self.layout().published())?.content)
     }
 
-    /// What a pass that died had put aside of it.
+    /// The bytes of the previous record, if a pass died while it replaced it.
     ///
     /// # Errors
-    /// See [`NotRead`].
+    /// There is no regular file of a sane size that this user may read.
     pub fn aside_bytes(&self) -> Result<Vec<u8>, NotRead> {
         Ok(PrivateFile::read(&self.layout().published_aside())?.content)
     }
 
-    /// What LiteLLM is served.
+    /// What is in the place of the published record.
     #[must_use]
-    pub fn published(&self) -> Found {
+    pub fn published(&self) -> PublishedRecord {
         match PrivateFile::read(&self.layout().published()) {
-            Ok(file) => Found::judge(&file.content),
-            Err(NotRead::Missing) => Found::Nothing,
-            Err(_) => Found::Foreign { why: "not a file that can be read" },
+            Ok(file) => PublishedRecord::judge(&file.content),
+            Err(NotRead::Missing) => PublishedRecord::Missing,
+            Err(_) => PublishedRecord::Foreign { why: "not a file that can be read" },
         }
     }
 }
 
 impl Locked<'_> {
-    /// Publishes a record for LiteLLM. Where it lies among the logins, gives what stood there until that moment: a
-    /// LiteLLM with a refresh token of its own may have written it after it was last looked at.
+    /// Publishes a record for LiteLLM. If it is in the directory of the logins, returns what it has replaced: a LiteLLM with
+    /// a refresh token of its own may have written that since it was last read.
     ///
     /// # Errors
-    /// It cannot be written; the record before is still there.
+    /// It cannot be written. The previous record is still there.
     pub fn publish(&self, record: &[u8], access: Access) -> Result<Option<PrivateFile>, VolumeError> {
         let path = self.volume().layout().published();
         let aside = self.volume().layout().published_aside();
-        // A second name for the file that is about to lose its first. Without one there is only the last look.
+        // A second name for the file that is about to lose its first, so that it can be read once more.
         let is_aside = self.volume().is_one_directory()
             && atomic::remove_if_there(&aside).is_ok()
             && std::fs::hard_link(&path, &aside).is_ok();
@@ -87,21 +90,22 @@ impl Locked<'_> {
         Ok(is_aside.then(|| PrivateFile::read(&aside).ok()).flatten())
     }
 
-    /// Removes what [`Locked::publish`] put aside, once there is nothing in it that is not stored, and gives what was
-    /// written into it meanwhile by a process that had opened it when it was the record.
+    /// Removes the record that [`Locked::publish`] has replaced, once everything in it is stored. Returns what a process
+    /// that had opened it while it was the published record has written into it since.
     #[must_use]
     pub fn end_aside(&self, replaced: Option<PrivateFile>) -> Option<Vec<u8>> {
         if !self.volume().is_one_directory() {
             return None;
         }
-        // What cannot be removed is replaced by the next pass.
+        // If it cannot be removed, the next pass replaces it.
         let _ = atomic::remove_if_there(&self.volume().layout().published_aside());
         let mut replaced = replaced?;
-        let is_other = replaced.read_again().unwrap_or(false);
-        is_other.then_some(replaced.content)
+        let has_changed = replaced.read_again().unwrap_or(false);
+        has_changed.then_some(replaced.content)
     }
 
-    /// Keeps a copy of what another program left in the published record's place, and says where; the last few are kept.
+    /// Keeps a copy of what another program left in the published record's place, with the last few such copies. Returns
+    /// the copy's path.
     ///
     /// # Errors
     /// The copy cannot be written.
@@ -119,10 +123,7 @@ impl Locked<'_> {
     }
 }
 
-/// How the name of a copy of a foreign record begins.
-const FOUND: &str = "auth.json.found-";
-
-/// Moves a directory out of the way; one that is not empty is not ours to empty.
+/// Removes a directory. One with something in it is moved aside instead, because its content is not ours.
 fn displace(directory: &Path) -> io::Result<()> {
     let aside = format!("auth.json.displaced-{}", clock::now().milliseconds());
     std::fs::remove_dir(directory).or_else(|_| std::fs::rename(directory, directory.with_file_name(aside)))
@@ -148,7 +149,7 @@ mod tests {
         std::io::Write::write_all(&mut litellm, b"LiteLLM's own").unwrap();
         assert_eq!(locked.end_aside(replaced).unwrap(), b"LiteLLM's own");
         let replaced = locked.publish(b"third", Access::PRIVATE).unwrap();
-        assert_eq!(locked.end_aside(replaced), None, "nobody wrote");
+        assert_eq!(locked.end_aside(replaced), None, "nothing was written");
     }
 
     #[test]
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_live_directory_of_its_own_nothing_is_put_aside() {
+    fn in_a_live_directory_of_its_own_no_previous_record_is_kept() {
         let (auth, live) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let layout = Layout::new(auth.path().to_owned(), Some(live.path().to_owned()));
         let volume = Volume::open(layout).unwrap();

@@ -1,4 +1,4 @@
-//! Finishing what killed writers had begun. Trouble with one file is reported and stops nothing.
+//! Finishing what killed writers had begun. An error with one file is reported and stops nothing.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::lock::Locked;
 use crate::masters::Master;
 
 impl Locked<'_> {
-    /// Puts whole drafts of masters in their places, and removes those that hold nothing. Gives a line for the log about
-    /// each thing that an operator should know.
+    /// Puts complete drafts of masters in their places, and removes drafts that hold nothing. Returns lines for the log about
+    /// what an operator should know.
     pub(crate) fn settle(&self) -> Vec<String> {
         let layout = self.volume().layout();
         let Ok(names) = names(layout.auth()) else { return Vec::new() };
@@ -24,7 +24,7 @@ impl Locked<'_> {
             let path = layout.auth().join(&name);
             match master_of(&name) {
                 Some((slot, is_old)) => notes.extend(self.settle_master(&path, &name, slot, is_old, now)),
-                // A writer that misses its draft makes another one.
+                // If its writer is still alive, it will make another draft.
                 None if is_ours(&name) => drop(remove_if_there(&path)),
                 None => {}
             }
@@ -32,8 +32,8 @@ impl Locked<'_> {
         notes
     }
 
-    /// A whole draft was meant to replace the master that is there, and may hold the only copy of its refresh token.
-    /// Only one that was read and is no login goes.
+    /// A complete draft was to replace the master, and may hold the only copy of a refresh token. Only a draft that has been
+    /// read and is no login is removed.
     fn settle_master(
         &self,
         path: &Path,
@@ -73,7 +73,7 @@ impl Locked<'_> {
     }
 }
 
-/// Whether a draft is newer than the master that is there; `None` if it is the same login.
+/// Whether a draft is newer than the master; `None` if it is the same login.
 fn is_newer(login: &Login, draft: &PrivateFile, master: &Master, path: &Path) -> Option<bool> {
     match &master.login {
         Ok(there) if there.grant() == login.grant() && there.access_token == login.access_token => None,
@@ -83,14 +83,15 @@ fn is_newer(login: &Login, draft: &PrivateFile, master: &Master, path: &Path) ->
     }
 }
 
-/// The slot of whose master a name is a draft, and whether it is as releases before this one named them.
+/// The slot whose master a file of this name is a draft of, and whether the name is one that earlier releases gave.
 fn master_of(name: &str) -> Option<(Slot, bool)> {
-    let old = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).and_then(Slot::of_file_name);
-    let new = || Draft::target(name).and_then(Slot::of_file_name);
+    let old =
+        name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).and_then(Slot::from_file_name);
+    let new = || Draft::target(name).and_then(Slot::from_file_name);
     old.map(|slot| (slot, true)).or_else(|| Some((new()?, false)))
 }
 
-/// Whether a draft is of a file that only the holder of the lock writes.
+/// Whether a file of this name is a draft of a file that only the holder of the lock writes.
 fn is_ours(name: &str) -> bool {
     let target = Draft::target(name).or_else(|| name.strip_prefix('.')?.strip_suffix(".new"));
     target.is_some_and(|target| {

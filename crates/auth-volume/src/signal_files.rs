@@ -1,5 +1,5 @@
-//! The files in which signals lie. LiteLLM's container may write anything into their directory: whatever lies there
-//! under our names, a pass reads a bounded part of it, and ends.
+//! The files of signals. LiteLLM's container may write anything into their directory: whatever is there under our names, a
+//! pass reads a bounded part of it, and ends.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -14,36 +14,38 @@ use crate::error::{cannot_read, cannot_write};
 use crate::lock::Locked;
 use crate::{Volume, VolumeError, clock};
 
-/// How the name of a signal begins that a pass has taken and not yet ended.
+/// How the name of a signal begins that a pass has taken and not yet removed.
 const TAKEN: &str = ".rotate-now.taken-";
 
-/// The last signal that made no sense.
+/// The last signal that could not be read.
 const UNREADABLE: &str = "rotate-now.unreadable";
 
 /// Who may read a signal: the rotator may be another user of the group.
-const SIGNAL: Access = Access { mode: 0o660, group: None };
+const ACCESS: Access = Access { mode: 0o660, group: None };
 
-/// The largest signal that is read; the callback's are below 2 KiB.
+/// The largest signal that is read, in bytes; the callback's have less than 2 KiB.
 const LARGEST: u64 = 64 << 10;
 
-/// How many signals a pass takes at the most, and how many bytes of them; the rest is the next pass's.
-const MOST: (usize, usize) = (1024, 1 << 20);
+/// How many signals a pass takes at most. It leaves the others to the next pass.
+const MOST_SIGNALS: usize = 1024;
 
-/// How many names of the directory are looked at for signals.
-const NAMES: usize = 1 << 14;
+/// How many bytes of signals a pass takes at most.
+const MOST_BYTES: usize = 1 << 20;
 
-/// A signal taken from where it was left.
+/// How many names in the directory are searched for signals.
+const MOST_NAMES: usize = 1 << 14;
+
+/// A signal and the file that it is in.
 #[derive(Debug)]
-pub struct Taken {
+pub struct SignalFile {
     path: PathBuf,
-    /// What it says.
     pub signal: Signal,
     /// When it was left, by the file system's clock.
     pub left_at: Timestamp,
 }
 
-impl Taken {
-    /// The name under which it was taken, different for every signal.
+impl SignalFile {
+    /// The name of its file, which is different for every signal that a pass has taken.
     #[must_use]
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -51,11 +53,11 @@ impl Taken {
 }
 
 impl Volume {
-    /// The signals that wait, left where they are.
+    /// The signals that wait. They are left where they are.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn signals(&self) -> Result<Vec<Taken>, VolumeError> {
+    pub fn signals(&self) -> Result<Vec<SignalFile>, VolumeError> {
         Ok(read(self.taken_signals()?.into_iter().chain([self.layout().signal()])))
     }
 
@@ -65,39 +67,39 @@ impl Volume {
         self.layout().signal().symlink_metadata().is_ok()
     }
 
-    /// Leaves a signal for the rotator, unless one is waiting already: that one wakes it as well.
+    /// Leaves a signal for the rotator, unless one is waiting already, which wakes it as well.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn wake(&self, signal: &[u8]) -> Result<(), VolumeError> {
         let path = self.layout().signal();
-        match atomic::create(&path, signal, SIGNAL) {
+        match atomic::create(&path, signal, ACCESS) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             created => created.map_err(cannot_write(&path))?,
         }
-        // Watchers take a file for whole when it is closed after writing, and a link is no writing.
+        // Watchers consider a file complete when it is closed after writing, and a link is not written to.
         drop(OpenOptions::new().write(true).open(&path));
         Ok(())
     }
 
     fn taken_signals(&self) -> Result<Vec<PathBuf>, VolumeError> {
         let live = self.layout().live();
-        let names = crate::layout::names(live).map_err(cannot_read(live))?.take(NAMES);
+        let names = crate::layout::names(live).map_err(cannot_read(live))?.take(MOST_NAMES);
         let mut taken: Vec<_> = names.filter(|name| name.starts_with(TAKEN)).collect();
         taken.sort_unstable();
-        Ok(taken.into_iter().take(MOST.0).map(|name| live.join(name)).collect())
+        Ok(taken.into_iter().take(MOST_SIGNALS).map(|name| live.join(name)).collect())
     }
 }
 
 impl Locked<'_> {
-    /// Takes the signals that wait. Moved aside first: one that is left from here on is the next pass's, and
-    /// one that was taken by a pass that died is taken again.
+    /// Takes the signals that wait. They are renamed first, so that a signal that is left from then on is for the next pass.
+    /// Signals that a pass had taken before it died are taken again.
     ///
     /// # Errors
     /// The directory cannot be read or written.
-    pub fn take_signals(&self, now: Timestamp) -> Result<Vec<Taken>, VolumeError> {
+    pub fn take_signals(&self, now: Timestamp) -> Result<Vec<SignalFile>, VolumeError> {
         let (path, live) = (self.volume().layout().signal(), self.volume().layout().live());
-        // Never the same again, for the state remembers by it what has been heard.
+        // The state remembers by this name which signals have been handled, so no name may occur twice.
         let aside = live.join(format!("{TAKEN}{}-{}", now.milliseconds(), std::process::id()));
         match std::fs::rename(&path, aside) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
@@ -105,14 +107,14 @@ impl Locked<'_> {
         }
     }
 
-    /// Ends signals whose effect is on the volume. One that made no sense stays to be looked at, the last one.
+    /// Removes signals whose effect is on the volume. The last one that could not be read is kept for the operator.
     ///
     /// # Errors
-    /// One of them cannot be removed; the others are.
-    pub fn end_signals(&self, signals: Vec<Taken>) -> Result<(), VolumeError> {
+    /// One of them cannot be removed; the others are removed.
+    pub fn end_signals(&self, signals: Vec<SignalFile>) -> Result<(), VolumeError> {
         let unreadable = self.volume().layout().live().join(UNREADABLE);
         let mut ended = Ok(());
-        for Taken { path, signal, .. } in signals {
+        for SignalFile { path, signal, .. } in signals {
             let kept = matches!(signal, Signal::Unreadable { .. })
                 && path.symlink_metadata().is_ok_and(|file| file.is_file())
                 && std::fs::rename(&path, &unreadable).is_ok();
@@ -124,28 +126,28 @@ impl Locked<'_> {
     }
 }
 
-fn read(paths: impl IntoIterator<Item = PathBuf>) -> Vec<Taken> {
+fn read(paths: impl IntoIterator<Item = PathBuf>) -> Vec<SignalFile> {
     let mut bytes = 0;
     let read = |path: PathBuf| match PrivateFile::read_within(&path, LARGEST) {
         Ok(file) => {
             let signal = Signal::parse(&file.content, file.written);
-            Some((file.content.len(), Taken { path, signal, left_at: file.written }))
+            Some((file.content.len(), SignalFile { path, signal, left_at: file.written }))
         }
         Err(NotRead::Missing) => None,
         Err(_) => {
             let left_at = clock::now();
-            Some((0, Taken { path, signal: Signal::Unreadable { at: left_at }, left_at }))
+            Some((0, SignalFile { path, signal: Signal::Unreadable { at: left_at }, left_at }))
         }
     };
-    let within = |(size, _): &(usize, Taken)| {
+    let within = |(size, _): &(usize, SignalFile)| {
         bytes += size;
-        bytes <= MOST.1
+        bytes <= MOST_BYTES
     };
     paths.into_iter().filter_map(read).take_while(within).map(|(_, taken)| taken).collect()
 }
 
-/// Removes what lies under a signal's name. A directory that is not empty is not ours to empty: it stays, and is known
-/// to the state as heard.
+/// Removes what is under a signal's name. A directory with something in it stays, because its content is not ours; the
+/// state remembers it as handled.
 fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(_) if path.is_dir() => {
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_under_a_signals_name_is_taken_away_and_holds_nobody_up() {
+    fn what_is_no_file_under_a_signals_name_is_removed_and_not_waited_for() {
         let (dir, volume) = volume();
         let locked = volume.lock().unwrap();
         let signal = dir.path().join("rotate-now");
@@ -216,12 +218,12 @@ mod tests {
     #[test]
     fn a_pass_takes_a_bounded_number_of_signals_and_bytes() {
         let (dir, volume) = volume();
-        for number in 0..=MOST.0 {
+        for number in 0..=MOST_SIGNALS {
             std::fs::write(dir.path().join(format!("{TAKEN}{number:05}")), "").unwrap();
         }
         let locked = volume.lock().unwrap();
-        assert_eq!(locked.take_signals(clock::now()).unwrap().len(), MOST.0);
-        for number in 0..=MOST.0 {
+        assert_eq!(locked.take_signals(clock::now()).unwrap().len(), MOST_SIGNALS);
+        for number in 0..=MOST_SIGNALS {
             let large = vec![b' '; usize::try_from(LARGEST).unwrap()];
             std::fs::write(dir.path().join(format!("{TAKEN}{number:05}")), large).unwrap();
             if number > 20 {

@@ -1,4 +1,4 @@
-//! The file in which the rotator's state outlives a pass.
+//! The file of the rotator's state.
 
 use std::io;
 
@@ -9,26 +9,26 @@ use records::state::{self, NotAState, Parsed, Predecessor, State};
 use crate::error::cannot_write;
 use crate::{Locked, Volume, VolumeError, clock};
 
-/// What a state is called that could not be read.
+/// The name of the copy of a state that could not be read.
 const BROKEN: &str = "rotator_state.json.broken";
 
-/// What was found in the state's file.
+/// What the state's file gives.
 #[derive(Debug)]
 pub struct StoredState {
-    /// The state to go on from.
+    /// The state in the file, or a new one.
     pub state: State,
     /// The predecessor's state, if that is what the file holds.
     pub predecessor: Option<Predecessor>,
-    /// Why it is not the one in the file, if it is not.
+    /// Why the state is a new one, if the file does hold something.
     pub note: Option<String>,
 }
 
 impl Volume {
-    /// What the rotator remembers. A state that is lost or broken costs a round of rotation, never a login.
+    /// The state on the volume. One that is lost or broken costs a round of rotation, never a login.
     ///
     /// # Errors
-    /// It is of a later release, which knows rules that this one would break; or it is too large, or cannot be read.
-    pub fn remembered(&self) -> Result<StoredState, VolumeError> {
+    /// It was written by a later release, whose rules this one would break; or it is too large, or cannot be read.
+    pub fn stored_state(&self) -> Result<StoredState, VolumeError> {
         let path = self.layout().state();
         let fresh = |predecessor, note| Ok(StoredState { state: State::default(), predecessor, note });
         let broken = |why: &dyn std::fmt::Display| {
@@ -53,27 +53,27 @@ impl Volume {
 }
 
 impl Locked<'_> {
-    /// Remembers a state.
+    /// Stores a state.
     ///
     /// # Errors
-    /// The file system said no; the state before is still there.
-    pub fn remember(&self, state: &State) -> Result<(), VolumeError> {
+    /// The volume cannot be written. The previous state is still there.
+    pub fn store_state(&self, state: &State) -> Result<(), VolumeError> {
         let path = self.volume().layout().state();
         atomic::replace(&path, &state.to_bytes(), Access::PRIVATE).map_err(cannot_write(&path))
     }
 
-    /// Changes the state as it is stored.
+    /// Changes the stored state.
     ///
     /// # Errors
-    /// It cannot be read or written; the state before is still there.
+    /// It cannot be read or written. The previous state is still there.
     pub fn update_state(&self, change: impl FnOnce(&mut State)) -> Result<(), VolumeError> {
-        let mut state = self.volume().remembered()?.state;
+        let mut state = self.volume().stored_state()?.state;
         change(&mut state);
-        self.remember(&state)
+        self.store_state(&state)
     }
 
-    /// Sets a state aside that cannot be read, so that the parks in it can be looked up. What is no file goes too, and takes
-    /// another name where one that was set aside before cannot be replaced by it.
+    /// Renames a state that could not be read, so that an operator can look up the parks in it. What is no file is renamed,
+    /// too, to another name if it cannot replace a state that was renamed before.
     ///
     /// # Errors
     /// It cannot be moved.

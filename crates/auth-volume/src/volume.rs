@@ -1,4 +1,4 @@
-//! The volume itself: reading it is free, writing it needs the lock.
+//! The volume itself. Reading it is free; writing it needs the lock.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,10 +15,10 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// The volume at a layout's directories.
+    /// The volume with this layout.
     ///
     /// # Errors
-    /// One of them is not there, or is no directory.
+    /// One of its directories is not there, is no directory, or cannot be read.
     pub fn open(layout: Layout) -> Result<Self, VolumeError> {
         for directory in [layout.auth(), layout.live()] {
             match std::fs::metadata(directory) {
@@ -34,21 +34,21 @@ impl Volume {
         Ok(Self { layout, is_one_directory })
     }
 
-    /// The volume at these directories: of the logins, and of the published record if it has one of its own.
+    /// The volume in these directories: that of the logins, and that of the published record if it has one of its own.
     ///
     /// # Errors
-    /// See [`Volume::open`].
+    /// As [`Volume::open`].
     pub fn at((auth, live): (PathBuf, Option<PathBuf>)) -> Result<Self, VolumeError> {
         Self::open(Layout::new(auth, live))
     }
 
-    /// Where everything lies.
+    /// Where each of its files is.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Whether LiteLLM's directory is that of the logins, whatever the paths say: the predecessor's layout.
+    /// Whether LiteLLM's directory is that of the logins, whatever the paths say. This is the predecessor's layout.
     #[must_use]
     pub fn is_one_directory(&self) -> bool {
         self.is_one_directory

@@ -1,5 +1,4 @@
-//! Who makes passes on a volume, left in the mark of the last pass: two rotators at once on one volume are a mistake,
-//! and where their locks do not reach each other a danger.
+//! The file in which the rotators that make passes are noted, so that two at once on one volume are noticed.
 
 use std::fs::File;
 use std::io;
@@ -10,11 +9,11 @@ use records::writer::Writer;
 
 use crate::{Volume, clock};
 
-/// How many are remembered.
-const MOST: usize = 8;
+/// How many writers are remembered.
+const REMEMBERED: usize = 8;
 
 impl Volume {
-    /// Who made the last passes. Nothing, if that cannot be read.
+    /// The rotators that made the last passes; none if the file cannot be read.
     #[must_use]
     pub fn writers(&self) -> Vec<Writer> {
         let file = PrivateFile::read(&self.layout().last_pass());
@@ -22,8 +21,8 @@ impl Volume {
     }
 }
 
-/// Writes this process down among them.
-pub(crate) fn write_down(mark: &File, lock: &str) -> io::Result<()> {
+/// Adds this process to the writers in the file, or updates it there.
+pub(crate) fn add(mark: &File, lock: &str) -> io::Result<()> {
     let now = clock::now();
     let mut content = vec![0; 1 << 14];
     let read = mark.read_at(&mut content, 0)?;
@@ -32,7 +31,7 @@ pub(crate) fn write_down(mark: &File, lock: &str) -> io::Result<()> {
     let known = writers.iter().position(|writer| writer.host == host && writer.lock == lock);
     let first = known.map_or(now, |at| writers.remove(at).first.min(now));
     writers.insert(0, Writer { host, lock: lock.to_owned(), first, last: now });
-    writers.truncate(MOST);
+    writers.truncate(REMEMBERED);
     let bytes = serde_json::to_vec(&writers).map_err(io::Error::other)?;
     mark.write_all_at(&bytes, 0)?;
     mark.set_len(bytes.len() as u64)
@@ -43,12 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_written_down_once() {
+    fn each_writer_is_in_the_file_once() {
         let mark = tempfile::tempfile().unwrap();
         for _ in 0..3 {
-            write_down(&mark, "1:2").unwrap();
+            add(&mark, "1:2").unwrap();
         }
-        write_down(&mark, "1:3").unwrap();
+        add(&mark, "1:3").unwrap();
         let mut content = String::new();
         std::io::Seek::rewind(&mut &mark).unwrap();
         std::io::Read::read_to_string(&mut &mark, &mut content).unwrap();

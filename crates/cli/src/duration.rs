@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-/// A duration, or the default where a variable is set to nothing, as charts do.
-pub type Span = Option<Duration>;
+/// A duration, or `None` for the default: charts set variables without a value.
+pub type OptionalDuration = Option<Duration>;
 
-/// Longer is a slip of the keyboard, and no clock could add it up. `idle` has the same bound.
+/// A longer one is a typing error, and beyond what a clock can add. `idle` has the same bound.
 const LONGEST: Duration = Duration::from_hours(10 * 8766);
 
-/// Plain seconds, as the predecessor's variables hold, or with units; at most ten years.
+/// Reads a duration of at most ten years, in plain seconds, as in the predecessor's variables, or with units.
 ///
 /// # Errors
-/// It is neither, or longer.
-pub fn duration(text: &str) -> Result<Span, String> {
+/// The text is no duration, or a longer one.
+pub fn duration(text: &str) -> Result<OptionalDuration, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
@@ -26,13 +26,13 @@ pub fn duration(text: &str) -> Result<Span, String> {
     }
 }
 
-/// As [`duration`], where nothing is no answer.
+/// Reads a duration as [`duration`] does, but not none and not zero.
 ///
 /// # Errors
-/// It is no duration, longer than ten years, or nothing at all.
-pub fn lapse(text: &str) -> Result<Duration, String> {
-    let lapse = duration(text)?.filter(|lapse| !lapse.is_zero());
-    lapse.ok_or_else(|| "want more than nothing, as 30m, 1h30m, 90s or plain seconds".to_owned())
+/// The text is no duration, zero, or longer than ten years.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
+    let positive = duration(text)?.filter(|duration| !duration.is_zero());
+    positive.ok_or_else(|| "want more than nothing, as 30m, 1h30m, 90s or plain seconds".to_owned())
 }
 
 #[cfg(test)]
@@ -52,17 +52,17 @@ mod tests {
     fn a_duration_is_at_most_ten_years() {
         assert_eq!(duration("10y"), Ok(Some(LONGEST)));
         for text in ["315576001", "11y", "99999999999999999 s", "18446744073709551615"] {
-            let told = duration(text).unwrap_err();
-            assert_eq!(told, "want at most 10 years, as 30m, 1h30m, 90s or plain seconds", "{text}");
+            let error = duration(text).unwrap_err();
+            assert_eq!(error, "want at most 10 years, as 30m, 1h30m, 90s or plain seconds", "{text}");
         }
     }
 
     #[test]
-    fn a_lapse_is_more_than_nothing() {
-        assert_eq!(lapse("500ms"), Ok(Duration::from_millis(500)));
+    fn a_positive_duration_is_more_than_nothing() {
+        assert_eq!(positive_duration("500ms"), Ok(Duration::from_millis(500)));
         for text in ["", " ", "0", "0s"] {
-            assert!(lapse(text).unwrap_err().starts_with("want more than nothing"), "{text}");
+            assert!(positive_duration(text).unwrap_err().starts_with("want more than nothing"), "{text}");
         }
-        assert!(lapse("11y").unwrap_err().starts_with("want at most 10 years"));
+        assert!(positive_duration("11y").unwrap_err().starts_with("want at most 10 years"));
     }
 }

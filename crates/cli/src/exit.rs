@@ -1,4 +1,4 @@
-//! Exit codes, and the one way from an error to a line on stderr and a code.
+//! Exit codes, and how an error becomes a line on stderr and a code.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -7,12 +7,12 @@ use records::{Classified, ErrorClass};
 
 use crate::log;
 
-/// The documented exit codes. Those from 69 to 78 are the ones of `sysexits.h`, used where they tell a script more.
+/// The documented exit codes. Those from 69 to 78 are from `sysexits.h`, for scripts that distinguish failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It did not work, and no other code says it better.
+    /// The command failed, and no other code says more.
     Failed = 1,
-    /// The command line is wrong (clap's own code).
+    /// The command line is wrong (clap's code).
     Usage = 2,
     /// No account can be used now.
     NoUsableAccount = 69,
@@ -22,9 +22,9 @@ pub enum Exit {
     TryAgain = 75,
     /// The configuration is wrong: a path that is not there, a file that does not parse.
     BadConfig = 78,
-    /// A command that was to be run is there and cannot be run (what a shell answers then).
+    /// A command is there and cannot be run (a shell's code).
     CannotRun = 126,
-    /// A command that was to be run is not there (what a shell answers then).
+    /// A command is not there (a shell's code).
     NotFound = 127,
 }
 
@@ -46,17 +46,16 @@ impl From<ErrorClass> for Exit {
     }
 }
 
-/// An error and the code the command ends with because of it.
+/// An error, and the exit code that it means.
 #[derive(Debug)]
 pub struct Failure {
-    /// The code.
     pub exit: Exit,
-    /// What went wrong, with its causes.
+    /// With its causes.
     pub error: anyhow::Error,
 }
 
 impl Failure {
-    /// A failure with no deeper cause than its own message.
+    /// A failure without a cause beyond its message.
     pub fn new(exit: Exit, message: impl Display + Send + Sync + std::fmt::Debug + 'static) -> Self {
         Self { exit, error: anyhow::Error::msg(message) }
     }
@@ -68,12 +67,12 @@ impl<E: Classified> From<E> for Failure {
     }
 }
 
-/// Says with which code a failing step ends the command.
+/// Gives the error of a step an exit code.
 pub trait OrExit<T> {
     /// Turns an error into a [`Failure`] with this code.
     ///
     /// # Errors
-    /// The error it was given, if it was given one.
+    /// The error itself.
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;
 }
 
@@ -83,7 +82,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     }
 }
 
-/// Ends a command: prints the failure as one line, if there is one, and gives the exit code.
+/// Ends a command: prints the failure as one line, if there is one, and returns the exit code.
 #[must_use]
 pub fn finish(command: &str, outcome: Result<(), Failure>) -> ExitCode {
     match outcome {

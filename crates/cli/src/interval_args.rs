@@ -1,21 +1,21 @@
-//! The flag that says how often the rotator runs, for commands that judge whether it does.
+//! The flag that says how often the rotator runs, for commands that check whether it does.
 
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::duration::{Span, duration};
+use crate::duration::{OptionalDuration, duration};
 
 /// How often the rotator runs.
 #[derive(Clone, Debug, Args)]
 pub struct IntervalArgs {
     /// How often the rotator runs
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_ROTATION_INTERVAL_SEC", default_value = "30m", value_parser = duration)]
-    interval: Span,
+    interval: OptionalDuration,
 }
 
 impl IntervalArgs {
-    /// The interval, or this one where a variable is set to nothing.
+    /// The interval, or the default if the variable has no value.
     #[must_use]
     pub fn or(&self, default: Duration) -> Duration {
         self.interval.unwrap_or(default)

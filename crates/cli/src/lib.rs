@@ -10,7 +10,7 @@ pub mod output;
 mod policy_args;
 mod volume_args;
 
-pub use duration::{Span, duration, lapse};
+pub use duration::{OptionalDuration, duration, positive_duration};
 pub use interval_args::IntervalArgs;
 pub use policy_args::PolicyArgs;
 pub use volume_args::VolumeArgs;

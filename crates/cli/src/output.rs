@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use crate::exit::{Exit, Failure};
 
-/// Writes to stdout; false when its reader has gone, which is no failure.
+/// Writes to stdout. Returns false if its reader has gone, which is no failure.
 ///
 /// # Errors
 /// It cannot be written for another reason.

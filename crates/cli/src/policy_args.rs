@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 use judgement::policy::{Floors, Order, PassOptions};
 use records::Slot;
 
-use crate::duration::{Span, duration};
+use crate::duration::{OptionalDuration, duration};
 
-/// How the rotator judges.
+/// The flags of the policy.
 #[derive(Clone, Debug, Args)]
 pub struct PolicyArgs {
     /// Which account is next
@@ -17,30 +17,30 @@ pub struct PolicyArgs {
 
     /// Refresh a login this long before its access token ends
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_REFRESH_BEFORE_SEC", default_value = "1d", value_parser = duration)]
-    refresh_before: Span,
+    refresh_before: OptionalDuration,
 
-    /// How long an account that is capped is left alone when nobody says until when
+    /// How long a capped account is left alone when the provider names no time
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_CAP_COOLDOWN_SEC", default_value = "3h", value_parser = duration)]
-    cap_cooldown: Span,
+    cap_cooldown: OptionalDuration,
 
-    /// The same for a refusal that passes
+    /// How long an account is left alone after a refusal that passes
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_TRANSIENT_COOLDOWN_SEC", default_value = "5m", value_parser = duration)]
-    transient_cooldown: Span,
+    transient_cooldown: OptionalDuration,
 }
 
-/// Which account is next when nothing says which.
+/// Which account is next when none is named or pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OrderArg {
     /// Each tick moves on to the next usable account
     RoundRobin,
     /// The account in use stays until it is refused
     Sticky,
-    /// The same, and then the account whose usage window resets first, as far as signals told
+    /// As sticky, and then the account whose usage window resets first, as far as signals have said
     EarliestReset,
 }
 
 impl PolicyArgs {
-    /// The options of a pass by these rules, to the order's own next account or to the slot that is named.
+    /// The options of a pass with these flags, to the account that the order gives or to the slot that is named.
     #[must_use]
     pub fn options(&self, to: Option<Slot>) -> PassOptions {
         PassOptions {

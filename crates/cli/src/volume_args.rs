@@ -7,7 +7,7 @@ use clap::Args;
 
 const DEFAULT: &str = "/chatgpt-auth";
 
-/// Where the volume is. `OsString`, for clap refuses an empty path, and charts set variables to nothing.
+/// Where the volume is. `OsString`, because clap refuses an empty path, and charts set variables without a value.
 #[derive(Clone, Debug, Args)]
 pub struct VolumeArgs {
     /// Directory of the logins, auth-N.json
@@ -20,8 +20,8 @@ pub struct VolumeArgs {
 }
 
 impl VolumeArgs {
-    /// The directory of the logins, and that of the published record if it has one of its own. A variable that is set to
-    /// nothing counts as not set.
+    /// The directory of the logins, and that of the published record if it has one of its own. A variable without a value
+    /// counts as not set.
     #[must_use]
     pub fn directories(&self) -> (PathBuf, Option<PathBuf>) {
         let given = |path: &OsString| Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty());

@@ -1,4 +1,4 @@
-//! The names that a file's next content has before it takes its place: `.NAME.NODE-PID-TIME.new`, one for each draft.
+//! The names of a file's next content before it takes its place: `.NAME.NODE-PID-TIME-COUNT.new`, one for each draft.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use records::{Secret, Timestamp};
 
-/// How young a draft is that a live process on another node may still fill. A request of the issuer takes 20 s at the
-/// most, and storing its answer is tried as long again.
-pub const IN_USE_AT_MOST: Duration = Duration::from_mins(2);
+/// How long a live process on another node may be filling a draft. A refresh takes 20 s at most, and storing its answer is
+/// tried for some seconds more.
+pub const LONGEST_USE: Duration = Duration::from_mins(2);
 
-/// A name no other process has.
+/// The names of drafts, which no other process uses.
 #[derive(Debug)]
 pub struct Draft;
 
@@ -36,8 +36,8 @@ impl Draft {
         name.strip_prefix('.')?.strip_suffix(".new")?.rsplit_once('.').map(|(target, _)| target)
     }
 
-    /// Whether a process may still be filling this open draft. On this node the lock tells, which its maker holds;
-    /// locks may not reach other nodes, so there its age does.
+    /// Whether a process may still be filling this open draft. A process on this node holds a lock on it. Locks may not
+    /// reach other nodes, so there the draft's age decides.
     #[must_use]
     pub fn is_in_use(name: &str, file: &File, now: Timestamp) -> bool {
         let is_of_this_node = name
@@ -54,10 +54,10 @@ impl Draft {
 
 fn is_young(file: &File, now: Timestamp) -> bool {
     let written = file.metadata().and_then(|metadata| metadata.modified());
-    written.is_ok_and(|written| now.since(Timestamp::from_system_time(written)) < IN_USE_AT_MOST)
+    written.is_ok_and(|written| now.since(Timestamp::from_system_time(written)) < LONGEST_USE)
 }
 
-/// Eight hexadecimal digits that stand for this boot of this machine: within it, locks tell what is in use.
+/// Eight hexadecimal digits that identify this boot of this machine. Within it, locks show what is in use.
 #[must_use]
 pub fn this_node() -> &'static str {
     static NODE: OnceLock<String> = OnceLock::new();
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_draft_has_a_name_of_its_own_that_tells_what_it_is_a_draft_of() {
+    fn every_draft_has_a_name_of_its_own_that_names_its_target() {
         let path = Path::new("/volume/auth-1.json");
         let (one, other) = (Draft::of(path), Draft::of(path));
         assert_ne!(one, other);
@@ -91,12 +91,12 @@ mod tests {
         let maker = File::create(&path).unwrap();
         maker.lock().unwrap();
         let now = Timestamp::from_system_time(SystemTime::now());
-        let looked_at = || File::open(&path).unwrap();
-        assert!(Draft::is_in_use(name, &looked_at(), now));
+        let opened = || File::open(&path).unwrap();
+        assert!(Draft::is_in_use(name, &opened(), now));
         drop(maker);
-        assert!(!Draft::is_in_use(name, &looked_at(), now));
+        assert!(!Draft::is_in_use(name, &opened(), now));
         let elsewhere = ".auth-1.json.00000000-7-1-0.new";
-        assert!(Draft::is_in_use(elsewhere, &looked_at(), now));
-        assert!(!Draft::is_in_use(elsewhere, &looked_at(), now.plus(IN_USE_AT_MOST)));
+        assert!(Draft::is_in_use(elsewhere, &opened(), now));
+        assert!(!Draft::is_in_use(elsewhere, &opened(), now.plus(LONGEST_USE)));
     }
 }

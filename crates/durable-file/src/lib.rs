@@ -1,11 +1,13 @@
-//! Files that are replaced whole and durably or not at all, and read with a bound and without following links.
+//! Files that are replaced whole and durably or not at all, and that are read up to a bound and without following links.
 
 pub mod atomic;
 pub mod draft;
 mod owner;
 pub mod private_file;
+mod reserved_file;
 
 pub use atomic::Access;
 pub use draft::Draft;
-pub use owner::{Owner, user};
+pub use owner::{Owner, current_user};
 pub use private_file::{NotRead, PrivateFile};
+pub use reserved_file::ReservedFile;

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use records::Timestamp;
 use thiserror::Error;
 
-/// The largest file that is read; codex writes about 4 KiB.
+/// The largest file that is read, in bytes; codex writes about 4 KiB.
 pub const LARGEST: u64 = 1 << 20;
 
 /// Why a file was not read.
@@ -18,7 +18,7 @@ pub enum NotRead {
     /// It is not there.
     #[error("not there")]
     Missing,
-    /// It is a symbolic link, which would let its target be replaced behind our back.
+    /// It is a symbolic link, whose target could be replaced without being noticed.
     #[error("a symbolic link, not a regular file")]
     Symlink,
     /// It is a directory, a pipe or a device.
@@ -27,7 +27,7 @@ pub enum NotRead {
     /// It is larger than this many bytes.
     #[error("larger than {}", size(*.0))]
     TooLarge(u64),
-    /// The file system said no.
+    /// The file system refused, or failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -40,9 +40,8 @@ fn size(bytes: u64) -> String {
 #[derive(Debug)]
 pub struct PrivateFile {
     file: File,
-    /// All of it.
     pub content: Vec<u8>,
-    /// Its permission bits.
+    /// The permission bits.
     pub mode: u32,
     /// When it was last written, by the file system's clock.
     pub written: Timestamp,
@@ -50,18 +49,18 @@ pub struct PrivateFile {
 }
 
 impl PrivateFile {
-    /// Reads a regular file, never through a symbolic link and never waiting on a pipe.
+    /// Reads a regular file. Never follows a symbolic link, and never waits for a pipe.
     ///
     /// # Errors
-    /// See [`NotRead`].
+    /// There is no regular file of at most [`LARGEST`] bytes that this user may read.
     pub fn read(path: &Path) -> Result<Self, NotRead> {
         Self::read_within(path, LARGEST)
     }
 
-    /// The same for a file that may be larger, or must be smaller.
+    /// As [`PrivateFile::read`], with another bound.
     ///
     /// # Errors
-    /// See [`NotRead`].
+    /// There is no regular file of at most `largest` bytes that this user may read.
     pub fn read_within(path: &Path, largest: u64) -> Result<Self, NotRead> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -83,10 +82,10 @@ impl PrivateFile {
         Ok(Self { file, content, mode, written, largest })
     }
 
-    /// Reads it once more, whatever has become of its name; true if something else is in it now.
+    /// Reads the open file once more, whatever has become of its name. Returns whether its content has changed.
     ///
     /// # Errors
-    /// See [`NotRead`].
+    /// It is larger than the bound by now, or the file system fails.
     pub fn read_again(&mut self) -> Result<bool, NotRead> {
         self.file.rewind()?;
         let content = content(&mut self.file, self.content.len(), self.largest)?;
@@ -100,25 +99,25 @@ impl PrivateFile {
         &self.file
     }
 
-    /// Whether anybody but the owner may read or write it.
+    /// Whether others than the owner may read or write it.
     #[must_use]
     pub fn is_too_open(&self) -> bool {
         self.mode & 0o077 != 0
     }
 
-    /// Takes the group's and the others' access away.
+    /// Removes the access of the group and of others.
     ///
     /// # Errors
-    /// The file system said no: usually the file belongs to another user.
+    /// The mode cannot be changed: usually the file belongs to another user.
     pub fn narrow(&self) -> io::Result<()> {
         self.file.set_permissions(Permissions::from_mode(self.mode & 0o700))
     }
 }
 
-/// All of a file that is thought to hold so many bytes.
-fn content(file: &mut File, bytes: usize, largest: u64) -> Result<Vec<u8>, NotRead> {
-    // One more than it holds, so that one read sees its end.
-    let mut content = Vec::with_capacity(bytes + 1);
+/// The whole content of a file that is expected to have so many bytes.
+fn content(file: &mut File, expected: usize, largest: u64) -> Result<Vec<u8>, NotRead> {
+    // One byte more, so that one read reaches the end.
+    let mut content = Vec::with_capacity(expected + 1);
     if file.take(largest + 1).read_to_end(&mut content)? as u64 > largest {
         return Err(NotRead::TooLarge(largest));
     }
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_and_mends_a_mode_that_is_too_open() {
+    fn notices_and_narrows_a_mode_that_is_too_open() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("auth-1.json");
         std::fs::write(&path, "{}").unwrap();

@@ -4,19 +4,18 @@ use anyhow::bail;
 use records::Secret;
 use ureq::http::Uri;
 
-/// An address that can be asked, by http or https. Its path may let in anyone who knows it, so it is a secret but for
-/// its origin.
+/// The http or https address of a server. Its path may be all that protects it, so everything but its origin is secret.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     pub(crate) url: Secret,
     pub(crate) is_https: bool,
     pub(crate) host: String,
-    /// Scheme, host and port: what of it may be told.
+    /// Scheme, host and port, which may be shown.
     pub(crate) origin: String,
 }
 
 impl Address {
-    /// Reads an address. No error shows a part of it.
+    /// Reads an address. The error shows no part of it.
     ///
     /// # Errors
     /// It is no URL with a host, or neither http nor https.
@@ -61,8 +60,8 @@ mod tests {
             "https://a b/sEcReT",
             "//host/sEcReT",
         ] {
-            let said = format!("{:#}", Address::parse(Secret::new(url)).unwrap_err());
-            assert_eq!(said, "want a URL such as https://host.example.com/path", "{url}");
+            let error = format!("{:#}", Address::parse(Secret::new(url)).unwrap_err());
+            assert_eq!(error, "want a URL such as https://host.example.com/path", "{url}");
         }
     }
 }

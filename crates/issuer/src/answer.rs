@@ -1,5 +1,5 @@
-//! What an answer to a refresh means. A refresh token works once, so a doubt counts for the worst: only the issuer's
-//! own words say that a token that was sent is as good as before.
+//! What an answer to a refresh means. A refresh token works once, so the worst is assumed in doubt: only the issuer's own
+//! words mean that a token that was sent is as good as before.
 
 use records::Secret;
 use serde_json::Value;
@@ -7,79 +7,76 @@ use ureq::http::HeaderMap;
 
 use crate::codes::{self, is_code};
 
-/// Where an error has its code.
+/// The places in which an error may have its code.
 const CODE_AT: [&str; 5] = ["/error/code", "/error", "/error/type", "/code", "/detail/code"];
 
-/// Where an error has a message: the issuer's own words, but nothing to write into a log.
+/// The places in which an error may have a message. It shows that the issuer answered, but is not for a log.
 const MESSAGE_AT: [&str; 3] = ["/error/message", "/error_description", "/detail"];
 
-/// New tokens. What the issuer did not send stays as it was.
+/// New tokens. A token that the issuer did not send stays as it was.
 #[derive(Debug)]
 pub struct Tokens {
-    /// The new access token.
     pub access_token: Option<Secret>,
-    /// The new refresh token: the old one is used up.
     pub refresh_token: Option<Secret>,
-    /// The new id token.
     pub id_token: Option<Secret>,
 }
 
-/// What became of a request for new tokens. All text in it is printable and without a secret.
+/// The outcome of a refresh. All text in it is printable and without a secret.
 #[derive(Debug)]
 pub enum Answer {
-    /// Here they are, an access token or a refresh token at least, and the refresh token that was sent is used up.
+    /// There are new tokens, at least an access token or a refresh token; the refresh token that was sent is used up.
     Refreshed(Tokens),
-    /// The grant is dead, by this code; see [`codes`].
+    /// The grant has ended, by this code; see [`codes`].
     Ended(String),
-    /// The issuer itself said no, for now; the refresh token is as good as before.
+    /// The issuer itself refused, for now; the refresh token is as good as before.
     Refused {
-        /// What it said.
-        said: String,
-        /// Its code, if it gave one.
+        /// The status, and the code if there is one.
+        message: String,
         code: Option<String>,
     },
-    /// The request never left, because of this; the refresh token is as good as before.
+    /// The request was never sent, for this reason; the refresh token is as good as before.
     NotSent(String),
-    /// The request may have arrived, and no answer of the issuer's own came: the refresh token may be used up.
+    /// The request may have arrived, and the issuer itself has not answered, for this reason: the refresh token may be
+    /// used up.
     Unanswered(String),
 }
 
-/// What an answer that came means.
+/// What an HTTP answer means.
 pub(crate) fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Answer {
     let document = serde_json::from_slice(body).ok().filter(Value::is_object).unwrap_or_default();
     let unanswered = |why: &str| Answer::Unanswered(format!("HTTP {status}{why}"));
     if (300..400).contains(&status) {
         return unanswered(", a redirect");
     }
-    if let Some(stranger) = stranger(headers, body, &document) {
-        return unanswered(&format!(" with {stranger}"));
+    if let Some(content) = foreign_content(headers, body, &document) {
+        return unanswered(&format!(" with {content}"));
     }
     let code = code(&document);
-    let said = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
+    let message = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
     match status {
         200..300 => match tokens(&document) {
             Some(tokens) => Answer::Refreshed(tokens),
             None => unanswered(" without a token"),
         },
-        // Also said by what stands between, of a request that it has passed on.
-        408 | 499 => Answer::Unanswered(said),
-        400..500 => match dead(&document) {
+        // A gateway answers so, too, about a request that it has passed on.
+        408 | 499 => Answer::Unanswered(message),
+        400..500 => match terminal_code(&document) {
             Some(code) if status != 429 => Answer::Ended(code.to_owned()),
-            _ if has_words(&document) => Answer::Refused { said, code: code.map(ToOwned::to_owned) },
+            _ if names_an_error(&document) => Answer::Refused { message, code: code.map(ToOwned::to_owned) },
             _ => unanswered(" with JSON that names no error"),
         },
-        _ => Answer::Unanswered(said),
+        _ => Answer::Unanswered(message),
     }
 }
 
 /// The code of an error: the first known one, else the first that looks like one.
 pub(crate) fn code(document: &Value) -> Option<&str> {
-    let at_its_place = || texts(document, &CODE_AT).filter(|text| is_code(text));
-    at_its_place().find(|text| codes::known(text).is_some()).or_else(|| at_its_place().next())
+    let codes = || texts(document, &CODE_AT).filter(|text| is_code(text));
+    codes().find(|text| codes::known(text).is_some()).or_else(|| codes().next())
 }
 
-/// Who answered, if it was not the issuer with a JSON object.
-fn stranger(headers: &HeaderMap, body: &[u8], document: &Value) -> Option<&'static str> {
+/// What came instead of a JSON object of the issuer, if that did not come.
+fn foreign_content(headers: &HeaderMap, body: &[u8], document: &Value) -> Option<&'static str> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let start = body.trim_ascii_start();
     let starts_with =
@@ -108,12 +105,12 @@ fn tokens(document: &Value) -> Option<Tokens> {
 }
 
 /// The terminal code, wherever the body has it.
-fn dead(document: &Value) -> Option<&'static str> {
+fn terminal_code(document: &Value) -> Option<&'static str> {
     let code = |text| codes::known(text).filter(|code| code.is_terminal);
     all_texts(document).find_map(code).map(|code| code.name)
 }
 
-fn has_words(document: &Value) -> bool {
+fn names_an_error(document: &Value) -> bool {
     all_texts(document).next().is_some()
 }
 
@@ -137,10 +134,10 @@ mod tests {
             Answer::Refreshed(Tokens { access_token, refresh_token, id_token }) => {
                 let shown =
                     |token: Option<Secret>| token.map_or("-".to_owned(), |token| token.expose().to_owned());
-                format!("renewed {} {} {}", shown(access_token), shown(refresh_token), shown(id_token))
+                format!("refreshed {} {} {}", shown(access_token), shown(refresh_token), shown(id_token))
             }
-            Answer::Ended(code) => format!("dead {code}"),
-            Answer::Refused { said, code } => format!("not now {said} [{}]", code.unwrap_or_default()),
+            Answer::Ended(code) => format!("ended {code}"),
+            Answer::Refused { message, code } => format!("refused {message} [{}]", code.unwrap_or_default()),
             Answer::NotSent(why) => format!("not sent {why}"),
             Answer::Unanswered(why) => format!("unanswered {why}"),
         }
@@ -149,12 +146,12 @@ mod tests {
     #[test]
     fn a_success_gives_what_tokens_there_are_and_nothing_else_is_one() {
         for (status, body, expected) in [
-            (200, r#"{"access_token": "at", "refresh_token": "rt", "id_token": "it"}"#, "renewed at rt it"),
-            (200, r#"{"access_token": "at"}"#, "renewed at - -"),
-            (200, r#"{"refresh_token": "rt"}"#, "renewed - rt -"),
-            (200, r#"{"access_token": "", "refresh_token": "rt"}"#, "renewed - rt -"),
-            (200, r#"{"access_token": null, "refresh_token": "rt"}"#, "renewed - rt -"),
-            (201, r#"{"access_token": "at", "error": "invalid_grant"}"#, "renewed at - -"),
+            (200, r#"{"access_token": "at", "refresh_token": "rt", "id_token": "it"}"#, "refreshed at rt it"),
+            (200, r#"{"access_token": "at"}"#, "refreshed at - -"),
+            (200, r#"{"refresh_token": "rt"}"#, "refreshed - rt -"),
+            (200, r#"{"access_token": "", "refresh_token": "rt"}"#, "refreshed - rt -"),
+            (200, r#"{"access_token": null, "refresh_token": "rt"}"#, "refreshed - rt -"),
+            (201, r#"{"access_token": "at", "error": "invalid_grant"}"#, "refreshed at - -"),
             (200, r#"{"id_token": "it"}"#, "unanswered HTTP 200 without a token"),
             (200, r#"{"access_token": " "}"#, "unanswered HTTP 200 without a token"),
             (200, r#"{"error": "invalid_grant"}"#, "unanswered HTTP 200 without a token"),
@@ -175,42 +172,42 @@ mod tests {
     }
 
     #[test]
-    fn the_issuers_own_words_tell_a_dead_grant_from_one_to_try_again() {
+    fn the_issuers_own_words_distinguish_an_ended_grant_from_one_to_try_again() {
         for (status, body, expected) in [
-            (401, r#"{"error": {"code": "refresh_token_reused"}}"#, "dead refresh_token_reused"),
-            (400, r#"{"error": {"code": null, "type": "invalid_grant"}}"#, "dead invalid_grant"),
-            (400, r#"{"error": "invalid_grant", "error_description": "x"}"#, "dead invalid_grant"),
-            (400, r#"{"error": {"code": "other", "type": "token_revoked"}}"#, "dead token_revoked"),
-            (401, r#"{"code": "refresh_token_reused"}"#, "dead refresh_token_reused"),
-            (401, r#"{"error": "invalid_request", "code": "token_expired"}"#, "dead token_expired"),
-            (402, r#"{"detail": {"code": "deactivated_workspace"}}"#, "dead deactivated_workspace"),
-            (403, r#"{"detail": "account_suspended"}"#, "dead account_suspended"),
-            (403, r#"{"error": {"message": "user_deactivated"}}"#, "dead user_deactivated"),
-            (429, r#"{"error": {"code": "rate_limited"}}"#, "not now HTTP 429, rate_limited [rate_limited]"),
+            (401, r#"{"error": {"code": "refresh_token_reused"}}"#, "ended refresh_token_reused"),
+            (400, r#"{"error": {"code": null, "type": "invalid_grant"}}"#, "ended invalid_grant"),
+            (400, r#"{"error": "invalid_grant", "error_description": "x"}"#, "ended invalid_grant"),
+            (400, r#"{"error": {"code": "other", "type": "token_revoked"}}"#, "ended token_revoked"),
+            (401, r#"{"code": "refresh_token_reused"}"#, "ended refresh_token_reused"),
+            (401, r#"{"error": "invalid_request", "code": "token_expired"}"#, "ended token_expired"),
+            (402, r#"{"detail": {"code": "deactivated_workspace"}}"#, "ended deactivated_workspace"),
+            (403, r#"{"detail": "account_suspended"}"#, "ended account_suspended"),
+            (403, r#"{"error": {"message": "user_deactivated"}}"#, "ended user_deactivated"),
+            (429, r#"{"error": {"code": "rate_limited"}}"#, "refused HTTP 429, rate_limited [rate_limited]"),
             (
                 429,
                 r#"{"error": {"code": "invalid_grant"}}"#,
-                "not now HTTP 429, invalid_grant [invalid_grant]",
+                "refused HTTP 429, invalid_grant [invalid_grant]",
             ),
-            (401, r#"{"error": {"code": "unheard_of"}}"#, "not now HTTP 401, unheard_of [unheard_of]"),
+            (401, r#"{"error": {"code": "unheard_of"}}"#, "refused HTTP 401, unheard_of [unheard_of]"),
             (
                 400,
                 r#"{"error": {"code": "unheard_of", "type": "slow_down"}}"#,
-                "not now HTTP 400, slow_down [slow_down]",
+                "refused HTTP 400, slow_down [slow_down]",
             ),
-            (400, r#"{"error": "invalid_client"}"#, "not now HTTP 400, invalid_client [invalid_client]"),
-            (400, r#"{"error": {"code": "slow down!"}}"#, "not now HTTP 400 []"),
-            (400, r#"{"error": {"code": "\u001b[2J"}}"#, "not now HTTP 400 []"),
-            (400, r#"{"error": {"message": "Sorry \u001b[2J"}}"#, "not now HTTP 400 []"),
-            (422, r#"{"detail": "Field required"}"#, "not now HTTP 422 []"),
-            (400, r#"{"error_description": "Sorry"}"#, "not now HTTP 400 []"),
+            (400, r#"{"error": "invalid_client"}"#, "refused HTTP 400, invalid_client [invalid_client]"),
+            (400, r#"{"error": {"code": "slow down!"}}"#, "refused HTTP 400 []"),
+            (400, r#"{"error": {"code": "\u001b[2J"}}"#, "refused HTTP 400 []"),
+            (400, r#"{"error": {"message": "Sorry \u001b[2J"}}"#, "refused HTTP 400 []"),
+            (422, r#"{"detail": "Field required"}"#, "refused HTTP 422 []"),
+            (400, r#"{"error_description": "Sorry"}"#, "refused HTTP 400 []"),
         ] {
             assert_eq!(says(status, &[], body), expected, "{status} {body}");
         }
     }
 
     #[test]
-    fn what_is_not_the_issuers_own_no_leaves_open_whether_it_used_the_token_up() {
+    fn what_is_not_the_issuers_own_refusal_leaves_open_whether_it_used_the_token_up() {
         let grant = r#"{"error": {"code": "invalid_grant"}}"#;
         for (status, body, expected) in [
             (307, "", "unanswered HTTP 307, a redirect"),
@@ -249,6 +246,6 @@ mod tests {
         assert_eq!(says(403, &challenge, json), "unanswered HTTP 403 with a challenge page");
         let html = [("content-type", "text/html; charset=UTF-8")];
         assert_eq!(says(400, &html, "<p>No"), "unanswered HTTP 400 with an HTML page");
-        assert_eq!(says(400, &html, json), "dead invalid_grant");
+        assert_eq!(says(400, &html, json), "ended invalid_grant");
     }
 }

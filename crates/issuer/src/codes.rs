@@ -1,21 +1,21 @@
-//! The codes by which the issuer says why it refreshes nothing, in one table. `docs/issuer-codes.md` shows it.
+//! The codes by which the issuer says why it does not refresh, in one table. `docs/issuer-codes.md` shows it.
 
 /// What is known of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
     /// The code, as the issuer writes it.
     pub name: &'static str,
-    /// Whether the grant never works again after it. Everything else is worth another try.
+    /// Whether the grant will never work again. After any other code it is worth another try.
     pub is_terminal: bool,
-    /// What it means, in a few plain words.
+    /// In a few plain words.
     pub meaning: &'static str,
 }
 
-/// All codes that are known. One that is missing here is not terminal: a grant is only given up when the issuer says so
-/// in a word that we understand.
+/// All known codes. A code that is not among them is not terminal: a grant is given up only for a code whose meaning is
+/// known.
 ///
-/// Terminal are also the codes of an account or a workspace that was closed. It may be opened again, but that takes a
-/// person, who then signs in again; without, nobody would hear of it.
+/// The codes for an account or a workspace that was closed are terminal, too. It may be opened again, but then a person can
+/// sign in again; and without a terminal code no operator would be notified.
 pub const CODES: [Code; 27] = [
     terminal("refresh_token_expired", "the refresh token has expired"),
     terminal("refresh_token_reused", "the refresh token was used before, here or by another program"),
@@ -37,7 +37,7 @@ pub const CODES: [Code; 27] = [
     passing("slow_down", "too many requests"),
     passing("server_error", "the issuer has trouble of its own"),
     passing("temporarily_unavailable", "the issuer has trouble of its own"),
-    // These are about the request and not about the grant: they end with a setting or a version that is mended.
+    // These are about the request and not about the grant: another setting or another version resolves them.
     passing("invalid_client", "the issuer does not know the client: look at OPENAI_CODEX_CLIENT_ID"),
     passing("unauthorized_client", "the client may not refresh: look at OPENAI_CODEX_CLIENT_ID"),
     passing("invalid_request", "the issuer does not understand the request"),
@@ -64,7 +64,7 @@ pub fn known(name: &str) -> Option<&'static Code> {
     CODES.iter().find(|code| code.name == name)
 }
 
-/// Whether a text looks like a code. It comes from elsewhere and goes into a log line.
+/// Whether a text looks like a code. It comes from outside and goes into a log line.
 pub(crate) fn is_code(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty() && text.len() < 64 && text.bytes().all(is_part)
@@ -90,16 +90,16 @@ mod tests {
         for (heading, is_terminal) in [("Codes that end a login", true), ("Codes that pass", false)] {
             let part = page.split(&format!("\n## {heading}\n")).nth(1).unwrap();
             let part = part.split("\n## ").next().unwrap();
-            let told: Vec<_> = part.lines().filter(|line| line.starts_with("| `")).collect();
+            let documented: Vec<_> = part.lines().filter(|line| line.starts_with("| `")).collect();
             let codes = CODES.iter().filter(|code| code.is_terminal == is_terminal);
             let rows: Vec<_> =
                 codes.map(|Code { name, meaning, .. }| format!("| `{name}` | {meaning} |")).collect();
-            assert_eq!(told, rows, "docs/issuer-codes.md, {heading}");
+            assert_eq!(documented, rows, "docs/issuer-codes.md, {heading}");
         }
     }
 
     #[test]
-    fn what_could_steer_a_terminal_or_tell_a_secret_is_no_code() {
+    fn what_could_steer_a_terminal_or_show_a_secret_is_no_code() {
         for (text, expected) in [
             ("token_revoked", true),
             ("token-revoked-2", true),

@@ -1,10 +1,10 @@
-//! What the environment says, read at one place, so that a test can say something else.
+//! Environment variables, read in one place, so that a test can set others.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Looks variables up. A variable that is set to nothing counts as not set.
+/// Looks variables up. A variable without a value counts as not set.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a>(pub(crate) &'a dyn Fn(&str) -> Option<OsString>);
 
@@ -20,7 +20,7 @@ impl Environment<'_> {
         (!value.is_empty()).then_some(value)
     }
 
-    /// A variable's path.
+    /// A variable's value as a path.
     pub(crate) fn path(self, name: &str) -> Option<PathBuf> {
         (self.0)(name).filter(|path| !path.is_empty()).map(PathBuf::from)
     }

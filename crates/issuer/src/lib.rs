@@ -1,7 +1,6 @@
-//! The issuer of the tokens, and the one HTTP client, by which the provider is asked and a webhook told, too.
+//! The issuer of the tokens, and the one HTTP client, which is also used for the provider and for webhooks.
 //!
-//! A refresh token works once, so what matters of a failure is one thing: can the request have arrived? See
-//! [`Answer`].
+//! A refresh token works once, so one thing matters about a failure: can the request have arrived? See [`Answer`].
 
 mod address;
 mod answer;
@@ -26,17 +25,17 @@ pub use crate::answer::{Answer, Tokens};
 use crate::client::{Client, Limits};
 use crate::environment::Environment;
 
-/// Where tokens are renewed, unless `CODEX_REFRESH_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
+/// Where tokens are refreshed, unless `CODEX_REFRESH_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
 const TOKEN_URL: &str = "https://auth.openai.com/oauth/token";
 
-/// Where a login is ended, unless `CODEX_REVOKE_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
+/// Where a grant is revoked, unless `CODEX_REVOKE_TOKEN_URL_OVERRIDE` (codex's own name) says otherwise.
 const REVOKE_URL: &str = "https://auth.openai.com/oauth/revoke";
 
 /// codex's own client, unless `OPENAI_CODEX_CLIENT_ID` (the predecessor's name) says otherwise.
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-/// The issuer. Any number of threads may ask one at the same time: each request has a connection and a record of
-/// whether it was sent of its own.
+/// The issuer. Any number of threads may use it at the same time, because each request has a connection of its own, and
+/// knows of itself whether it was sent.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     refresh: Client,
@@ -45,7 +44,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer that the environment names, through the proxy and with the trust it names.
+    /// The issuer that the environment names, through the proxy and with the trust that it names.
     ///
     /// # Errors
     /// An address, a proxy or a certificate file that is named cannot be used.
@@ -66,10 +65,10 @@ impl Issuer {
         })
     }
 
-    /// Tells the issuer that a login has ended, by its refresh token.
+    /// Revokes a grant, by its refresh token.
     ///
     /// # Errors
-    /// Why it was not told, or did not want to know.
+    /// Why the issuer was not reached, or that it refused.
     pub fn revoke(&self, token: &Secret) -> Result<(), String> {
         let request = json!({
             "token": token.expose(),
@@ -79,11 +78,11 @@ impl Issuer {
         match self.revoke.post(request) {
             Ok(reply) if (200..300).contains(&reply.status()) => Ok(()),
             Ok(reply) => Err(self.revoke.with_proxy(format!("HTTP {}", reply.status()))),
-            Err(failure) => Err(failure.said),
+            Err(no_reply) => Err(no_reply.why),
         }
     }
 
-    /// Asks for new tokens. Whatever the answer, the caller must assume the worst until it is stored.
+    /// Asks for new tokens. The caller must have noted that the refresh token may be used up from now on.
     #[must_use]
     pub fn refresh(&self, refresh_token: &Secret) -> Answer {
         let request = json!({
@@ -93,13 +92,13 @@ impl Issuer {
         });
         let mut reply = match self.refresh.post(request) {
             Ok(reply) => reply,
-            Err(failure) if failure.was_sent => return Answer::Unanswered(failure.said),
-            Err(failure) => return Answer::NotSent(failure.said),
+            Err(no_reply) if no_reply.was_sent => return Answer::Unanswered(no_reply.why),
+            Err(no_reply) => return Answer::NotSent(no_reply.why),
         };
         let status = reply.status();
         match reply.body() {
             Ok(body) => match answer::judge(status, reply.headers(), &body) {
-                // It may be the proxy's own answer.
+                // It may be the answer of the proxy itself.
                 Answer::Unanswered(why) => Answer::Unanswered(self.refresh.with_proxy(why)),
                 answer => answer,
             },

@@ -1,5 +1,5 @@
-//! The provider, asked whether it accepts an access token. Unofficial and read-only: asking refreshes nothing and uses
-//! nothing up, and what it answers is never a reason to rotate.
+//! Asking the provider whether it accepts an access token. The interface is unofficial, and the request read-only: it
+//! refreshes nothing and uses nothing up, and its answer is never a reason to rotate.
 
 use anyhow::Context as _;
 use records::probe::ProbeResult;
@@ -13,7 +13,7 @@ use crate::answer::code;
 use crate::client::{Client, Limits};
 use crate::environment::Environment;
 
-/// Where the model is, unless `CHATGPT_API_BASE` (LiteLLM's own name) says otherwise.
+/// The address of the model, unless `CHATGPT_API_BASE` (LiteLLM's own name) says otherwise.
 const API_BASE: &str = "https://chatgpt.com/backend-api/codex";
 
 /// The provider.
@@ -41,7 +41,7 @@ impl Provider {
         let headers = [("Authorization", &*bearer), ("ChatGPT-Account-Id", &login.account.account_id)];
         let mut reply = match self.client.get(headers) {
             Ok(reply) => reply,
-            Err(failure) => return ProbeResult::Unknown(failure.said),
+            Err(no_reply) => return ProbeResult::Unknown(no_reply.why),
         };
         match reply.body() {
             Ok(body) => judge(reply.status(), &body, now),
@@ -62,19 +62,19 @@ fn judge(status: u16, body: &[u8], now: Timestamp) -> ProbeResult {
             let windows = ["primary_window", "secondary_window"];
             let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
             let plan = answer["plan_type"].as_str().and_then(|plan| ReportedPlan::new(plan, now));
-            ProbeResult::Accepted(Usage::told(now, windows), plan)
+            ProbeResult::Accepted(Usage::reported(now, windows), plan)
         }
         401 => ProbeResult::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
         status => ProbeResult::Unknown(format!("HTTP {status}")),
     }
 }
 
-fn window(told: &Value) -> Option<Window> {
-    let minutes = u32::try_from(told["limit_window_seconds"].as_u64()? / 60).ok()?;
+fn window(window: &Value) -> Option<Window> {
+    let minutes = u32::try_from(window["limit_window_seconds"].as_u64()? / 60).ok()?;
     Some(Window {
         minutes: Minutes::new(minutes)?,
-        used_percent: Percent::new(told["used_percent"].as_f64()?)?,
-        resets_at: Timestamp::from_json(&told["reset_at"]),
+        used_percent: Percent::new(window["used_percent"].as_f64()?)?,
+        resets_at: Timestamp::from_json(&window["reset_at"]),
     })
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_question_goes_beside_the_model() {
+    fn usage_is_asked_for_beside_the_model() {
         for base in [
             "https://c.test/backend-api/codex",
             "https://c.test/backend-api/codex/",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_refused_token_from_a_provider_that_does_not_answer() {
+    fn distinguishes_a_refused_token_from_a_provider_that_does_not_answer() {
         let judge = |status, body: &str| judge(status, body.as_bytes(), Timestamp::from_seconds(1));
         let refused = r#"{"error": {"code": "token_invalidated"}}"#;
         assert_eq!(judge(401, refused), ProbeResult::Refused("token_invalidated".to_owned()));

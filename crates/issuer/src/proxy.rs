@@ -1,8 +1,8 @@
-//! Which proxy a request goes through: what reqwest, and so codex, makes of the environment.
+//! Which proxy a request goes through, by the same variables as reqwest, which codex uses.
 //!
-//! Three things differ. reqwest goes on without a proxy that it cannot parse, and here that is an error: a request that
-//! was meant for a proxy must not go out directly. A request to a plain http address is tunnelled (CONNECT), where
-//! reqwest sends it to the proxy itself. And `*` in `NO_PROXY` means addresses, too.
+//! Three things differ. reqwest ignores a proxy that it cannot parse, and here that is an error, because a request that is
+//! meant for a proxy must not be sent directly. A request to a plain http address is tunnelled (CONNECT), whereas reqwest
+//! sends it to the proxy itself. And `*` in `NO_PROXY` means IP addresses, too.
 
 use std::net::IpAddr;
 
@@ -13,16 +13,16 @@ use ureq::http::Uri;
 use crate::address::Address;
 use crate::environment::Environment;
 
-/// The proxy on the way to an address: that of the address's scheme, else the one for all; and none to a host that
-/// `NO_PROXY` excepts. A loopback address is no exception by itself.
+/// The proxy for an address: that for its scheme, else that for all schemes, and none for a host that `NO_PROXY` names. A
+/// loopback address is no exception by itself.
 ///
 /// # Errors
-/// What a variable says is no proxy. The value is not shown, for it may hold a password.
+/// The value of a variable is no proxy. It is not shown, because it may hold a password.
 pub(crate) fn of(address: &Address, environment: Environment<'_>) -> anyhow::Result<Option<Proxy>> {
     let first = |names: &[&'static str]| {
         names.iter().find_map(|name| environment.text(name).map(|value| (*name, value)))
     };
-    // A CGI program gets a header of its client as HTTP_PROXY; reqwest takes no proxy at all there.
+    // A CGI program gets a header of its client as HTTP_PROXY; reqwest uses no proxy at all there.
     let is_cgi = environment.text("REQUEST_METHOD").is_some();
     let excepted = first(&["NO_PROXY", "no_proxy"]);
     if is_cgi
@@ -54,12 +54,12 @@ fn parse(value: &str) -> Option<Proxy> {
     let authority = uri.authority()?.as_str();
     let place = match authority.rsplit_once('@') {
         Some((_, place)) => place,
-        // A password with one of / ? # in it ends the host for the parser, and its first half would be shown.
+        // The parser ends the host at a / ? or # in a password, and the first half of the password would be shown.
         None if value.contains('@') => return None,
         None => authority,
     };
     let host = uri.host().filter(|host| !host.is_empty())?;
-    // What is no port number is taken for none by the parser.
+    // The parser ignores a port that is no number.
     match place.strip_prefix(host)?.strip_prefix(':') {
         Some(port) if port.parse::<u16>().is_ok_and(|port| port != 0) => {}
         None if place == host => {}
@@ -154,8 +154,8 @@ mod tests {
             ("socks5://[::1]:1080", "socks5://[::1]:1080"),
             ("proxy", "http://proxy:80"),
         ] {
-            let said = way("https://a.test", &[("HTTPS_PROXY", value)]);
-            assert_eq!(said, Ok(Some(expected.to_owned())), "{value}");
+            let shown = way("https://a.test", &[("HTTPS_PROXY", value)]);
+            assert_eq!(shown, Ok(Some(expected.to_owned())), "{value}");
         }
     }
 
@@ -177,12 +177,12 @@ mod tests {
             "http://",
             "/sEcReT",
         ] {
-            let said = way("https://a.test", &[("HTTPS_PROXY", value)]).unwrap_err();
+            let error = way("https://a.test", &[("HTTPS_PROXY", value)]).unwrap_err();
             assert!(
-                said.starts_with("HTTPS_PROXY is no proxy such as ") && !said.contains("sEcReT"),
-                "{said}"
+                error.starts_with("HTTPS_PROXY is no proxy such as ") && !error.contains("sEcReT"),
+                "{error}"
             );
-            // Nobody asks for it where it is not used.
+            // It is not read where it is not used.
             assert_eq!(way("https://a.test", &[("HTTPS_PROXY", value), ("NO_PROXY", "a.test")]), Ok(None));
         }
     }

@@ -1,9 +1,9 @@
-//! Whether a request has left: the one thing that matters of a failed one.
+//! Whether a request has been sent: the one thing that matters about a failed request.
 //!
 //! [`Watch`] is the last link of ureq's chain of connectors. By the time it gets a connection, names are resolved, the
 //! proxy has agreed, and the TLS handshake is complete, because ureq completes the handshake while it connects. So the
-//! first byte that is written through a watched connection is the first byte of the HTTP request, and whatever fails
-//! before that has sent nothing.
+//! first byte that is written to a watched connection is the first byte of the HTTP request, and before that nothing of
+//! the request has been sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use std::time::Instant;
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-/// Becomes true when the first byte of one request is handed to its connection.
+/// Becomes true when the first byte of a request is written to its connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sent(Arc<AtomicBool>);
 
@@ -25,9 +25,7 @@ impl Sent {
 /// Watches the connection of one request.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// What is told of the request.
     pub(crate) sent: Sent,
-    /// Whether the request goes through a proxy.
     pub(crate) has_proxy: bool,
     /// When the whole exchange must have ended.
     pub(crate) until: Instant,
@@ -37,9 +35,9 @@ impl<In: Transport> Connector<In> for Watch {
     type Out = Watched<In>;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        // To ask a proxy for a tunnel, ureq runs the whole chain, with this link in it, a first time, for the
-        // connection to the proxy itself, and takes the proxy out of the configuration for that. What is written
-        // there is CONNECT, and later the tunnel's content, which the second run's watch sees first.
+        // To ask a proxy for a tunnel, ureq first runs the whole chain, with this link in it, for the connection to the
+        // proxy itself, and removes the proxy from the configuration for that. What is written there is CONNECT, and later
+        // the tunnel's content, which the watch of the second run sees before.
         let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
         let sent = (!is_to_proxy).then(|| self.sent.clone());
         Ok(chained.map(|connection| Watched { connection, sent, until: self.until }))
@@ -55,8 +53,8 @@ pub(crate) struct Watched<T> {
 }
 
 impl<T> Watched<T> {
-    /// The time that is left. ureq gives each read of a proxy's answer to CONNECT the whole time-out anew, so an
-    /// answer that drips would never end.
+    /// The time that is left. ureq gives each read of a proxy's answer to CONNECT the whole time-out once more, so an answer
+    /// that comes byte by byte would never end.
     fn bound(&self, timeout: NextTimeout) -> NextTimeout {
         let left = self.until.saturating_duration_since(Instant::now()).into();
         NextTimeout { after: timeout.after.min(left), ..timeout }
@@ -69,7 +67,7 @@ impl<T: Transport> Transport for Watched<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // Before the attempt, because one that fails half-way may have sent all.
+        // Before the attempt, because an attempt that fails half-way may have sent everything.
         if let Some(sent) = &self.sent {
             sent.0.store(true, Ordering::SeqCst);
         }

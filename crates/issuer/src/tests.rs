@@ -1,178 +1,23 @@
 //! What is known of a request at each stage at which it can fail: on the way to a proxy, through it, in the TLS
 //! handshake, and after it.
 
+mod servers;
+
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fixture::http::{Request, read_head};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion, version};
+use fixture::http::read_head;
+use rustls::version;
 
+use self::servers::{Identity, Server, TOKENS, answer, closed_port, drip, join, listen, socks, tunnel_to};
 use super::*;
 
 /// Short, because some of these tests wait for them.
 const LIMITS: Limits = Limits { connect: Duration::from_secs(1), whole: Duration::from_secs(2) };
-
-/// Longer than any limit.
-const FOR_EVER: Duration = Duration::from_secs(30);
-
-const TOKENS: &str = r#"{"access_token": "at", "refresh_token": "next"}"#;
-
-/// Does something to each connection, on a thread of its own.
-fn listen(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let serve = Arc::clone(&serve);
-            // Most of these tests are about a connection that breaks.
-            thread::spawn(move || serve(connection).ok());
-        }
-    });
-    address
-}
-
-fn answer(stream: &mut impl Write, status: &str, body: &str) -> io::Result<()> {
-    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
-    stream.flush()
-}
-
-/// What a server does once it has a connection with a client.
-#[derive(Clone, Copy, Debug)]
-enum Server {
-    ClosesAtOnce,
-    Hangs,
-    TalksGarbage,
-    /// Reads the request, and closes.
-    ClosesAfterTheRequest,
-    /// Reads the request, and never answers.
-    HangsAfterTheRequest,
-    /// Reads the request, and sends one byte of the answer after the other.
-    Drips,
-    /// Sends headers without an end.
-    SendsHeadersForEver,
-    /// Says 100 Continue without an end.
-    SaysContinueForEver,
-    /// Announces more than it sends.
-    BreaksOff(&'static str),
-    /// Sends a body without an end.
-    SendsABodyForEver(&'static str),
-    Answers(&'static str, &'static str),
-}
-
-impl Server {
-    fn serve(self, mut stream: impl Read + Write) -> io::Result<()> {
-        match self {
-            Self::ClosesAtOnce => return Ok(()),
-            Self::Hangs => thread::sleep(FOR_EVER),
-            Self::TalksGarbage => stream.write_all(b"SSH-2.0-garbage\r\n\r\n")?,
-            _ => drop(Request::read(&mut stream)?),
-        }
-        match self {
-            Self::ClosesAtOnce | Self::Hangs | Self::ClosesAfterTheRequest => Ok(()),
-            Self::TalksGarbage | Self::HangsAfterTheRequest => {
-                thread::sleep(FOR_EVER);
-                Ok(())
-            }
-            Self::Drips => drip(&mut stream, b"HTTP/1.1 200 OK\r\nx: "),
-            Self::SendsHeadersForEver => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
-                loop {
-                    write!(stream, "x: {}\r\n", "x".repeat(60_000))?;
-                }
-            }
-            Self::SaysContinueForEver => loop {
-                stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-                thread::sleep(Duration::from_millis(1));
-            },
-            Self::BreaksOff(status) => {
-                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 500\r\n\r\n{TOKENS}")?;
-                stream.flush()
-            }
-            Self::SendsABodyForEver(status) => {
-                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 99999999999\r\n\r\n")?;
-                loop {
-                    stream.write_all(&[b'x'; 8_192])?;
-                }
-            }
-            Self::Answers(status, body) => answer(&mut stream, status, body),
-        }
-    }
-}
-
-fn drip(stream: &mut impl Write, start: &[u8]) -> io::Result<()> {
-    for byte in start.iter().chain(std::iter::repeat(&b'x')) {
-        stream.write_all(&[*byte])?;
-        stream.flush()?;
-        thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
-}
-
-/// Who a server says that it is, behind TLS, and how the client gets to know it.
-struct Identity {
-    config: Arc<ServerConfig>,
-    roots: tempfile::NamedTempFile,
-}
-
-impl Identity {
-    fn new(versions: &[&'static SupportedProtocolVersion]) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let mut roots = tempfile::NamedTempFile::new().unwrap();
-        roots.write_all(made.cert.pem().as_bytes()).unwrap();
-        Self { config: Arc::new(config), roots }
-    }
-
-    fn path(&self) -> String {
-        self.roots.path().to_str().unwrap().to_owned()
-    }
-
-    /// A server that completes the handshake before it does anything.
-    fn serve(&self, server: Server) -> SocketAddr {
-        let config = Arc::clone(&self.config);
-        listen(move |mut stream| {
-            let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            while tls.is_handshaking() {
-                tls.complete_io(&mut stream)?;
-            }
-            server.serve(StreamOwned::new(tls, stream))
-        })
-    }
-}
-
-/// A proxy that agrees to each tunnel and ends it where it is told to.
-fn tunnel_to(end: SocketAddr) -> SocketAddr {
-    listen(move |mut client| {
-        read_head(&mut client)?;
-        let mut server = TcpStream::connect(end)?;
-        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-        join(&mut client, &mut server)
-    })
-}
-
-fn join(client: &mut TcpStream, server: &mut TcpStream) -> io::Result<()> {
-    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        let _ = io::copy(&mut from_client, &mut to_server);
-        to_server.shutdown(std::net::Shutdown::Write)
-    });
-    // However this side ends, the other one is told.
-    let _ = io::copy(server, client);
-    client.shutdown(std::net::Shutdown::Both)
-}
 
 fn issuer(url: &str, variables: &[(&str, String)]) -> Issuer {
     let mut variables: BTreeMap<_, _> = variables.iter().cloned().collect();
@@ -184,12 +29,12 @@ fn refresh(url: &str, variables: &[(&str, String)]) -> String {
     said(issuer(url, variables).refresh(&Secret::new("rt-sEcReT")))
 }
 
-/// The answer as a line, without the ports, which are others each time.
+/// The answer as a line, without the ports, which differ each time.
 fn said(answer: Answer) -> String {
     let line = match answer {
-        Answer::Refreshed(_) => "renewed".to_owned(),
-        Answer::Ended(code) => format!("dead: {code}"),
-        Answer::Refused { said, .. } => format!("not now: {said}"),
+        Answer::Refreshed(_) => "refreshed".to_owned(),
+        Answer::Ended(code) => format!("ended: {code}"),
+        Answer::Refused { message, .. } => format!("refused: {message}"),
         Answer::NotSent(why) => format!("not sent: {why}"),
         Answer::Unanswered(why) => format!("unanswered: {why}"),
     };
@@ -200,14 +45,10 @@ fn said(answer: Answer) -> String {
     }
 }
 
-fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 #[test]
 fn a_plain_request_is_sent_once_there_is_a_connection() {
     let refresh = |server: Server| refresh(&format!("http://{}/", listen(move |s| server.serve(s))), &[]);
-    assert_eq!(refresh(Server::Answers("200 OK", TOKENS)), "renewed");
+    assert_eq!(refresh(Server::Answers("200 OK", TOKENS)), "refreshed");
     assert_eq!(refresh(Server::ClosesAfterTheRequest), "unanswered: the connection was closed");
     assert_eq!(refresh(Server::HangsAfterTheRequest), "unanswered: timeout: no whole answer");
     assert_eq!(refresh(Server::Hangs), "unanswered: timeout: no whole answer");
@@ -241,7 +82,7 @@ fn what_fails_after_the_tls_handshake_was_sent() {
     for versions in [[&version::TLS13], [&version::TLS12]] {
         let identity = Identity::new(&versions);
         for (server, expected) in [
-            (Server::Answers("200 OK", TOKENS), "renewed"),
+            (Server::Answers("200 OK", TOKENS), "refreshed"),
             (Server::ClosesAfterTheRequest, "unanswered: the connection was closed"),
             (Server::HangsAfterTheRequest, "unanswered: timeout: no whole answer"),
         ] {
@@ -264,7 +105,7 @@ fn a_server_that_is_not_trusted_gets_nothing_and_the_variables_that_help_are_nam
         // An authority of the same name, as when a proxy's was made anew.
         let outdated = format!("not sent: invalid peer certificate: BadSignature {hint}");
         assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", another.path())]), outdated);
-        assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", identity.path())]), "renewed");
+        assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", identity.path())]), "refreshed");
         let another_name = format!("https://{server}/");
         let said = refresh(&another_name, &[("SSL_CERT_FILE", identity.path())]);
         assert!(said.starts_with("not sent: invalid peer certificate: "), "{said}");
@@ -366,7 +207,7 @@ fn proxies_of_each_kind_pass_a_request_on() {
         let proxy =
             if scheme == "http" { tunnel_to(end) } else { listen(move |client| socks(client, Some(end))) };
         let variables = [("ALL_PROXY", format!("{scheme}://{proxy}")), ("SSL_CERT_FILE", identity.path())];
-        assert_eq!(refresh(&url, &variables), "renewed", "{scheme}");
+        assert_eq!(refresh(&url, &variables), "refreshed", "{scheme}");
     }
 }
 
@@ -382,23 +223,6 @@ fn a_socks_proxy_that_refuses_has_passed_nothing_on() {
             let end = format!(" through the proxy {scheme}://127.0.0.1:PORT");
             assert!(said.starts_with(&format!("not sent: {expected}")) && said.ends_with(&end), "{said}");
         }
-    }
-}
-
-/// A SOCKS proxy of either version, which ends each tunnel where it is told to, or refuses.
-fn socks(mut client: TcpStream, end: Option<SocketAddr>) -> io::Result<()> {
-    let mut request = [0; 512];
-    let _ = client.read(&mut request)?;
-    if request[0] == 5 {
-        client.write_all(&[5, 0])?;
-        let _ = client.read(&mut request)?;
-        client.write_all(&[5, u8::from(end.is_none()), 0, 1, 0, 0, 0, 0, 0, 0])?;
-    } else {
-        client.write_all(&[0, if end.is_some() { 90 } else { 91 }, 0, 0, 0, 0, 0, 0])?;
-    }
-    match end {
-        Some(end) => join(&mut client, &mut TcpStream::connect(end)?),
-        None => Ok(()),
     }
 }
 

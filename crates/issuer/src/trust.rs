@@ -1,4 +1,4 @@
-//! Whom we trust: the roots that are compiled in, or those of the file or directory that the environment names.
+//! Which servers are trusted: the roots that are compiled in, or those in the file or directory that the environment names.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -9,12 +9,12 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::environment::Environment;
 
-/// The roots of `CODEX_CA_CERTIFICATE` (codex's own name), else of `SSL_CERT_FILE`, else of `SSL_CERT_DIR`. They
-/// replace the compiled-in ones, where codex adds those of its own variable to the system's.
+/// The roots of `CODEX_CA_CERTIFICATE` (codex's own name), else of `SSL_CERT_FILE`, else of `SSL_CERT_DIR`. They replace
+/// the compiled-in ones, whereas codex adds those of its own variable to the system's.
 ///
 /// # Errors
-/// What is named cannot be read, or holds no PEM certificate. With the compiled-in roots instead, the only sign would be
-/// a server that is not trusted.
+/// What is named cannot be read, or holds no PEM certificate. If the compiled-in roots were used then, the only sign of it
+/// would be a server that is not trusted.
 pub(crate) fn roots(environment: Environment<'_>) -> anyhow::Result<RootCerts> {
     for name in ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"] {
         if let Some(path) = environment.path(name) {
@@ -39,15 +39,15 @@ pub(crate) fn roots(environment: Environment<'_>) -> anyhow::Result<RootCerts> {
     Ok(RootCerts::new_with_certs(&roots))
 }
 
-/// Whether a connection failed because the roots lack who vouches for the server: other names, or another key of the
-/// same name.
+/// Whether a connection failed because no root vouches for the server: none has the name of its issuer, or the one that has
+/// it has another key.
 pub(crate) fn is_of_unknown_authority(error: &io::Error) -> bool {
     let tls = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(why)) = tls else { return false };
     matches!(why, CertificateError::UnknownIssuer | CertificateError::BadSignature)
 }
 
-/// The certificates of all files. What else lies there, such as a README or a revocation list, is none of ours.
+/// The certificates in all files. Other files, such as a README or a revocation list, are ignored.
 fn of_directory(directory: &Path) -> io::Result<Vec<Certificate<'static>>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -59,7 +59,7 @@ fn of_directory(directory: &Path) -> io::Result<Vec<Certificate<'static>>> {
     Ok(found)
 }
 
-/// The certificates that can be used as roots.
+/// The certificates in a text that can be used as roots.
 fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
     let is_root =
         |certificate: &Certificate<'_>| RootCertStore::empty().add(certificate.der().into()).is_ok();
@@ -70,7 +70,7 @@ fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
     items.filter(is_root).collect()
 }
 
-/// What a file holds instead of a PEM certificate.
+/// What a file without a PEM certificate holds instead.
 fn instead(content: &[u8]) -> &'static str {
     let holds = |text: &str| content.windows(text.len()).any(|window| window == text.as_bytes());
     if content.is_empty() {

@@ -1,4 +1,4 @@
-//! What signals and logins come to before anything is done: what a pass is for, and what it refreshes.
+//! What signals and logins mean for a pass before anything is done: its purpose, and what it refreshes.
 
 use records::Timestamp;
 use records::signal::Signal;
@@ -8,30 +8,28 @@ use crate::interpret::{Interpretation, interpret};
 use crate::policy::{PassOptions, Policy, Purpose};
 use crate::pool::Pool;
 
-/// What a pass comes to before anything is done: all of it can be shown.
+/// What is known of a pass before anything is done. All of it can be shown.
 #[derive(Debug)]
 pub struct Assessment {
-    /// What the signals mean.
     pub interpretation: Interpretation,
     /// The logins to refresh.
     pub due: Vec<Due>,
-    /// What is chosen by.
     pub policy: Policy,
 }
 
-/// Which part of a pass serves.
+/// Which time a pass chooses and publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// The first: signals, tick and all.
+    /// The first time: even without a signal, as a tick.
     First,
-    /// Another one after the first, for what came meanwhile.
+    /// Once more, for what has happened since.
     Again {
-        /// Nothing is refreshed after it.
+        /// Whether nothing is refreshed after it.
         is_last: bool,
     },
 }
 
-/// What the signals mean for a pool, and the pool after them.
+/// Assesses a pass, and changes the pool's state as the signals say.
 pub fn assess(
     pool: &mut Pool,
     signals: &[Signal],
@@ -40,8 +38,8 @@ pub fn assess(
     now: Timestamp,
 ) -> Assessment {
     let interpretation = interpret(pool, signals, options.floors, now);
-    for (account, standing) in &interpretation.account_states {
-        pool.state.accounts.insert(account.clone(), standing.clone());
+    for (account, account_state) in &interpretation.account_states {
+        pool.state.accounts.insert(account.clone(), account_state.clone());
     }
     let mut due =
         if options.offline { Vec::new() } else { due(pool, &interpretation, options.refresh_before, now) };
@@ -50,12 +48,11 @@ pub fn assess(
     Assessment { interpretation, due, policy: Policy { order: options.order, purpose } }
 }
 
-/// What a pass is for.
 fn purpose(options: PassOptions, interpretation: &Interpretation, turn: Turn) -> Purpose {
     match options.to {
         Some(slot) => Purpose::To(slot),
         None if interpretation.move_on => Purpose::MoveOn,
-        None if options.offline || interpretation.called || turn != Turn::First => Purpose::Look,
+        None if options.offline || interpretation.has_signals || turn != Turn::First => Purpose::Stay,
         None => Purpose::Tick,
     }
 }

@@ -8,22 +8,18 @@ use records::{Login, Slot, remedy};
 /// A slot that may be chosen.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Where.
     pub slot: Slot,
-    /// Its login, or what is wrong with it.
     pub login: Result<Login, Broken>,
-    /// What is known of its grant.
     pub grant: GrantStatus,
-    /// Whether it has a file, and not only environment variables.
+    /// Whether the login is in a file, and not only in environment variables.
     pub is_stored: bool,
 }
 
 /// What is wrong with a slot's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// In words.
     pub why: String,
-    /// It is no regular file that can be read, so that a login could not replace it: it must be removed first.
+    /// It is no regular file that can be read: a login could not replace it, so it must be removed first.
     pub is_in_the_way: bool,
 }
 

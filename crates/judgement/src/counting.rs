@@ -1,46 +1,48 @@
-//! Why another account serves than before, for the counters. Pure.
+//! Why another account serves than the one before, for the counters. Pure.
 
 use records::counters::{Counters, RotationReason};
-use records::state::{AccountState, Kind};
+use records::state::{AccountState, CooldownKind};
 use records::{AccountId, Timestamp};
 
 use crate::plan::{Plan, Reason, Why};
 use crate::policy::{Policy, Purpose};
-use crate::pool::{Pool, Use};
+use crate::pool::{Availability, Pool};
 
-/// Counts what a plan comes to, before it is carried out.
+/// Counts the rotation that a plan means, before it is carried out.
 pub fn count(counters: &mut Counters, pool: &Pool, plan: &Plan, policy: Policy, now: Timestamp) {
     let before = pool.active().map(|active| active.account);
     let chosen = plan.chosen.as_ref();
     if chosen.is_some_and(|chosen| before == Some(&chosen.login.account)) {
         return;
     }
-    // Another slot might have done: a name that cannot be had says nothing of the accounts.
+    // A named slot that cannot be used says nothing of the other accounts.
     if chosen.is_none() && matches!(policy.purpose, Purpose::To(_)) {
         return;
     }
-    let cause = match (policy.purpose, chosen.map(|chosen| chosen.why), before) {
+    let reason = match (policy.purpose, chosen.map(|chosen| chosen.why), before) {
         (Purpose::To(_), ..) => RotationReason::Operator,
         (_, Some(Why::Pinned), _) => RotationReason::Pinned,
         (_, _, None) => RotationReason::First,
-        (purpose, _, Some(before)) => of_the_one_before(pool, before, now).unwrap_or(match purpose {
+        (purpose, _, Some(before)) => reason_of_previous(pool, before, now).unwrap_or(match purpose {
             Purpose::Tick => RotationReason::Tick,
-            Purpose::Look | Purpose::MoveOn | Purpose::To(_) => RotationReason::Signal,
+            Purpose::Stay | Purpose::MoveOn | Purpose::To(_) => RotationReason::Signal,
         }),
     };
-    counters.rotated(chosen.is_some(), cause);
+    counters.count_rotation(chosen.is_some(), reason);
 }
 
-/// Why the account that was in use is not, if it is its own fault.
-fn of_the_one_before(pool: &Pool, account: &AccountId, now: Timestamp) -> Option<RotationReason> {
+/// Why the account that was in use no longer is, if the reason is its own state.
+fn reason_of_previous(pool: &Pool, account: &AccountId, now: Timestamp) -> Option<RotationReason> {
     let Some(holder) = pool.holder(account) else { return Some(RotationReason::Unusable) };
-    let AccountState { cooldown, .. } = pool.state.of(account);
+    let AccountState { cooldown, .. } = pool.state.account_state(account);
     match pool.judge(holder, now) {
-        Ok((_, Use::Ready)) => None,
-        Ok((_, Use::Cooling(_))) if cooldown.is_some_and(|cooldown| cooldown.kind == Kind::Transient) => {
+        Ok((_, Availability::Ready)) => None,
+        Ok((_, Availability::Cooling(_)))
+            if cooldown.is_some_and(|cooldown| cooldown.kind == CooldownKind::Transient) =>
+        {
             Some(RotationReason::Transient)
         }
-        Ok((_, Use::Cooling(_))) => Some(RotationReason::Capped),
+        Ok((_, Availability::Cooling(_))) => Some(RotationReason::Capped),
         Err(Reason::Parked(_)) => Some(RotationReason::Parked),
         Err(_) => Some(RotationReason::Unusable),
     }

@@ -1,14 +1,14 @@
 //! The judgement: which account is next. Pure: the pool, the policy and the time come in, a plan comes out.
 
-use records::state::{Cooldown, Kind, Source};
+use records::state::{Cooldown, CooldownKind, CooldownSource};
 use records::{AccountId, Login, Slot, Timestamp};
 
 use crate::plan::{Chosen, Plan, Reason, Why};
 use crate::policy::{Order, Policy, Purpose};
-use crate::pool::{InUse, Pool, Use};
+use crate::pool::{Availability, InUse, Pool};
 
-/// A slot that can be used, its login, and how far.
-type Usable<'a> = (Slot, &'a Login, Use);
+/// A slot that can be used, and its login.
+type Usable<'a> = (Slot, &'a Login, Availability);
 
 /// Chooses the account to use from `now` on.
 #[must_use]
@@ -16,17 +16,20 @@ pub fn decide(pool: &Pool, policy: Policy, now: Timestamp) -> Plan {
     let judged: Vec<_> = pool.slots.iter().map(|slot| (slot.slot, pool.judge(slot, now))).collect();
     let usable: Vec<Usable<'_>> = judged
         .iter()
-        .filter_map(|(slot, judged)| judged.as_ref().ok().map(|(login, how)| (*slot, *login, *how)))
+        .filter_map(|(slot, judged)| {
+            judged.as_ref().ok().map(|(login, availability)| (*slot, *login, *availability))
+        })
         .collect();
     let active = pool.active();
     let picked = pick(pool, &usable, active, policy);
     let passed_over = judged.iter().filter_map(|(slot, judged)| match judged {
         Err(reason) => Some((*slot, reason.clone())),
         Ok(_) if picked.is_some_and(|(picked, ..)| picked == *slot) => None,
-        Ok((_, Use::Ready)) => Some((*slot, Reason::NotItsTurn)),
-        Ok((login, Use::Cooling(until))) => {
-            let refused = Cooldown { until: *until, kind: Kind::Refused, source: Source::Floor };
-            let cooldown = pool.state.of(&login.account).cooldown.filter(|it| it.until == *until);
+        Ok((_, Availability::Ready)) => Some((*slot, Reason::NotItsTurn)),
+        Ok((login, Availability::Cooling(until))) => {
+            let refused =
+                Cooldown { until: *until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
+            let cooldown = pool.state.account_state(&login.account).cooldown.filter(|it| it.until == *until);
             Some((*slot, Reason::Cooling(cooldown.unwrap_or(refused))))
         }
     });
@@ -52,10 +55,11 @@ fn pick<'a>(
     policy: Policy,
 ) -> Option<(Slot, &'a Login, Why)> {
     let found = |why: Why| move |(slot, login, _): &Usable<'a>| (*slot, *login, why);
-    if let Purpose::To(asked) = policy.purpose {
-        return usable.iter().find(|(slot, ..)| *slot == asked).map(found(Why::Asked));
+    if let Purpose::To(named) = policy.purpose {
+        return usable.iter().find(|(slot, ..)| *slot == named).map(found(Why::Named));
     }
-    let ready: Vec<Usable<'a>> = usable.iter().filter(|(.., how)| *how == Use::Ready).copied().collect();
+    let ready: Vec<Usable<'a>> =
+        usable.iter().filter(|(.., availability)| *availability == Availability::Ready).copied().collect();
     let of = |account: &AccountId| ready.iter().find(|(_, login, _)| login.account == *account);
     if let Some(pinned) = pool.state.pin.as_ref().and_then(of) {
         return Some(found(Why::Pinned)(pinned));
@@ -63,15 +67,15 @@ fn pick<'a>(
     let moves = match policy.purpose {
         Purpose::Tick => policy.order == Order::RoundRobin,
         Purpose::MoveOn => true,
-        Purpose::Look | Purpose::To(_) => false,
+        Purpose::Stay | Purpose::To(_) => false,
     };
     if let Some(active) = active.filter(|_| !moves).and_then(|active| of(active.account)) {
         return Some(found(Why::StaysActive)(active));
     }
     next(pool, &ready, active, policy.order).or_else(|| {
-        let back = |(.., how): &Usable<'a>| match how {
-            Use::Ready => None,
-            Use::Cooling(until) => Some(*until),
+        let back = |(.., availability): &Usable<'a>| match availability {
+            Availability::Ready => None,
+            Availability::Cooling(until) => Some(*until),
         };
         let first = usable.iter().min_by_key(|usable| (back(usable), usable.0))?;
         Some(found(Why::BackFirst(back(first)?))(first))
@@ -90,8 +94,8 @@ fn next<'a>(
     let ((slot, login, _), why) = match active {
         _ if ready.len() == 1 => (first, Why::OnlyUsable),
         _ if order == Order::EarliestReset => {
-            // An account of which nothing is known comes last: what is about to reset is about to be lost.
-            let reset = |login: &Login| pool.state.of(&login.account).next_reset;
+            // Usage that is not used before its window resets is lost. Accounts without a known reset come last.
+            let reset = |login: &Login| pool.state.account_state(&login.account).next_reset;
             let soonest = others.min_by_key(|(slot, login, _)| (reset(login).is_none(), reset(login), *slot));
             (soonest.unwrap_or(first), Why::EarliestReset)
         }

@@ -11,30 +11,28 @@ use crate::candidate::Candidate;
 use crate::interpret::Interpretation;
 use crate::pool::Pool;
 
-/// As old as codex itself lets tokens grow whose end is not known.
-const OLDEST: Duration = Duration::from_hours(8 * 24);
+/// The age at which tokens without a known end are refreshed, as codex itself does it.
+const OLDEST_TOKENS: Duration = Duration::from_hours(8 * 24);
 
-/// How long a failed refresh is not repeated, however often the rotator is woken.
-pub(crate) const PAUSE: Duration = Duration::from_mins(5);
+/// How long a failed refresh is not repeated, however often signals ask for a pass.
+pub(crate) const PAUSE_AFTER_FAILURE: Duration = Duration::from_mins(5);
 
-/// How long a refresh is not repeated that did not prolong the access token, at the most.
-const IN_VAIN: Duration = Duration::from_hours(4);
+/// The longest time for which a refresh that did not move the end of the access token is not repeated.
+const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_hours(4);
 
-/// How many a pass refreshes at the most: the others are due at the next one.
-const MOST: usize = 20;
+/// How many logins a pass refreshes at most: the others are due at the next one.
+const MOST_PER_PASS: usize = 20;
 
 /// A login to refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Where.
     pub slot: Slot,
-    /// The grant that is to be sent: a login that has another one meanwhile is not meant.
+    /// The grant to send. If the login has another one by then, it is not refreshed.
     pub grant: Grant,
-    /// Why.
     pub reason: RefreshReason,
 }
 
-/// The logins to refresh now, the account in use first, then by when they end.
+/// The logins to refresh now: first the account in use, then accounts that were refused, then the others by when they end.
 pub(crate) fn due(
     pool: &Pool,
     interpretation: &Interpretation,
@@ -47,19 +45,19 @@ pub(crate) fn due(
         .iter()
         .filter_map(|candidate| {
             let login = candidate.login.as_ref().ok()?;
-            let refused = interpretation.refused.contains(&login.account);
-            let is_due = if refused {
+            let is_refused = interpretation.to_refresh.contains(&login.account);
+            let is_due = if is_refused {
                 is_worth_it(pool, candidate, login, now)
             } else {
                 is_due(pool, candidate, before, now)
             };
-            let rank = (active != Some(candidate.slot), !refused, login.expiry, candidate.slot);
-            let reason = if refused { RefreshReason::Refused } else { RefreshReason::Expiring };
+            let rank = (active != Some(candidate.slot), !is_refused, login.expiry, candidate.slot);
+            let reason = if is_refused { RefreshReason::Refused } else { RefreshReason::Expiring };
             is_due.then(|| (rank, Due { slot: candidate.slot, grant: login.grant(), reason }))
         })
         .collect();
     due.sort_unstable_by_key(|(rank, _)| *rank);
-    due.into_iter().map(|(_, due)| due).take(MOST).collect()
+    due.into_iter().map(|(_, due)| due).take(MOST_PER_PASS).collect()
 }
 
 /// Whether a login is to be refreshed because its end is near.
@@ -72,37 +70,36 @@ pub fn is_due(pool: &Pool, candidate: &Candidate, before: Duration, now: Timesta
 }
 
 fn is_worth_it(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> bool {
-    let AccountState { parked, refresh_failed, .. } = pool.state.of(&login.account);
+    let AccountState { parked, refresh_failed, .. } = pool.state.account_state(&login.account);
     login.refresh_token.is_some()
         && pool.holder(&login.account).is_some_and(|holder| holder.slot == candidate.slot)
         && pool.ended_by(candidate).is_none()
         && parked.is_none_or(|parked| parked.until.is_some())
         && match candidate.grant {
             GrantStatus::Good => true,
-            // The answer that is not known may have used the grant up: asking again could end the whole family.
+            // It may be used up: sending it once more could end every grant that came of the same login.
             GrantStatus::Unanswered(_) => !login.is_live(now),
             GrantStatus::WithIssuer(_) | GrantStatus::Ended(_) => false,
         }
-        && refresh_failed.is_none_or(|failed| now.since(failed) >= PAUSE)
+        && refresh_failed.is_none_or(|failed| now.since(failed) >= PAUSE_AFTER_FAILURE)
 }
 
-/// Whether the last refresh of a login did not move its end out of the time in which it is due, and is so fresh that
-/// another one would not either.
+/// Whether the last refresh of a login left it due, and was so short a time ago that another one would leave it due, too.
 fn is_in_vain(pool: &Pool, login: &Login, now: Timestamp) -> bool {
-    let AccountState { not_prolonged, .. } = pool.state.of(&login.account);
+    let AccountState { not_prolonged, .. } = pool.state.account_state(&login.account);
     let (Some(expiry), Some(last)) = (login.expiry, login.last_refresh) else { return false };
-    let pause = (expiry.0.since(last) / 2).clamp(PAUSE, IN_VAIN);
+    let pause = (expiry.0.since(last) / 2).clamp(PAUSE_AFTER_FAILURE, LONGEST_PAUSE_IN_VAIN);
     not_prolonged == Some(login.grant()) && now.since(last) < pause
 }
 
-/// Whether a login's end is so near that it is refreshed.
+/// Whether a login's end is so near that it should be refreshed.
 #[must_use]
 pub fn is_near_its_end(login: &Login, before: Duration, now: Timestamp) -> bool {
-    // Logins made in one sitting end together; a part of the lead of each account's own spreads them.
+    // Logins that were made together end together. A different share of the lead for each account spreads their refreshes.
     let spread = before / 4 * spread_of(&login.account) / u32::from(u8::MAX);
     match login.expiry {
         Some(expiry) => expiry.0 <= now.plus(before + spread),
-        None => login.last_refresh.is_none_or(|last| now.since(last) >= OLDEST),
+        None => login.last_refresh.is_none_or(|last| now.since(last) >= OLDEST_TOKENS),
     }
 }
 

@@ -1,187 +1,195 @@
-//! What signals mean: whom each is about, and what it changes. Pure.
+//! What signals mean: which account each is about, and what it changes. Pure.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use records::grant::GrantStatus;
 use records::signal::{Refusal, Signal};
-use records::state::{AccountState, Cooldown, Kind, NeedsLogin, Refused, Source};
+use records::state::{AccountState, Cooldown, CooldownKind, CooldownSource, NeedsLogin, Refusals};
 use records::{AccountId, Login, Timestamp};
 
 use crate::candidate::Candidate;
-use crate::cooldown::{REST, cooldown, merged};
+use crate::cooldown::{REFUSED_COOLDOWN, cooldown, merged};
 use crate::phrases::{capped, needs_login};
 use crate::policy::Floors;
 use crate::pool::{InUse, Pool};
 
-/// How long requests may be under way that were made with a token from before a refresh.
-const UNDER_WAY: Duration = Duration::from_mins(1);
+/// How long after a refresh requests with the old token may still be under way.
+const LONGEST_REQUEST: Duration = Duration::from_mins(1);
 
-/// How long at the most.
-const LONGEST_REST: Duration = Duration::from_hours(6);
+/// The longest cooldown of an account whose access token is refused each time.
+const LONGEST_REFUSED_COOLDOWN: Duration = Duration::from_hours(6);
 
-/// A refusal so long after the last one is the first again.
-const FORGOTTEN: Duration = Duration::from_hours(24);
+/// A refusal this long after the previous one counts as the first again.
+const REFUSALS_COUNT_FOR: Duration = Duration::from_hours(24);
 
-/// What the signals of one pass came to.
+/// What the signals of one pass come to.
 #[derive(Debug, Default)]
 pub struct Interpretation {
-    /// The pool after them.
+    /// The accounts of which something else is known after the signals.
     pub account_states: Vec<(AccountId, AccountState)>,
-    /// Whether any came: else the pass is a tick.
-    pub called: bool,
-    /// Whether somebody asked for another account, whichever is in use.
+    /// Whether there was any signal: otherwise the pass is a tick.
+    pub has_signals: bool,
+    /// Whether a signal asks for another account, whichever is in use.
     pub move_on: bool,
-    /// Accounts whose access token was refused, and that are worth a refresh.
-    pub refused: BTreeSet<AccountId>,
-    /// A line for the log about each thing that happened.
-    pub said: Vec<String>,
+    /// The accounts whose access token was refused, and for which a refresh is worth trying.
+    pub to_refresh: BTreeSet<AccountId>,
+    /// A line for the log about each event.
+    pub lines: Vec<String>,
 }
 
-/// Takes the signals in, one after the other.
+/// Interprets signals in their order.
 #[must_use]
 pub fn interpret(pool: &Pool, signals: &[Signal], floors: Floors, now: Timestamp) -> Interpretation {
-    let mut interpretation = Interpretation { called: !signals.is_empty(), ..Interpretation::default() };
-    let active = pool.active();
+    let mut interpreter = Interpreter { pool, active: pool.active(), floors, now, result: <_>::default() };
     for signal in signals {
-        interpretation.take(pool, active, signal, floors, now);
+        interpreter.add(signal);
     }
-    interpretation
+    Interpretation { has_signals: !signals.is_empty(), ..interpreter.result }
 }
 
-impl Interpretation {
-    fn take(
-        &mut self,
-        pool: &Pool,
-        active: Option<InUse<'_>>,
-        signal: &Signal,
-        floors: Floors,
-        now: Timestamp,
-    ) {
+struct Interpreter<'a> {
+    pool: &'a Pool,
+    active: Option<InUse<'a>>,
+    floors: Floors,
+    now: Timestamp,
+    result: Interpretation,
+}
+
+impl Interpreter<'_> {
+    fn add(&mut self, signal: &Signal) {
         match signal {
-            Signal::LookAgain => {}
-            Signal::Served { account } => self.serves_again(pool, account, now),
-            Signal::Refused { at, account, refusal } => match whom(pool, active, account) {
-                Some(candidate) => self.refused(pool, candidate, *at, refusal, floors, now),
-                None => {
-                    self.said.push(format!("a signal about {account}, which no slot holds: nothing to do"));
-                }
+            Signal::AccountsChanged => {}
+            Signal::Served { account } => self.serves_again(account),
+            Signal::Refused { at, account, refusal } => match named(self.pool, self.active, account) {
+                Some(candidate) => self.refused(candidate, *at, refusal),
+                None => self.log(format!("a signal about {account}, which no slot holds: nothing to do")),
             },
             Signal::RotateNow { at, .. } | Signal::Unreadable { at }
-                if active.and_then(|active| active.stale_before).is_some_and(|stale| *at < stale) =>
+                if self.active.and_then(|active| active.stale_before).is_some_and(|stale| *at < stale) =>
             {
-                self.said.push("a signal from before this account was in use: nothing to do".to_owned());
+                self.log("a signal from before this account was in use: nothing to do".to_owned());
             }
             Signal::RotateNow { at, refusal: Some(refusal) } => {
-                match active.and_then(|active| pool.holder(active.account)) {
-                    Some(candidate) => self.refused(pool, candidate, *at, refusal, floors, now),
-                    None => self.move_on = true,
+                match self.active.and_then(|active| self.pool.holder(active.account)) {
+                    Some(candidate) => self.refused(candidate, *at, refusal),
+                    None => self.result.move_on = true,
                 }
             }
-            Signal::RotateNow { refusal: None, .. } | Signal::Unreadable { .. } => self.move_on = true,
+            Signal::RotateNow { refusal: None, .. } | Signal::Unreadable { .. } => self.result.move_on = true,
         }
     }
 
-    fn refused(
+    fn refused(&mut self, candidate: &Candidate, at: Timestamp, refusal: &Refusal) {
+        let Ok(login) = &candidate.login else { return };
+        let mut account_state = self.account_state(&login.account);
+        account_state.next_reset = refusal.next_reset.or(account_state.next_reset);
+        account_state.usage = refusal.usage.clone().or(account_state.usage);
+        account_state.plan = refusal.plan.clone().or(account_state.plan);
+        if refusal.status == 401 {
+            self.token_refused(candidate, login, at, refusal, &mut account_state);
+        } else if let Some(new) = cooldown(refusal, at, self.floors, self.now) {
+            let cooldown = merged(account_state.cooldown.as_ref(), new, self.now);
+            if account_state.cooldown.as_ref() != Some(&cooldown) {
+                self.log(capped(candidate.slot, &cooldown));
+            }
+            account_state.cooldown = Some(cooldown);
+        }
+        self.set_account_state(&login.account, account_state);
+    }
+
+    fn token_refused(
         &mut self,
-        pool: &Pool,
         candidate: &Candidate,
+        login: &Login,
         at: Timestamp,
         refusal: &Refusal,
-        floors: Floors,
-        now: Timestamp,
+        account_state: &mut AccountState,
     ) {
-        let Ok(login) = &candidate.login else { return };
         let slot = candidate.slot;
-        let mut standing = self.standing(pool, &login.account);
-        standing.next_reset = refusal.next_reset.or(standing.next_reset);
-        standing.usage = refusal.usage.clone().or(standing.usage);
-        standing.plan = refusal.plan.clone().or(standing.plan);
-        if refusal.status == 401 {
-            let rests = standing.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > now);
-            if is_of_an_old_token(login, refusal, at) {
-                self.said.push(format!("{slot}: a 401 of a token that was renewed since: nothing to do"));
-            } else if let Some(code) = pool.ended_by(candidate) {
-                let grant = login.grant();
-                let dead = standing.needs_login.take().filter(|dead| dead.grant == grant);
-                if !dead.as_ref().is_some_and(|dead| dead.refused) {
-                    self.said.push(needs_login(slot, &code));
-                }
-                let since = dead.map_or(now, |dead| dead.since);
-                standing.needs_login = Some(NeedsLogin { grant, since, code, refused: true });
-            } else if may_be_refreshed(candidate, login, &standing) {
-                self.refused.insert(login.account.clone());
-                standing.refreshing_after_401 = Some(login.grant());
-            } else if !rests {
-                let (refused, cooldown) = refused_again(standing.refused, now);
-                self.said.push(format!("{}: its access token was refused", capped(slot, &cooldown)));
-                (standing.refused, standing.cooldown) = (Some(refused), Some(cooldown));
+        let is_cooling = account_state.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > self.now);
+        if is_of_an_old_token(login, refusal, at) {
+            self.log(format!("{slot}: a 401 of a token that has been refreshed since: nothing to do"));
+        } else if let Some(code) = self.pool.ended_by(candidate) {
+            let grant = login.grant();
+            let known = account_state.needs_login.take().filter(|known| known.grant == grant);
+            if !known.as_ref().is_some_and(|known| known.token_refused) {
+                self.log(needs_login(slot, &code));
             }
-        } else if let Some(new) = cooldown(refusal, at, floors, now) {
-            let cooldown = merged(standing.cooldown.as_ref(), new, now);
-            if standing.cooldown.as_ref() != Some(&cooldown) {
-                self.said.push(capped(slot, &cooldown));
-            }
-            standing.cooldown = Some(cooldown);
+            let since = known.map_or(self.now, |known| known.since);
+            account_state.needs_login = Some(NeedsLogin { grant, since, code, token_refused: true });
+        } else if may_be_refreshed(candidate, login, account_state) {
+            self.result.to_refresh.insert(login.account.clone());
+            account_state.refreshing_after_401 = Some(login.grant());
+        } else if !is_cooling {
+            let (refusals, cooldown) = refused_again(account_state.refusals, self.now);
+            self.log(format!("{}: its access token was refused", capped(slot, &cooldown)));
+            (account_state.refusals, account_state.cooldown) = (Some(refusals), Some(cooldown));
         }
-        self.set(&login.account, standing);
     }
 
-    fn serves_again(&mut self, pool: &Pool, account: &AccountId, now: Timestamp) {
-        let Some(candidate) = whom(pool, None, account) else { return };
+    fn serves_again(&mut self, account: &AccountId) {
+        let Some(candidate) = named(self.pool, None, account) else { return };
         let Ok(login) = &candidate.login else { return };
-        let mut standing = self.standing(pool, &login.account);
-        standing.refused = None;
-        // Seldom: signals may lie, and each refusal after this one is worth a refresh again.
-        if login.last_refresh.is_none_or(|last| now.since(last) >= REST) {
-            standing.refreshed_after_401 = None;
+        let mut account_state = self.account_state(&login.account);
+        account_state.refusals = None;
+        // Not too often: signals may be wrong, and after this a refusal is worth a refresh again.
+        if login.last_refresh.is_none_or(|last| self.now.since(last) >= REFUSED_COOLDOWN) {
+            account_state.refreshed_after_401 = None;
         }
-        if standing.cooldown.take().is_some() {
-            self.said.push(format!("{} serves again: its cooldown is over", candidate.slot));
+        if account_state.cooldown.take().is_some() {
+            self.log(format!("{} serves again: its cooldown is over", candidate.slot));
         }
-        self.set(&login.account, standing);
+        self.set_account_state(&login.account, account_state);
     }
 
-    fn standing(&self, pool: &Pool, account: &AccountId) -> AccountState {
-        let changed = self.account_states.iter().find(|(known, _)| known == account);
-        changed.map_or_else(|| pool.state.of(account), |(_, standing)| standing.clone())
+    fn log(&mut self, line: String) {
+        self.result.lines.push(line);
     }
 
-    fn set(&mut self, account: &AccountId, standing: AccountState) {
-        self.account_states.retain(|(known, _)| known != account);
-        self.account_states.push((account.clone(), standing));
+    /// What is known of an account after the signals so far.
+    fn account_state(&self, account: &AccountId) -> AccountState {
+        let changed = self.result.account_states.iter().find(|(known, _)| known == account);
+        changed.map_or_else(|| self.pool.state.account_state(account), |(_, changed)| changed.clone())
+    }
+
+    fn set_account_state(&mut self, account: &AccountId, account_state: AccountState) {
+        self.result.account_states.retain(|(known, _)| known != account);
+        self.result.account_states.push((account.clone(), account_state));
     }
 }
 
 /// Whether a refused access token is worth a refresh: once for each grant.
-fn may_be_refreshed(candidate: &Candidate, login: &Login, standing: &AccountState) -> bool {
+fn may_be_refreshed(candidate: &Candidate, login: &Login, account_state: &AccountState) -> bool {
     login.refresh_token.is_some()
-        && standing.refreshed_after_401.as_ref() != Some(&login.grant())
+        && account_state.refreshed_after_401.as_ref() != Some(&login.grant())
         && matches!(candidate.grant, GrantStatus::Good | GrantStatus::WithIssuer(_))
 }
 
-/// The rest of an account whose access token is refused and is not worth a refresh. Only the issuer ends a grant, so it
-/// is tried again, after pauses that grow while it is refused each time.
-fn refused_again(before: Option<Refused>, now: Timestamp) -> (Refused, Cooldown) {
-    let before = before.filter(|refused| now.since(refused.at) < FORGOTTEN);
-    let times = before.map_or(1, |refused| refused.times.saturating_add(1));
-    let pause = REST.saturating_mul(1_u32.checked_shl(times - 1).unwrap_or(u32::MAX)).min(LONGEST_REST);
-    let cooldown = Cooldown { until: now.plus(pause), kind: Kind::Refused, source: Source::Floor };
-    (Refused { times, at: now }, cooldown)
+/// The cooldown of an account whose access token is refused and not worth a refresh. Only the issuer ends a grant, so the
+/// account is tried again, after cooldowns that grow with each refusal in a row.
+fn refused_again(before: Option<Refusals>, now: Timestamp) -> (Refusals, Cooldown) {
+    let before = before.filter(|refusals| now.since(refusals.at) < REFUSALS_COUNT_FOR);
+    let times = before.map_or(1, |refusals| refusals.times.saturating_add(1));
+    let doublings = 1_u32.checked_shl(times - 1).unwrap_or(u32::MAX);
+    let length = REFUSED_COOLDOWN.saturating_mul(doublings).min(LONGEST_REFUSED_COOLDOWN);
+    let until = now.plus(length);
+    let cooldown = Cooldown { until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
+    (Refusals { times, at: now }, cooldown)
 }
 
-/// Requests that were under way with the old token are refused after the new one is there; they must not cost a
-/// good login. A signal that does not say which token was refused is believed once they must be over.
+/// Requests that were under way with the old token are refused after the new one is there, and must not cost a good
+/// login. A signal that does not say which token was refused counts only once those requests must be over.
 fn is_of_an_old_token(login: &Login, refusal: &Refusal, at: Timestamp) -> bool {
     match &refusal.token {
         Some(token) => *token != login.access_token.fingerprint(),
-        None => login.last_refresh.is_some_and(|renewed| renewed.plus(UNDER_WAY) > at),
+        None => login.last_refresh.is_some_and(|refreshed| refreshed.plus(LONGEST_REQUEST) > at),
     }
 }
 
-/// The slot that a signal is about. Two seats of a workspace share the account id: without a user, the one in
-/// use is meant, and if that is another account, the only one that it can be.
-fn whom<'a>(pool: &'a Pool, active: Option<InUse<'_>>, named: &AccountId) -> Option<&'a Candidate> {
+/// The slot that a signal is about. Two people in one workspace share the account id: without a user, the account in use
+/// is meant, and if that has another account id, the only account that it can be.
+fn named<'a>(pool: &'a Pool, active: Option<InUse<'_>>, named: &AccountId) -> Option<&'a Candidate> {
     let fits = |account: &AccountId| {
         account.account_id == named.account_id
             && (named.user_id.is_none() || account.user_id == named.user_id)
@@ -192,10 +200,10 @@ fn whom<'a>(pool: &'a Pool, active: Option<InUse<'_>>, named: &AccountId) -> Opt
     let mut fitting =
         pool.slots.iter().filter(|slot| slot.login.as_ref().is_ok_and(|login| fits(&login.account)));
     let first = fitting.next()?;
-    let same = |slot: &Candidate| match (&slot.login, &first.login) {
+    let is_the_same = |slot: &Candidate| match (&slot.login, &first.login) {
         (Ok(a), Ok(b)) => a.account == b.account,
         _ => false,
     };
-    let only = first.login.as_ref().ok().filter(|_| fitting.all(same))?;
+    let only = first.login.as_ref().ok().filter(|_| fitting.all(is_the_same))?;
     pool.holder(&only.account)
 }

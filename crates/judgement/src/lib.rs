@@ -1,8 +1,8 @@
 //! The judgement of the rotator, which `rotate-once` carries out and `accounts` shows: what signals mean, until when an
-//! account is left alone, what is refreshed, who serves.
+//! account is left alone, what is refreshed, and which account serves.
 //!
 //! Pure: the pool, the options and the time come in, and a plan comes out. No file, socket, process or clock can be reached
-//! from here, for none of this crate's dependencies reaches one.
+//! from here, because none of this crate's dependencies reaches one.
 
 pub mod assess;
 pub mod candidate;

@@ -1,4 +1,4 @@
-//! Phrases that operators look for in the log, and that other texts share.
+//! Phrases that operators search the log for, and that other texts share.
 
 use records::state::Cooldown;
 use records::{Slot, remedy};
@@ -15,10 +15,10 @@ pub fn needs_login(slot: Slot, code: &str) -> String {
     with_remedy(&format!("{slot} needs login"), Some(&remedy::login(slot)), Some(code))
 }
 
-/// What is wrong, the command that mends it, and why: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
+/// What is wrong, the command that resolves it, and why: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
 #[must_use]
 pub fn with_remedy(what: &str, command: Option<&str>, why: Option<&str>) -> String {
-    // What is wrong may say what to do by itself.
+    // Some texts end with the command already.
     let command = command.filter(|command| !what.ends_with(*command));
     let command = command.map_or_else(String::new, |command| format!(": run {command}"));
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));

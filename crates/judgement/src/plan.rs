@@ -1,4 +1,4 @@
-//! What a pass decides: who serves and why, and why each other slot does not.
+//! What a pass decides: which account serves and why, and why each other slot does not.
 
 use std::fmt;
 
@@ -8,78 +8,75 @@ use records::{AccountId, Expiry, Login, Slot, Timestamp, remedy};
 use crate::candidate::Broken;
 use crate::phrases::with_remedy;
 
-/// What is to be done.
+/// What a pass is to do.
 #[derive(Debug)]
 pub struct Plan {
     /// The account to publish.
     pub chosen: Option<Chosen>,
-    /// Every other slot, and why not.
+    /// Every other slot, and why it was not chosen.
     pub passed_over: Vec<(Slot, Reason)>,
-    /// Whether what stands in auth.json must give way to the placeholder.
+    /// Whether the content of `auth.json` must be replaced by the placeholder.
     pub placeholder: bool,
 }
 
-/// The account to publish, and why it is that one.
+/// The account to publish, and why it was chosen.
 #[derive(Debug)]
 pub struct Chosen {
-    /// Where its login is.
     pub slot: Slot,
-    /// What is published of it.
     pub login: Login,
-    /// Since when it is the one in use.
+    /// Since when it has been the account in use.
     pub since: Timestamp,
-    /// Why this one.
     pub why: Why,
 }
 
 /// Why an account was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The operator named its slot.
-    Asked,
-    /// The operator pinned it.
+    /// An operator named its slot.
+    Named,
+    /// An operator has pinned it.
     Pinned,
-    /// It is the one in use, and nobody asked for another.
+    /// It is the one in use, and nothing asks for another.
     StaysActive,
-    /// There is no other.
+    /// No other can be used.
     OnlyUsable,
-    /// It comes after this slot.
+    /// It follows this slot.
     NextAfter(Slot),
-    /// Its usage window resets before the others'.
+    /// Its usage window resets before those of the others.
     EarliestReset,
-    /// It is the first of all.
+    /// It is in the first slot, and none was in use.
     First,
-    /// All are cooling down, and this one comes back first.
+    /// All have a cooldown, and its cooldown ends first.
     BackFirst(Timestamp),
 }
 
 /// Why a slot was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It can be used, and another one is.
+    /// It can be used, and another one was chosen.
     NotItsTurn,
-    /// What is wrong with its file.
+    /// Its file is no login that can be read.
     Unusable(Broken),
     /// Its access token has ended, and nothing can refresh it.
     Expired(Expiry),
-    /// Its access token has ended, and a pass refreshes it.
+    /// Its access token has ended, and a pass will refresh it.
     RefreshDue(Expiry),
-    /// Another slot holds a newer login of the same account.
+    /// This slot holds a newer login of the same account.
     SameAccountAs(Slot),
-    /// It was refused for its usage.
+    /// The provider has refused it, and its cooldown has not ended.
     Cooling(Cooldown),
-    /// The operator put it aside.
+    /// An operator has parked it.
     Parked(Parked),
-    /// Its grant is dead, by this code.
+    /// Its grant has ended, by this code.
     NeedsLogin(String),
-    /// Its last refresh answered with another account's tokens than this one's.
-    CameFrom(AccountId),
+    /// It belonged to this account, and its last refresh brought another account's tokens.
+    OtherAccount(AccountId),
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked => f.write_str("asked for"),
+            Self::Named => f.write_str("named by the operator"),
             Self::Pinned => f.write_str("pinned"),
             Self::StaysActive => f.write_str("it is the one in use"),
             Self::OnlyUsable => f.write_str("the only usable one"),
@@ -92,7 +89,7 @@ impl fmt::Display for Why {
 }
 
 impl Reason {
-    /// Why this slot was passed over, and the command that mends it.
+    /// Why this slot was passed over, and the command that resolves it.
     #[must_use]
     pub fn line(&self, slot: Slot) -> String {
         let command = self.command(slot);
@@ -109,7 +106,7 @@ impl Reason {
             Self::Cooling(cooldown) => (format!("capped until {cooldown}"), None),
             Self::Parked(parked) => (parked_by_the_operator(slot, parked), None),
             Self::NeedsLogin(code) => ("needs login".to_owned(), Some(code.clone())),
-            Self::CameFrom(from) => (
+            Self::OtherAccount(from) => (
                 format!("its last refresh answered for another account than {from}"),
                 Some(format!("{} lets it serve", remedy::unpark(slot))),
             ),
@@ -117,14 +114,14 @@ impl Reason {
         with_remedy(&what, command.as_deref(), why.as_deref())
     }
 
-    /// The command that mends it, the same as that of its finding; none for what an operator wanted, or time mends.
+    /// The command that resolves it, the same as that of its finding; `None` if an operator wants it so, or time resolves it.
     #[must_use]
     pub fn command(&self, slot: Slot) -> Option<String> {
         match self {
             Self::Unusable(broken) => Some(broken.remedy(slot)),
             Self::Expired(_) | Self::NeedsLogin(_) => Some(remedy::login(slot)),
             Self::SameAccountAs(_) => Some(remedy::remove(slot)),
-            Self::CameFrom(_) => Some(remedy::login_replacing(slot)),
+            Self::OtherAccount(_) => Some(remedy::login_replacing(slot)),
             Self::NotItsTurn | Self::RefreshDue(_) | Self::Cooling(_) | Self::Parked(_) => None,
         }
     }

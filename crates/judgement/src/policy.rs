@@ -1,64 +1,60 @@
-//! What the operator wants of the rotator, and what one pass is for.
+//! How an operator has configured the rotator, and what one pass is for.
 
 use std::time::Duration;
 
 use records::Slot;
 
-/// Which account is next when nothing says which.
+/// Which account is next when none is named or pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Each tick moves on to the next usable account.
     RoundRobin,
     /// The account in use stays until it is refused.
     Sticky,
-    /// The same, and then the account whose usage window resets first, as far as signals told.
+    /// As sticky, and then the account whose usage window resets first, as far as signals have said.
     EarliestReset,
 }
 
-/// How long an account is left alone when nobody says until when.
+/// How long an account is left alone when the provider names no time.
 #[derive(Clone, Copy, Debug)]
 pub struct Floors {
-    /// One that is capped.
+    /// For one that is capped.
     pub cap: Duration,
-    /// One that was refused for something that passes.
+    /// For one that was refused for a reason that passes.
     pub transient: Duration,
 }
 
-/// What the operator wants of a pass.
+/// What a pass is to do.
 #[derive(Clone, Copy, Debug)]
 pub struct PassOptions {
-    /// Which account is next.
     pub order: Order,
-    /// A slot that is named, or `None` for the order's own.
+    /// The slot to use, or `None` for the one that the order gives.
     pub to: Option<Slot>,
-    /// Only choose and publish, with the logins as they are: nothing is refreshed, and no signal is taken.
+    /// Only choose and publish, with the logins as they are: nothing is refreshed, and signals are left for the rotator.
     pub offline: bool,
-    /// Refresh nothing but this slot.
+    /// Refresh no other slot than this.
     pub only: Option<Slot>,
-    /// How long a refused account rests when nobody says.
     pub floors: Floors,
     /// How long before its end a login is refreshed.
     pub refresh_before: Duration,
 }
 
-/// What an account is chosen by.
+/// The rules by which an account is chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Which account is next.
     pub order: Order,
-    /// What the pass is for.
     pub purpose: Purpose,
 }
 
-/// What this pass is for.
+/// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Nobody called: time to move on, where the order says so.
+    /// There is no signal: it may be time to move on, if the order says so.
     Tick,
-    /// Somebody called, but not for another account: the one in use stays if it can be used.
-    Look,
-    /// Somebody called for another account.
+    /// Something has changed, and another account serves only if the one in use cannot.
+    Stay,
+    /// A signal asks for another account.
     MoveOn,
-    /// The operator names the slot.
+    /// An operator names the slot.
     To(Slot),
 }

@@ -1,65 +1,60 @@
-//! The pool: every slot with its login, what is remembered, and what LiteLLM is served. Whether an account can be used.
+//! The pool: every slot with its login, the state, and the published record; and whether an account can be used.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use records::grant::{self, GrantStatus};
-use records::published::Found;
+use records::published::PublishedRecord;
 use records::state::{Active, State};
 use records::{AccountId, Login, Slot, Timestamp};
 
 use crate::candidate::Candidate;
-use crate::cooldown::REST;
+use crate::cooldown::REFUSED_COOLDOWN;
 use crate::plan::Reason;
 
-/// How far the clock that dates files may lag behind ours: the slowest tick of a kernel's.
-const TICK: Duration = Duration::from_millis(10);
+/// How far the clock that dates files may lag behind ours: one tick of the kernel with the slowest timer.
+const KERNEL_TICK: Duration = Duration::from_millis(10);
 
-/// How long the issuer has before another account serves in the place of one whose access token was refused.
-pub const MOMENT: Duration = Duration::from_millis(500);
+/// How long the issuer has to refresh an account whose access token was refused, before another account serves instead.
+pub const REFRESH_GRACE: Duration = Duration::from_millis(500);
 
-/// What a pass finds.
+/// Everything that a pass judges by.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// Every slot, in order, with its login or what is wrong with it.
+    /// Every slot, in order.
     pub slots: Vec<Candidate>,
-    /// What is remembered.
     pub state: State,
-    /// What LiteLLM is served.
-    pub published: Found,
-    /// Since when.
+    pub published: PublishedRecord,
     pub published_at: Option<Timestamp>,
-    /// Which slot counts of those that hold an account: the newest login.
+    /// The index of the slot that counts for each account: the one with the newest login.
     holders: BTreeMap<AccountId, usize>,
 }
 
-/// The account in use, and where it stands among the slots.
+/// The account in use.
 #[derive(Clone, Copy, Debug)]
 pub struct InUse<'a> {
-    /// Who.
     pub account: &'a AccountId,
     /// Where its login is, or was.
     pub slot: Slot,
-    /// Unknown when there is neither a state nor a published record's time.
+    /// Unknown if neither the state nor the published record's file says so.
     pub since: Option<Timestamp>,
-    /// A file written before this was left before the account was in use.
+    /// A signal whose file was written before this is about an account that was in use before.
     pub stale_before: Option<Timestamp>,
 }
 
-/// How far an account can be used.
+/// Whether an account that can be used has a cooldown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// As it is.
+pub enum Availability {
     Ready,
-    /// Only if there is no other: it is cooling down until then.
+    /// It has a cooldown until then, and is used only if every other account has one, too.
     Cooling(Timestamp),
 }
 
 impl Pool {
     /// A pool of these slots.
     #[must_use]
-    pub fn new(slots: Vec<Candidate>, state: State, published: Found) -> Self {
+    pub fn new(slots: Vec<Candidate>, state: State, published: PublishedRecord) -> Self {
         let mut holders: BTreeMap<AccountId, usize> = BTreeMap::new();
         let rank = |at: usize| {
             let login = slots[at].login.as_ref().ok();
@@ -76,13 +71,13 @@ impl Pool {
         Self { slots, state, published, published_at: None, holders }
     }
 
-    /// The code by which a candidate's grant has ended, as the issuer said or as is known of it.
+    /// The code by which a candidate's grant has ended, according to the state or to its marker.
     #[must_use]
     pub fn ended_by(&self, candidate: &Candidate) -> Option<String> {
         let login = candidate.login.as_ref().ok()?;
-        let dead = self.state.of(&login.account).needs_login;
-        match (dead.filter(|dead| dead.grant == login.grant()), &candidate.grant) {
-            (Some(dead), _) => Some(dead.code),
+        let needs_login = self.state.account_state(&login.account).needs_login;
+        match (needs_login.filter(|ended| ended.grant == login.grant()), &candidate.grant) {
+            (Some(ended), _) => Some(ended.code),
             (None, GrantStatus::Ended(marker)) => {
                 Some(marker.code.clone().unwrap_or_else(|| grant::USED.to_owned()))
             }
@@ -90,9 +85,9 @@ impl Pool {
         }
     }
 
-    /// The same pool with other logins in it.
+    /// This pool with other logins in it.
     #[must_use]
-    pub fn with(self, slots: Vec<Candidate>) -> Self {
+    pub fn with_slots(self, slots: Vec<Candidate>) -> Self {
         Self { published_at: self.published_at, ..Self::new(slots, self.state, self.published) }
     }
 
@@ -102,73 +97,86 @@ impl Pool {
         self.holders.get(account).map(|at| &self.slots[*at])
     }
 
-    /// The account in use. What LiteLLM is served tells who it is; the state, written after it, only since when
-    /// and from where.
+    /// The account in use. The published record says which it is; the state, which is written after it, only since when
+    /// and from which slot.
     #[must_use]
     pub fn active(&self) -> Option<InUse<'_>> {
         let slot_of = |account: &AccountId| self.holder(account).map(|holder| holder.slot);
         let remembered = self.state.active.as_ref();
         match &self.published {
-            Found::Record { account } if remembered.is_none_or(|active| active.account != *account) => {
+            PublishedRecord::Account(account)
+                if remembered.is_none_or(|active| active.account != *account) =>
+            {
                 let since = self.published_at;
                 Some(InUse { account, slot: slot_of(account)?, since, stale_before: since })
             }
             _ => {
                 let Active { account, slot, since } = remembered?;
                 let slot = slot_of(account).unwrap_or(*slot);
-                Some(InUse { account, slot, since: Some(*since), stale_before: Some(since.minus(TICK)) })
+                Some(InUse {
+                    account,
+                    slot,
+                    since: Some(*since),
+                    stale_before: Some(since.minus(KERNEL_TICK)),
+                })
             }
         }
     }
 
-    /// Whether a slot can be used, and if not, why.
+    /// Judges whether a slot can be used.
     ///
     /// # Errors
-    /// The reason to pass it over.
-    pub fn judge<'a>(&'a self, candidate: &'a Candidate, now: Timestamp) -> Result<(&'a Login, Use), Reason> {
+    /// The reason for which it cannot.
+    pub fn judge<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        now: Timestamp,
+    ) -> Result<(&'a Login, Availability), Reason> {
         let login = candidate.login.as_ref().map_err(|why| Reason::Unusable(why.clone()))?;
         if let Some(holder) = self.holder(&login.account).filter(|holder| holder.slot != candidate.slot) {
             return Err(Reason::SameAccountAs(holder.slot));
         }
-        let standing = self.state.of(&login.account);
-        // An access token that still lives serves until it ends, whatever has become of the grant.
+        let account_state = self.state.account_state(&login.account);
+        // An access token that has not ended serves until it ends, whatever has become of the grant.
         let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
-        let refused = standing.needs_login.is_some_and(|dead| dead.refused && dead.grant == login.grant());
-        let serves = expired.is_none() && login.expiry.is_some() && !refused;
-        // What an operator removed stays removed, though a backup has it.
+        let is_refused = account_state
+            .needs_login
+            .is_some_and(|ended| ended.token_refused && ended.grant == login.grant());
+        let serves = expired.is_none() && login.expiry.is_some() && !is_refused;
+        // What an operator has removed stays removed, also when a backup brings it back.
         let ended = self.ended_by(candidate).filter(|code| !serves || code == grant::REMOVED);
         if let Some(code) = ended {
             return Err(Reason::NeedsLogin(code));
         }
-        let parked = standing.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
+        let parked = account_state.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
         if let Some(expiry) = expired {
             return Err(match parked {
-                // Nobody refreshes what the operator put aside for good.
+                // An account that is parked without an end is never refreshed.
                 Some(parked) if parked.until.is_none() => Reason::Parked(parked),
                 _ if login.refresh_token.is_some() => Reason::RefreshDue(expiry),
                 _ => Reason::Expired(expiry),
             });
         }
-        if let Some(from) = standing.came_from {
-            return Err(Reason::CameFrom(from));
+        if let Some(from) = account_state.came_from {
+            return Err(Reason::OtherAccount(from));
         }
         if let Some(parked) = parked {
             return Err(Reason::Parked(parked));
         }
         let cooling =
-            standing.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
-        let cooling = cooling.max(self.rests_until(candidate, login, now));
-        Ok((login, cooling.map_or(Use::Ready, Use::Cooling)))
+            account_state.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
+        let cooling = cooling.max(self.yields_until(candidate, login, now));
+        Ok((login, cooling.map_or(Availability::Ready, Availability::Cooling)))
     }
 
-    /// Until when others serve in the place of an account whose access token was refused and is being refreshed: the
-    /// issuer gets a moment to answer, since a rotation costs more than that.
-    fn rests_until(&self, candidate: &Candidate, login: &Login, now: Timestamp) -> Option<Timestamp> {
+    /// Until when other accounts serve instead of one whose access token was refused and that is being refreshed. The
+    /// issuer is given a moment to answer first, because a rotation costs more than that.
+    fn yields_until(&self, candidate: &Candidate, login: &Login, now: Timestamp) -> Option<Timestamp> {
         let refused = self.state.accounts.get(&login.account)?.refreshing_after_401.as_ref()?;
         let (GrantStatus::WithIssuer(marker) | GrantStatus::Unanswered(marker)) = &candidate.grant else {
             return None;
         };
-        let is_over = *refused == login.grant() && now.since(marker.since) >= MOMENT;
-        is_over.then(|| marker.since.plus(REST)).filter(|until| *until > now)
+        let is_over = *refused == login.grant() && now.since(marker.since) >= REFRESH_GRACE;
+        is_over.then(|| marker.since.plus(REFUSED_COOLDOWN)).filter(|until| *until > now)
     }
 }

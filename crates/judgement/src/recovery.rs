@@ -5,18 +5,18 @@ use records::{Login, Slot};
 use crate::candidate::Candidate;
 use crate::pool::Pool;
 
-/// Where a login found in `auth.json` belongs.
+/// Where a login belongs that was found in `auth.json`.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// The master of its account, which is older.
+    /// In the slot of its account, whose master is older.
     Older(Slot),
-    /// A slot of its own: no other has its account.
+    /// In this free slot: no slot has its account.
     Free(Slot),
     /// Nowhere: the master of its account is as new, or newer.
     Known,
 }
 
-/// Finds where a login belongs, by whose it is and never by which account was published last.
+/// Finds where a login belongs, by its own identity and never by which account was published last.
 #[must_use]
 pub fn destination(pool: &Pool, found: &Login) -> Destination {
     let holder = pool.holder(&found.account).filter(|holder| holder.is_stored);

@@ -1,4 +1,4 @@
-//! What a plan looks like to a person and to a script.
+//! A plan as text for people and as JSON for scripts.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::plan::{Chosen, Plan, Reason};
 /// The plan as printable lines, for `--dry-run`.
 #[must_use]
 pub fn text(plan: &Plan, assessment: &Assessment) -> String {
-    let mut text: String = assessment.interpretation.said.iter().map(|said| line(said) + "\n").collect();
+    let mut text: String = assessment.interpretation.lines.iter().map(|text| line(text) + "\n").collect();
     for Due { slot, reason, .. } in &assessment.due {
         let why = match reason {
             RefreshReason::Refused => "its access token was refused",
@@ -36,7 +36,7 @@ pub fn text(plan: &Plan, assessment: &Assessment) -> String {
     text
 }
 
-/// The plan as JSON, version 1, each text in it printable.
+/// The plan as JSON, version 1, with every text in it printable.
 #[must_use]
 pub fn json(plan: &Plan, dry_run: bool) -> Value {
     let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
@@ -56,18 +56,18 @@ pub fn json(plan: &Plan, dry_run: bool) -> Value {
     )
 }
 
-/// Why nothing could be chosen, slot by slot, in one line.
+/// Why no account could be chosen, slot by slot, in one line.
 #[must_use]
 pub fn nothing_chosen(plan: &Plan, to: Option<Slot>, directory: &Path) -> String {
     let directory = directory.display();
-    if let Some(asked) = to {
-        let file = asked.file_name();
-        let passed_over = plan.passed_over.iter().find(|(slot, _)| *slot == asked);
+    if let Some(named) = to {
+        let file = named.file_name();
+        let passed_over = plan.passed_over.iter().find(|(slot, _)| *slot == named);
         let why = passed_over.map_or_else(
-            || format!("no {file} in {directory}: run {}", remedy::login(asked)),
+            || format!("no {file} in {directory}: run {}", remedy::login(named)),
             |(slot, why)| why.line(*slot),
         );
-        return format!("{asked} cannot be used: {why}");
+        return format!("{named} cannot be used: {why}");
     }
     if plan.passed_over.is_empty() {
         return format!("no usable account: no auth-N.json in {directory}: run {}", remedy::FIRST_LOGIN);

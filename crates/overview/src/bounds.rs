@@ -1,14 +1,14 @@
-//! From when on something that was observed is a finding. Each bound stands here, and nowhere else.
+//! The bounds beyond which something that was observed is a finding. Each is written here only.
 
 use std::time::Duration;
 
-/// How often the rotator runs when nothing else is configured.
+/// How often the rotator runs unless another interval is configured.
 pub const INTERVAL: Duration = Duration::from_mins(30);
 
-/// How long the issuer may refuse a refresh by the same unknown code.
+/// How long the issuer may refuse to refresh a login by the same unknown code.
 pub const REFUSED_FOR: Duration = Duration::from_hours(24);
 
-/// How long a signal may wait: the sidecar takes it within milliseconds, and a pass lasts less than a minute.
+/// How long a signal may wait. The sidecar takes it within milliseconds, and a pass lasts less than a minute.
 pub const SIGNAL_WAITS: Duration = Duration::from_mins(2);
 
 /// How old the callback's heartbeat may be, which it writes each minute.
@@ -17,7 +17,7 @@ pub const HEARTBEAT: Duration = Duration::from_mins(3);
 /// How far clocks may differ.
 pub const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
-/// Less room than this, in bytes, and a login may not be refreshed.
+/// How much room a directory must have, in bytes, so that a login can be refreshed.
 pub const ROOM: u64 = 1 << 20;
 
 /// How long ago the last pass may be for a rotator that runs at this interval.

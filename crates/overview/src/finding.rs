@@ -1,32 +1,31 @@
-//! A finding: something that is wrong or worth knowing, and what to do about it.
+//! A finding: something that is wrong or worth knowing, and its remedy.
 
 use judgement::phrases::with_remedy;
 use records::Slot;
 use serde_json::{Value, json};
 
-/// One thing that is wrong, or worth knowing.
+/// Something that is wrong or worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which kind of thing it is.
     pub id: Id,
     /// The slot that it is about, if it is about one.
     pub slot: Option<Slot>,
-    /// What it is, in a sentence without a full stop.
+    /// A sentence without a full stop.
     pub message: String,
-    /// Why, or what else there is to it.
+    /// Why it is so, or more about it.
     pub why: Option<String>,
-    /// What to type where the volume is, if a command mends it.
+    /// The command that resolves it, if there is one, as it is typed where the volume is mounted.
     pub command: Option<String>,
-    /// What to do elsewhere.
+    /// What to do elsewhere, or in other ways.
     pub advice: Option<String>,
 }
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing to do.
+    /// There is nothing to do.
     Notice,
-    /// A person should act, before it gets worse.
+    /// An operator should act before it becomes worse.
     Warning,
     /// Agents are refused.
     Critical,
@@ -37,13 +36,10 @@ pub enum Severity {
 pub enum Area {
     /// The directories.
     Volume,
-    /// The logins.
     Slots,
     /// The rotator's state.
     State,
-    /// The time.
     Clock,
-    /// The rotator itself.
     Rotator,
     /// The published record.
     Record,
@@ -51,7 +47,7 @@ pub enum Area {
     Callback,
     /// The codex program.
     Codex,
-    /// The provider's own word, if it was asked.
+    /// The provider's answer, if it was asked.
     Provider,
 }
 
@@ -67,7 +63,7 @@ macro_rules! ids {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$id,)*];
 
-            /// The name that scripts, metrics and alerts know it by.
+            /// The name that scripts, metrics and alerts use.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$id => $name,)* }
@@ -93,15 +89,15 @@ ids! {
     VolumeMissing "volume-missing" Volume Critical,
     /// The logins or the state cannot be read.
     VolumeUnreadable "volume-unreadable" Volume Critical,
-    /// The volume could not be tried out.
+    /// The volume's directories could not be checked.
     VolumeNotTried "volume-not-tried" Volume Warning,
-    /// A directory is one that the kubelet overwrites.
+    /// A directory is a Secret or a `ConfigMap`, which the kubelet overwrites.
     VolumeProjected "volume-projected" Volume Warning,
     /// A directory cannot do what writers rely on.
     VolumeFault "volume-fault" Volume Warning,
     /// A directory has no room for another login.
     VolumeFull "volume-full" Volume Warning,
-    /// No account was ever signed in.
+    /// No account has ever signed in.
     NoLogin "no-login" Slots Critical,
     /// No account can serve, and waiting does not help.
     PoolExhausted "pool-exhausted" Slots Critical,
@@ -109,31 +105,31 @@ ids! {
     PoolCapped "pool-capped" Slots Warning,
     /// A grant has ended.
     NeedsLogin "needs-login" Slots Warning,
-    /// A refresh was sent, and the issuer's answer is not known.
+    /// A grant has been sent, and the issuer's answer is not known.
     RefreshUnanswered "refresh-unanswered" Slots Warning,
     /// The issuer has refused to refresh a login for a day.
     RefreshRefused "refresh-refused" Slots Warning,
-    /// A new login could not be stored, so no refresh is sent.
+    /// A new login could not be stored, so the grant is not sent.
     NotStorable "not-storable" Slots Warning,
     /// A slot's file is no login.
     SlotBroken "slot-broken" Slots Warning,
-    /// What lies in a slot is no file that a login could replace.
+    /// What is in a slot is no file that a login could replace.
     SlotBlocked "slot-blocked" Slots Warning,
-    /// A refresh answered for another account.
+    /// A refresh brought the tokens of another account.
     OtherAccount "other-account" Slots Warning,
     /// Two slots hold the same account.
     Duplicate "duplicate" Slots Warning,
     /// Others than its owner can read a login.
     FileTooOpen "file-too-open" Slots Warning,
     /// A file looks like a login, and is in no slot.
-    AlmostSlot "almost-slot" Slots Warning,
-    /// An operator parked an account, and said why.
+    MisnamedLogin "misnamed-login" Slots Warning,
+    /// An operator has parked an account, and has said why.
     Parked "parked" Slots Notice,
-    /// What the rotator will report of the files at its next pass.
+    /// Something that the rotator will report about files at its next pass.
     Note "note" State Notice,
-    /// The state could not be read, and is begun anew.
+    /// The state cannot be read, and the next pass begins a new one.
     StateBroken "state-broken" State Warning,
-    /// The state is of a later release, or too large.
+    /// The state was written by a later release, or is too large.
     StateUnusable "state-unusable" State Critical,
     /// The pinned account is in no slot.
     PinLost "pin-lost" State Warning,
@@ -145,7 +141,7 @@ ids! {
     PassLate "pass-late" Rotator Warning,
     /// Two rotators are at work on one volume.
     TwoRotators "two-rotators" Rotator Warning,
-    /// The published record is of an account that is not to serve.
+    /// The published record is of an account that must not serve.
     RecordNotToServe "record-not-to-serve" Record Warning,
     /// The published record is of an account that no slot holds.
     RecordUnknown "record-unknown" Record Warning,
@@ -153,7 +149,7 @@ ids! {
     RecordPlaceholder "record-placeholder" Record Warning,
     /// There is no published record.
     RecordMissing "record-missing" Record Critical,
-    /// Another program wrote the published record.
+    /// Another program has written the published record.
     RecordForeign "record-foreign" Record Warning,
     /// No LiteLLM has loaded the callback.
     CallbackMissing "callback-missing" Callback Warning,
@@ -161,7 +157,7 @@ ids! {
     CallbackLate "callback-late" Callback Warning,
     /// LiteLLM has imported the callback, and does not call it.
     CallbackNotCalled "callback-not-called" Callback Warning,
-    /// There is no codex to sign in with.
+    /// There is no codex program to sign in with.
     CodexMissing "codex-missing" Codex Warning,
     /// The provider refuses an access token.
     TokenRefused "token-refused" Provider Warning,
@@ -170,7 +166,7 @@ ids! {
 }
 
 impl Id {
-    /// Whether it can be seen without the lock, and without asking; the others are the doctor's alone.
+    /// Whether it can be observed without the lock and without asking the provider. Only the doctor has the others.
     #[must_use]
     pub fn is_seen_without_the_lock(self) -> bool {
         self.hides_the_others() || !matches!(self.area(), Area::Volume | Area::Codex | Area::Provider)
@@ -184,55 +180,55 @@ impl Id {
 }
 
 impl Finding {
-    /// A finding that says what it is, and nothing else yet.
+    /// A finding with its message, and nothing else yet.
     #[must_use]
     pub fn new(id: Id, message: impl Into<String>) -> Self {
         Self { id, slot: None, message: message.into(), why: None, command: None, advice: None }
     }
 
-    /// About this slot.
+    /// This finding, about a slot.
     #[must_use]
     pub fn of(self, slot: Slot) -> Self {
         Self { slot: Some(slot), ..self }
     }
 
-    /// For this reason.
+    /// This finding, with a reason.
     #[must_use]
     pub fn because(self, why: impl Into<String>) -> Self {
         Self { why: Some(why.into()), ..self }
     }
 
-    /// Mended by this command.
+    /// This finding, with the command that resolves it.
     #[must_use]
     pub fn run(self, command: impl Into<String>) -> Self {
         Self { command: Some(command.into()), ..self }
     }
 
-    /// Mended by hand, or helped by this beside the command.
+    /// This finding, with advice in the place of a command or beside it.
     #[must_use]
     pub fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
-    /// Whether something is to be done.
+    /// Whether an operator should do something.
     #[must_use]
     pub fn is_actionable(&self) -> bool {
         self.id.severity() > Severity::Notice
     }
 
-    /// All of it in a line: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
+    /// The finding as a line: `account-3 needs login: run auth-login 3 (refresh_token_reused)`.
     #[must_use]
     pub fn line(&self) -> String {
         with_remedy(&self.message, self.command.as_deref(), self.why.as_deref())
     }
 
-    /// What is wrong and why, without what to do.
+    /// What is wrong and why, without the remedy.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn description(&self) -> String {
         Self { command: None, ..self.clone() }.line()
     }
 
-    /// What to do, in a line.
+    /// The remedy, as a line.
     #[must_use]
     pub fn remedy(&self) -> String {
         let parts = [self.command.as_deref(), self.advice.as_deref()];
@@ -256,7 +252,7 @@ impl Finding {
 }
 
 impl Severity {
-    /// The word that scripts and metrics know it by.
+    /// The word that scripts and metrics use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -268,7 +264,7 @@ impl Severity {
 }
 
 impl Area {
-    /// Every area, in the order in which the doctor looks.
+    /// Every area, in the order in which the doctor checks them.
     pub const ALL: [Self; 9] = [
         Self::Volume,
         Self::Slots,
@@ -281,7 +277,7 @@ impl Area {
         Self::Provider,
     ];
 
-    /// The word that people and scripts know it by.
+    /// The word that people and scripts use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

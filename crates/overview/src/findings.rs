@@ -1,5 +1,5 @@
-//! Everything that is wrong or worth knowing, and what to do about it: the one list that the table, the page, the doctor,
-//! the metrics and the events render. Pure.
+//! Everything that is wrong or worth knowing, with its remedy: the one list that the table, the page, the doctor, the
+//! metrics and the events render. Pure.
 
 mod callback;
 mod clock;
@@ -16,7 +16,7 @@ use crate::Overview;
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;
 
-/// Every finding, the worst first.
+/// Every finding, the most severe first.
 #[must_use]
 pub fn findings(observed: &Observed) -> Vec<Finding> {
     let mut findings: Vec<_> = examined::volume(observed)
@@ -35,13 +35,13 @@ pub fn findings(observed: &Observed) -> Vec<Finding> {
     findings
 }
 
-/// The findings that are about accounts: those that an overview alone shows.
+/// The findings about accounts, for which an overview is enough.
 #[must_use]
 pub fn of_accounts(overview: &Overview) -> Vec<Finding> {
     pool::findings(overview).into_iter().chain(overview.rows.iter().flat_map(slots::of_row)).collect()
 }
 
-/// The only finding of a volume that cannot be read: why, and of which class the error is.
+/// The only finding of a volume that cannot be read, by the class of the error.
 #[must_use]
 pub fn unreadable(class: ErrorClass, why: &str, is_missing: bool) -> Finding {
     match class {

@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use crate::finding::Finding;
 use crate::trouble::Trouble;
-use crate::{Overview, Row, Serving, SlotState, Who};
+use crate::{AccountInfo, Overview, Published, Row, SlotState};
 
-/// The overview and the findings as one document, each text in it printable.
+/// The overview and the findings as one document, with every text in it printable.
 #[must_use]
 pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
-    let Overview { at, naming, rows, serving, .. } = overview;
-    let active = if let Serving::Account(slot) = serving { json!(slot) } else { Value::Null };
-    let published = match serving {
-        Serving::Account(_) => "account",
-        Serving::Unknown => "unknown_account",
-        Serving::Placeholder => "placeholder",
-        Serving::Nothing => "nothing",
-        Serving::Foreign(_) => "foreign",
+    let Overview { at, naming, rows, published, .. } = overview;
+    let active = if let Published::Account(slot) = published { json!(slot) } else { Value::Null };
+    let published = match published {
+        Published::Account(_) => "account",
+        Published::Unknown => "unknown_account",
+        Published::Placeholder => "placeholder",
+        Published::Nothing => "nothing",
+        Published::Foreign(_) => "foreign",
     };
     let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
     let findings: Vec<_> = findings.iter().map(Finding::document).collect();
@@ -28,27 +28,9 @@ pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
 }
 
 fn account(row: &Row, naming: Naming) -> Value {
-    let Row { slot, who, state: condition, is_active, is_pinned, is_due, troubles } = row;
-    let (cooldown, parked, why) = match condition {
-        SlotState::Capped(Cooldown { until, kind, source }) => {
-            (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
-        }
-        SlotState::Parked(Parked { until, reason }) => {
-            (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
-        }
-        SlotState::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
-        SlotState::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
-        SlotState::CameFrom(from) => (
-            Value::Null,
-            Value::Null,
-            json!(format!("its last refresh answered for another account than {from}")),
-        ),
-        SlotState::Duplicate(other) => {
-            (Value::Null, Value::Null, json!(format!("the same account as {other}")))
-        }
-        SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
-    };
-    let who_field = |get: fn(&Who) -> Value| who.as_ref().map_or(Value::Null, get);
+    let Row { slot, who, state: slot_state, is_active, is_pinned, is_due, troubles } = row;
+    let (cooldown, parked, why) = details(slot_state);
+    let who_field = |get: fn(&AccountInfo) -> Value| who.as_ref().map_or(Value::Null, get);
     let mut account = json!({
         "slot": slot,
         "identity": who_field(|who| json!(who.name)),
@@ -78,7 +60,29 @@ fn account(row: &Row, naming: Naming) -> Value {
     account
 }
 
-/// What keeps a login from being refreshed: a field of its own for each kind.
+/// What there is to say of a state: the cooldown, the park, or why.
+fn details(state: &SlotState) -> (Value, Value, Value) {
+    match state {
+        SlotState::Capped(Cooldown { until, kind, source }) => {
+            (json!({"until": until, "kind": kind, "source": source}), Value::Null, Value::Null)
+        }
+        SlotState::Parked(Parked { until, reason }) => {
+            (Value::Null, json!({"until": until, "reason": reason}), Value::Null)
+        }
+        SlotState::NeedsLogin(why) => (Value::Null, Value::Null, json!(why)),
+        SlotState::Unusable(broken) => (Value::Null, Value::Null, json!(broken.why)),
+        SlotState::OtherAccount(from) => {
+            let why = format!("its last refresh answered for another account than {from}");
+            (Value::Null, Value::Null, json!(why))
+        }
+        SlotState::Duplicate(other) => {
+            (Value::Null, Value::Null, json!(format!("the same account as {other}")))
+        }
+        SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
+    }
+}
+
+/// What keeps a login from being refreshed, in a field for each kind.
 fn trouble(trouble: &Trouble) -> (&'static str, Value) {
     match trouble {
         Trouble::NeedsLogin { code, until } => ("needs_login", json!({"code": code, "serves_until": until})),
@@ -90,7 +94,7 @@ fn trouble(trouble: &Trouble) -> (&'static str, Value) {
     }
 }
 
-/// One word for each slot; `active` is a ready account that serves.
+/// The state of a slot in one word; `active` is a ready account that serves.
 #[must_use]
 pub fn state(row: &Row) -> &'static str {
     match row.state {
@@ -100,7 +104,7 @@ pub fn state(row: &Row) -> &'static str {
         SlotState::Parked(_) => "parked",
         SlotState::RefreshDue => "refresh_due",
         SlotState::NeedsLogin(_) => "needs_login",
-        SlotState::CameFrom(_) => "other_account",
+        SlotState::OtherAccount(_) => "other_account",
         SlotState::Duplicate(_) => "duplicate",
         SlotState::Unusable(_) => "unusable",
     }

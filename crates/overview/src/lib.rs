@@ -1,5 +1,5 @@
-//! What there is to see of the accounts, for a terminal, a script, a scrape and a page. Pure: the rotator's pool comes
-//! in, and the same judgement decides.
+//! How the accounts stand, for a terminal, a script, a scrape and a page. Pure: it is made from the rotator's pool, with the
+//! rotator's judgement.
 
 pub mod bounds;
 pub mod finding;
@@ -14,130 +14,123 @@ use std::time::Duration;
 use judgement::candidate::{Broken, Candidate};
 use judgement::due;
 use judgement::plan::Reason;
-use judgement::pool::{Pool, Use};
-use records::published::Found;
-use records::state::{Cooldown, Kind, Parked, Source};
+use judgement::pool::{Availability, Pool};
+use records::published::PublishedRecord;
+use records::state::{Cooldown, CooldownKind, CooldownSource, Parked};
 use records::text::printable;
 use records::usage::Usage;
 use records::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
 
 use crate::trouble::{Trouble, troubles};
 
-/// All of it.
+/// How all accounts stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
-    /// When it was looked.
+    /// When it was observed.
     pub at: Timestamp,
-    /// How people are named in it.
     pub naming: Naming,
-    /// Slot by slot.
+    /// One row for each slot.
     pub rows: Vec<Row>,
-    /// What LiteLLM is served.
-    pub serving: Serving,
-    /// Somebody is pinned whom no slot holds.
+    pub published: Published,
+    /// The pinned account is in no slot.
     pub pin_is_lost: bool,
 }
 
-/// What LiteLLM is served.
+/// The account of the published record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serving {
+pub enum Published {
     /// The account in this slot.
     Account(Slot),
     /// An account that no slot holds.
     Unknown,
-    /// Our own record of nobody.
+    /// The record is the placeholder.
     Placeholder,
     /// There is no record.
     Nothing,
-    /// What is wrong with it.
+    /// Another program has written the record, and this is wrong with it.
     Foreign(&'static str),
 }
 
-/// One slot.
+/// How one slot stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its number.
     pub slot: Slot,
-    /// Whose it is, if its file says so.
-    pub who: Option<Who>,
-    /// What it can be used for.
+    /// Whose login is in it, if its file can be read.
+    pub who: Option<AccountInfo>,
     pub state: SlotState,
-    /// It is the one that LiteLLM is served.
+    /// Its account is the published one.
     pub is_active: bool,
-    /// The operator prefers it.
     pub is_pinned: bool,
-    /// The rotator is about to renew it.
+    /// The rotator will refresh it at its next pass.
     pub is_due: bool,
     /// What keeps it from being refreshed.
     pub troubles: Vec<Trouble>,
 }
 
-/// Whose login is in a slot, and until when it is good.
+/// What is known of the account whose login is in a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who {
+pub struct AccountInfo {
     /// As it may be shown.
     pub name: String,
-    /// Who, for programs.
     pub account: AccountId,
-    /// The subscription, as the provider last said it.
+    /// The subscription, as the provider last reported it.
     pub plan: Option<String>,
-    /// When its access token ends.
+    /// When the access token ends.
     pub expiry: Option<Expiry>,
-    /// When it was last renewed.
     pub last_refresh: Option<Timestamp>,
-    /// How much of its usage is used, as far as the provider told.
+    /// As far as the provider has reported it.
     pub usage: Option<Usage>,
 }
 
-/// What an account can be used for.
+/// How an account stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotState {
-    /// Serving.
+    /// It can serve.
     Ready,
-    /// Nothing, until its cooldown ends.
+    /// The provider has refused it, and its cooldown has not ended.
     Capped(Cooldown),
-    /// Nothing: the operator put it aside.
+    /// An operator has parked it.
     Parked(Parked),
-    /// Its access token has ended, and the rotator will renew it.
+    /// Its access token has ended, and the rotator will refresh it.
     RefreshDue,
-    /// Why.
+    /// It needs a login, for this reason.
     NeedsLogin(String),
-    /// Its last refresh answered for another account than this one.
-    CameFrom(AccountId),
-    /// The same account as in this slot, where its login is newer.
+    /// It belonged to this account, and its last refresh brought another account's tokens.
+    OtherAccount(AccountId),
+    /// This slot holds a newer login of the same account.
     Duplicate(Slot),
-    /// What is wrong with its file.
+    /// Its file is no login that can be read.
     Unusable(Broken),
 }
 
-/// Looks at a pool. `before` is how long before its end the rotator renews a login.
+/// The overview of a pool. `before` is how long before its end the rotator refreshes a login.
 #[must_use]
 pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -> Overview {
-    let serving = serving(pool);
+    let published = published(pool);
     let rows =
-        pool.slots.iter().map(|candidate| row(pool, candidate, serving, before, naming, now)).collect();
+        pool.slots.iter().map(|candidate| row(pool, candidate, published, before, naming, now)).collect();
     let pin_is_lost = pool.state.pin.as_ref().is_some_and(|pin| pool.holder(pin).is_none());
-    Overview { at: now, naming, rows, serving, pin_is_lost }
+    Overview { at: now, naming, rows, published, pin_is_lost }
 }
 
 impl Row {
     /// Whether the account needs a login, now or when its access token ends.
     #[must_use]
     pub fn needs_login(&self) -> bool {
-        matches!(self.state, SlotState::NeedsLogin(_) | SlotState::CameFrom(_))
+        matches!(self.state, SlotState::NeedsLogin(_) | SlotState::OtherAccount(_))
             || self.troubles.iter().any(|trouble| matches!(trouble, Trouble::NeedsLogin { .. }))
     }
 }
 
 impl Overview {
-    /// How many accounts can serve now, without a cooldown that runs.
+    /// How many accounts can serve now and have no cooldown.
     #[must_use]
     pub fn usable(&self) -> usize {
         self.rows.iter().filter(|row| row.state == SlotState::Ready).count()
     }
 
-    /// Whether a pass has an account to publish: one that can serve, the capped one that comes back before the others, or one
-    /// that it refreshes first.
+    /// Whether a pass has an account to publish: one that can serve, the capped one whose cooldown ends first, or one that it
+    /// refreshes.
     #[must_use]
     pub fn can_publish(&self) -> bool {
         let is_publishable =
@@ -145,7 +138,7 @@ impl Overview {
         self.rows.iter().any(is_publishable)
     }
 
-    /// The capped account that comes back before the others, and when.
+    /// The capped account whose cooldown ends first, and when it ends.
     #[must_use]
     pub fn first_back(&self) -> Option<(&Row, Timestamp)> {
         let capped = self.rows.iter().filter_map(|row| match &row.state {
@@ -156,21 +149,21 @@ impl Overview {
     }
 }
 
-fn serving(pool: &Pool) -> Serving {
+fn published(pool: &Pool) -> Published {
     match &pool.published {
-        Found::Record { account } => {
-            pool.holder(account).map_or(Serving::Unknown, |holder| Serving::Account(holder.slot))
+        PublishedRecord::Account(account) => {
+            pool.holder(account).map_or(Published::Unknown, |holder| Published::Account(holder.slot))
         }
-        Found::Placeholder => Serving::Placeholder,
-        Found::Nothing => Serving::Nothing,
-        Found::Foreign { why } => Serving::Foreign(why),
+        PublishedRecord::Placeholder => Published::Placeholder,
+        PublishedRecord::Missing => Published::Nothing,
+        PublishedRecord::Foreign { why } => Published::Foreign(why),
     }
 }
 
 fn row(
     pool: &Pool,
     candidate: &Candidate,
-    serving: Serving,
+    published: Published,
     before: Duration,
     naming: Naming,
     now: Timestamp,
@@ -181,7 +174,7 @@ fn row(
     let state = state(pool, candidate, now);
     Row {
         slot: candidate.slot,
-        is_active: serving == Serving::Account(candidate.slot),
+        is_active: published == Published::Account(candidate.slot),
         is_pinned: login.is_some_and(|login| pin == Some(&login.account) && is_holder(login)),
         troubles: login
             .filter(|login| is_holder(login))
@@ -189,38 +182,38 @@ fn row(
             .unwrap_or_default(),
         is_due: state == SlotState::RefreshDue || due::is_due(pool, candidate, before, now),
         state,
-        who: login.map(|login| Who {
+        who: login.map(|login| AccountInfo {
             name: naming.of(login),
             account: login.account.clone(),
             plan: plan(pool, login),
             expiry: login.expiry,
             last_refresh: login.last_refresh,
-            usage: pool.state.of(&login.account).usage.and_then(|usage| usage.still(now)),
+            usage: pool.state.account_state(&login.account).usage.and_then(|usage| usage.current(now)),
         }),
     }
 }
 
-/// The subscription: what the provider told after the token was made, else what the token says.
+/// The subscription: what the provider has reported since the token was made, else what the token says.
 fn plan(pool: &Pool, login: &Login) -> Option<String> {
-    let told = pool.state.of(&login.account).plan.filter(|told| told.is_newer_than(login));
-    told.map(|told| told.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
+    let reported = pool.state.account_state(&login.account).plan.filter(|plan| plan.is_newer_than(login));
+    reported.map(|plan| plan.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
 }
 
 fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
-    let standing = candidate.login.as_ref().map(|login| pool.state.of(&login.account));
-    let standing = standing.unwrap_or_default();
+    let account_state = candidate.login.as_ref().map(|login| pool.state.account_state(&login.account));
+    let account_state = account_state.unwrap_or_default();
     match pool.judge(candidate, now) {
-        Ok((_, Use::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
-        Ok((_, Use::Cooling(until))) => {
-            let refused = Cooldown { until, kind: Kind::Refused, source: Source::Floor };
-            SlotState::Capped(standing.cooldown.filter(|it| it.until == until).unwrap_or(refused))
+        Ok((_, Availability::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
+        Ok((_, Availability::Cooling(until))) => {
+            let refused = Cooldown { until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
+            SlotState::Capped(account_state.cooldown.filter(|it| it.until == until).unwrap_or(refused))
         }
         Err(Reason::Cooling(cooldown)) => SlotState::Capped(cooldown),
         Err(Reason::Parked(parked)) => SlotState::Parked(parked),
         Err(Reason::RefreshDue(_)) => SlotState::RefreshDue,
         Err(Reason::Expired(expiry)) => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
         Err(Reason::NeedsLogin(code)) => SlotState::NeedsLogin(code),
-        Err(Reason::CameFrom(from)) => SlotState::CameFrom(from),
+        Err(Reason::OtherAccount(from)) => SlotState::OtherAccount(from),
         Err(Reason::SameAccountAs(other)) => SlotState::Duplicate(other),
         Err(Reason::Unusable(why)) => SlotState::Unusable(why),
     }

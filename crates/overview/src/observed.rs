@@ -1,4 +1,4 @@
-//! What is observed of a volume, a rotator and LiteLLM, before anything is thought of it.
+//! What is observed of a volume, a rotator and LiteLLM, before it is judged.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,87 +11,80 @@ use records::{Slot, Timestamp};
 
 use crate::Overview;
 
-/// What can be observed without a lock, by whoever may read the volume.
+/// What can be observed without a lock, by any user who may read the volume.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// How the accounts stand.
     pub overview: Overview,
-    /// Why the state that is stored could not be used, if it could not.
+    /// Why the stored state cannot be used, if it cannot.
     pub state_note: Option<String>,
     /// What else the next pass will report.
     pub notes: Vec<String>,
-    /// The slots' files.
     pub files: Vec<SlotFile>,
-    /// Names of files that look like logins, and are in no slot.
-    pub almost_slots: Vec<String>,
+    /// The names of files that look like logins and are in no slot.
+    pub misnamed_logins: Vec<String>,
     /// When the oldest signal was left that no pass has taken.
     pub waiting_since: Option<Timestamp>,
-    /// When the rotator last ended a pass; before the first one, when the published record was written.
+    /// When a pass last ended; before the first one, when the published record was written.
     pub last_pass: Option<Timestamp>,
-    /// Whether it ever ended one.
+    /// Whether a pass has ever ended.
     pub has_passed: bool,
-    /// How often it does.
+    /// How often the rotator makes a pass.
     pub interval: Duration,
-    /// Who makes the passes.
+    /// The rotators that made the last passes.
     pub writers: Vec<Writer>,
-    /// What LiteLLM's callback last said of itself.
+    /// The last heartbeat of LiteLLM's callback.
     pub heartbeat: Option<Heartbeat>,
-    /// What only the doctor looks at.
+    /// What only the doctor examines.
     pub examined: Option<Examined>,
 }
 
-/// A slot's file, beside its login.
+/// A slot's file.
 #[derive(Clone, Debug)]
 pub struct SlotFile {
-    /// Which slot.
     pub slot: Slot,
-    /// Where it is.
     pub path: PathBuf,
     /// Whether others than its owner may read or write it.
     pub too_open: bool,
-    /// When its access token was made.
+    /// When its access token was issued.
     pub issued: Option<Timestamp>,
-    /// The subscription, as its token says it.
+    /// The subscription that its token names.
     pub plan: Option<String>,
 }
 
-/// What only the doctor looks at: it takes the lock for a moment, tries the volume out, and may ask the provider.
+/// What only the doctor examines: it takes the lock for a moment, checks the directories, and may ask the provider.
 #[derive(Clone, Debug)]
 pub struct Examined {
-    /// The volume's directories.
     pub directories: Vec<Directory>,
-    /// Why they could not be tried out.
+    /// Why the directories could not be checked.
     pub not_tried: Option<String>,
-    /// Files that were written later than now.
+    /// Files whose time is later than now.
     pub from_the_future: Vec<(PathBuf, Timestamp)>,
-    /// Refreshes under way whose makers hold another lock than ours.
+    /// The refreshes under way whose makers hold another lock than ours.
     pub out_of_reach: Vec<Marker>,
-    /// Where codex is, or the name that was looked for.
+    /// Where codex is, or the name that was not found.
     pub codex: Result<PathBuf, String>,
     /// What the provider says of each account; empty unless it was asked.
     pub probed: Vec<(Slot, ProbeResult)>,
 }
 
-/// A directory that was tried out.
+/// A directory of the volume.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    /// Where it is.
     pub path: PathBuf,
     /// Whether it is a Secret or a `ConfigMap`, which the kubelet overwrites.
     pub is_projected: bool,
-    /// What it cannot do.
     pub faults: Vec<DirectoryFault>,
     /// Whether it has room for another login.
     pub has_room: bool,
-    /// Whether it was tried out at all.
+    /// Whether it was checked at all.
     pub is_tried: bool,
 }
 
-/// What a directory cannot do.
+/// Something that a directory cannot do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryFault {
-    /// In words that follow the directory's path.
-    pub said: String,
+    /// The words that follow the directory's path.
+    pub message: String,
     /// Whether only a volume of another kind can do it.
     pub is_of_its_kind: bool,
 }

@@ -1,10 +1,10 @@
-//! What keeps a login from being refreshed while it may still serve, and what to type. Pure.
+//! What keeps a login from being refreshed while it may still serve. Pure.
 
 use judgement::candidate::Candidate;
 use judgement::plan::Reason;
 use judgement::pool::Pool;
 use records::grant::GrantStatus;
-use records::state::RefreshRefused;
+use records::state::RefreshRefusal;
 use records::{Expiry, Login, Timestamp};
 
 use crate::bounds::REFUSED_FOR;
@@ -13,51 +13,38 @@ use crate::finding::Id;
 /// What keeps a login from being refreshed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Its grant has ended; its access token serves until it ends, too.
-    NeedsLogin {
-        /// The issuer's code.
-        code: String,
-        /// When the access token ends.
-        until: Option<Expiry>,
-    },
-    /// It was sent to the issuer, and the answer is not known: it may be used up.
-    Unanswered {
-        /// When it was sent.
-        since: Timestamp,
-        /// When its access token ends, and it is sent once more.
-        until: Option<Expiry>,
-    },
+    /// Its grant has ended. Its access token serves until it ends, too.
+    NeedsLogin { code: String, until: Option<Expiry> },
+    /// Its grant has been sent, and the issuer's answer is not known: it may be used up. It is sent once more when its
+    /// access token ends.
+    Unanswered { since: Timestamp, until: Option<Expiry> },
     /// The issuer has refused it for a day, by a code that is not known to end a grant.
-    Refused {
-        /// The code.
-        code: String,
-        /// Since when.
-        since: Timestamp,
-    },
-    /// A new login could not be stored, so none is asked for: why.
+    Refused { code: String, since: Timestamp },
+    /// A new login could not be stored, for this reason, so its grant is not sent.
     NotStorable(String),
 }
 
 /// What keeps a candidate's login from being refreshed.
 pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp) -> Vec<Trouble> {
-    let account_state = pool.state.of(&login.account);
+    let account_state = pool.state.account_state(&login.account);
     let until = login.expiry;
-    let is_all = matches!(pool.judge(candidate, now), Err(Reason::NeedsLogin(..)));
-    let ended = pool.ended_by(candidate).filter(|_| !is_all);
-    let is_over = pool.ended_by(candidate).is_some();
+    // The state of the slot says it then.
+    let is_state = matches!(pool.judge(candidate, now), Err(Reason::NeedsLogin(..)));
+    let ended = pool.ended_by(candidate).filter(|_| !is_state);
+    let has_ended = pool.ended_by(candidate).is_some();
     let unanswered = match &candidate.grant {
-        GrantStatus::Unanswered(marker) if !is_over => {
+        GrantStatus::Unanswered(marker) if !has_ended => {
             Some(Trouble::Unanswered { since: marker.since, until })
         }
         _ => None,
     };
     let refused =
-        account_state.refresh_refused.filter(|refused| !is_over && now.since(refused.since) >= REFUSED_FOR);
+        account_state.refresh_refused.filter(|refused| !has_ended && now.since(refused.since) >= REFUSED_FOR);
     let all = [
         ended.map(|code| Trouble::NeedsLogin { code, until }),
         unanswered,
-        refused.map(|RefreshRefused { code, since }| Trouble::Refused { code, since }),
-        account_state.not_storable.filter(|_| !is_over).map(Trouble::NotStorable),
+        refused.map(|RefreshRefusal { code, since }| Trouble::Refused { code, since }),
+        account_state.not_storable.filter(|_| !has_ended).map(Trouble::NotStorable),
     ];
     all.into_iter().flatten().collect()
 }
@@ -74,7 +61,7 @@ impl Trouble {
         }
     }
 
-    /// Which finding it is.
+    /// The kind of finding that it is.
     #[must_use]
     pub fn id(&self) -> Id {
         match self {
@@ -85,7 +72,7 @@ impl Trouble {
         }
     }
 
-    /// Since when, where the volume says so.
+    /// Since when it has been so, if the volume says so.
     #[must_use]
     pub fn since(&self) -> Option<Timestamp> {
         match self {

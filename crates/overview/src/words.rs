@@ -1,9 +1,9 @@
-//! The words for it, the same wherever they are read, and what to type.
+//! The words for states and times, the same wherever they are read.
 
 use std::time::Duration;
 
 use records::Timestamp;
-use records::state::{Cooldown, Parked, Source};
+use records::state::{Cooldown, CooldownSource, Parked};
 
 use crate::{Row, SlotState};
 
@@ -20,7 +20,7 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
         }
         SlotState::RefreshDue => None,
         SlotState::NeedsLogin(_) => Some("needs login".to_owned()),
-        SlotState::CameFrom(_) => Some("another account".to_owned()),
+        SlotState::OtherAccount(_) => Some("another account".to_owned()),
         SlotState::Duplicate(other) => Some(format!("same account as {}", other.number())),
         SlotState::Unusable(_) => Some("broken".to_owned()),
     };
@@ -38,15 +38,15 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
 /// `capped until 11-23 21:40 (resets_at)`
 fn capped(Cooldown { until, source, .. }: &Cooldown, now: Timestamp) -> String {
     let source = match source {
-        Source::ResetsAt => "resets_at",
-        Source::Headers => "headers",
-        Source::Floor => "floor",
-        Source::Predecessor => "predecessor",
+        CooldownSource::ResetsAt => "resets_at",
+        CooldownSource::Headers => "headers",
+        CooldownSource::Floor => "floor",
+        CooldownSource::Predecessor => "predecessor",
     };
     format!("capped until {} ({source})", clock(*until, now))
 }
 
-/// `11-23 21:40`, with the year when it is another one.
+/// `11-23 21:40`, with the year if it is another than this one.
 fn clock(time: Timestamp, now: Timestamp) -> String {
     let (time, now) = (time.to_string(), now.to_string());
     let from = if time[..4] == now[..4] { 5 } else { 0 };

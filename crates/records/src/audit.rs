@@ -1,33 +1,28 @@
-//! The record of what people did to the accounts: one line of JSON for each change, on the volume, bounded.
+//! The audit: what operators did to the accounts, one line of JSON for each change, in a file of bounded size.
 
 use serde::{Serialize, Serializer};
 
 use crate::text::printable;
 use crate::{AccountId, Slot, Timestamp};
 
-/// How many bytes the file may have: some thousand lines. The oldest go first.
+/// How many bytes the file may have: some thousand lines. The oldest lines go first.
 pub const BOUND: usize = 256 << 10;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub what: What,
-    /// The slot that was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
-    /// The account it is about.
     #[serde(flatten, skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub account: Option<AccountId>,
-    /// Until when.
+    /// Until when an account is parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// The operator's words.
+    /// The operator's reason, in the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Who.
     pub by: By,
 }
 
@@ -35,17 +30,14 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
-    /// Put aside.
     Parked,
     /// A park or a cooldown was ended.
     Unparked,
-    /// Preferred whenever it can be used.
     Pinned,
-    /// No longer preferred.
     Unpinned,
-    /// Chosen by hand.
+    /// The account was chosen by hand.
     Used,
-    /// Refreshed by hand.
+    /// The login was refreshed by hand.
     Refreshed,
     /// Its grant was ended at the issuer.
     Revoked,
@@ -56,24 +48,23 @@ pub enum What {
 /// Who did it, as far as a process can know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct By {
-    /// The command.
     pub command: String,
-    /// The user it ran as.
+    /// The user as which the command ran.
     pub uid: u32,
-    /// The person, as they called themselves.
+    /// The name that the person gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 impl By {
-    /// A command that runs as this user, for a person if one is named.
+    /// A command that runs as this user, for the person who is named.
     #[must_use]
     pub fn new(command: &str, uid: u32, name: Option<String>) -> Self {
         Self { command: command.to_owned(), uid, name: name.map(|name| printable(&name)) }
     }
 }
 
-/// The record is read by people: an account stands in it as it is shown everywhere.
+/// People read the file, so the account is printable in it, as everywhere.
 #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
 fn shown<S: Serializer>(account: &Option<AccountId>, serializer: S) -> Result<S::Ok, S::Error> {
     let shown = account.as_ref().map(|AccountId { account_id, user_id }| AccountId {
@@ -83,13 +74,13 @@ fn shown<S: Serializer>(account: &Option<AccountId>, serializer: S) -> Result<S:
     shown.serialize(serializer)
 }
 
-/// The file's bytes with one more line at the end, and without the oldest where it would grow beyond its bound.
+/// The file's bytes with one more line at the end, without the oldest lines if it would grow beyond its bound.
 #[must_use]
 pub fn appended(file: &[u8], entry: &Entry) -> Vec<u8> {
     let mut line = serde_json::to_vec(entry).expect("an entry has string keys only");
     line.push(b'\n');
     let room = BOUND.saturating_sub(line.len());
-    // A line that somebody else left half would swallow ours.
+    // The new line would become part of an incomplete one.
     let file = if file.is_empty() || file.ends_with(b"\n") { file.to_vec() } else { [file, b"\n"].concat() };
     let surplus = file.len().saturating_sub(room);
     let kept = match surplus {

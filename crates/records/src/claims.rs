@@ -7,20 +7,20 @@ use serde_json::Value;
 use crate::text::printable;
 use crate::{Expiry, Secret, Timestamp};
 
-/// The claims we use of a JWT. Its signature is the issuer's business: we only route by what it says.
+/// The claims of a JWT that are used here. Its signature is not checked, because the claims only tell where it belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// When the token was made (`iat`).
+    /// When the token was issued (`iat`).
     pub issued: Option<Timestamp>,
     /// When the token ends (`exp`).
     pub expiry: Option<Expiry>,
-    /// The person's address (`email`, or the same in the profile claim).
+    /// The person's email address (`email`, or the same in the profile claim).
     pub email: Option<String>,
     /// The workspace (`chatgpt_account_id`).
     pub account_id: Option<String>,
     /// The user (`chatgpt_user_id`, or `user_id`).
     pub user_id: Option<String>,
-    /// The one whom the token is about (`sub`).
+    /// The subject (`sub`).
     pub subject: Option<String>,
     /// The subscription (`chatgpt_plan_type`), printable: it is only shown.
     pub plan: Option<String>,
@@ -50,7 +50,7 @@ impl Claims {
         }
     }
 
-    /// These claims, with what is missing taken from another token of the same login.
+    /// These claims, with missing ones taken from another token of the same login.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Claims {
         }
     }
 
-    /// Who the user of the account is: its user id, or what else tells two people of one workspace apart.
+    /// The user of the account: the user id, or what else distinguishes two people in one workspace.
     #[must_use]
     pub fn user(&self) -> Option<String> {
         let email =
@@ -114,8 +114,8 @@ mod tests {
         assert_eq!(claims.user().as_deref(), Some("auth0|1"));
         claims.subject = None;
         assert_eq!(claims.user().as_deref(), Some("ann@example.test"));
-        for nobody in [None, Some(" ".to_owned())] {
-            claims.email = nobody;
+        for no_address in [None, Some(" ".to_owned())] {
+            claims.email = no_address;
             assert_eq!(claims.user(), None);
         }
     }

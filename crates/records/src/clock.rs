@@ -1,4 +1,4 @@
-//! Time: points in it, and when a token ends.
+//! Points in time, and when a token ends.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,27 +10,27 @@ use serde_json::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The last millisecond of the year 9999, the last that RFC 3339 can write.
+/// The last millisecond of the year 9999, beyond which RFC 3339 has no notation.
 const LAST: i64 = 253_402_300_799_999;
 
-/// Numbers from here on are milliseconds: as seconds they would lie after the year 5138.
+/// Numbers from here on are milliseconds: as seconds they would be after the year 5138.
 const FIRST_MILLISECONDS: f64 = 1e11;
 
 impl Timestamp {
-    /// The same point in time; what lies before 1970 is moved there.
+    /// The same point in time, or the beginning of 1970 for one before it.
     #[must_use]
     pub fn from_system_time(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(LAST))
     }
 
-    /// So many seconds after 1970; what RFC 3339 cannot write is moved to the nearest that it can.
+    /// So many seconds after 1970, or the nearest point in time that RFC 3339 can write.
     #[must_use]
     pub fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000).clamp(0, LAST))
     }
 
-    /// Reads what JSON files hold for a time: seconds, milliseconds, the same in a string, or RFC 3339.
+    /// Reads a time in any form that JSON files have it in: seconds, milliseconds, the same in a string, or RFC 3339.
     #[must_use]
     pub fn from_json(value: &Value) -> Option<Self> {
         let text = value.as_str().map(str::trim);
@@ -54,7 +54,7 @@ impl Timestamp {
         self.0
     }
 
-    /// So many seconds later; earlier, if negative.
+    /// So many seconds later, or earlier if the number is negative.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)).clamp(0, LAST))
@@ -74,7 +74,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(milliseconds).clamp(0, LAST))
     }
 
-    /// How long from `earlier` to this; nothing if `earlier` is the later of the two.
+    /// How long it is from `earlier` to this; zero if `earlier` is the later of the two.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -89,7 +89,7 @@ impl Timestamp {
         Self((milliseconds as i64).clamp(0, LAST))
     }
 
-    /// Any form that RFC 3339 allows; without an offset it is UTC.
+    /// Reads any form that RFC 3339 allows; a time without an offset is UTC.
     fn from_rfc3339(text: &str) -> Option<Self> {
         let (date_and_time, rest) = text.split_at_checked("2026-12-03T10:00:00".len())?;
         let date_and_time = humantime::parse_rfc3339_weak(&date_and_time.replace('t', "T")).ok()?;
@@ -105,7 +105,7 @@ impl Timestamp {
     }
 }
 
-/// `.198020374` is 198; as many digits as there are.
+/// `.198020374` is 198; there may be any number of digits.
 fn thousandths(fraction: &str) -> Option<i64> {
     let Some(digits) = fraction.strip_prefix('.') else { return fraction.is_empty().then_some(0) };
     if digits.is_empty() || digits.contains('.') {

@@ -1,44 +1,43 @@
-//! How often something happened since the state was begun, for those who draw curves of it. Never decided by.
+//! How often something has happened since the state was begun, for metrics. No decision depends on it.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Counts by result and reason. Both are words of this program, so that the file stays small.
+/// Counts by result and reason. Both are words of this program, so there are only a few.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// What is counted.
+/// Everything that is counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
-    /// Requests for new tokens.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refreshes: Counts,
-    /// Passes that gave LiteLLM another account, or found none to give.
+    /// Passes that published another account, or found none that can serve.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rotations: Counts,
 }
 
-/// What came of a request for new tokens.
+/// What came of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshResult {
-    /// New tokens.
+    /// There are new tokens.
     Refreshed,
-    /// The grant is dead.
+    /// The grant has ended.
     Ended,
-    /// A no that says nothing of the grant, or nobody was reached.
+    /// The issuer refused without ending the grant, or was not reached.
     Failed,
-    /// It may have arrived, and no answer came.
+    /// The request may have arrived, and no answer came.
     Unanswered,
 }
 
-/// Why new tokens were asked for.
+/// Why a login was refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshReason {
-    /// The old ones end soon.
+    /// Its access token ends soon.
     Expiring,
     /// The provider refused the access token.
     Refused,
-    /// A person asked for it.
+    /// An operator asked for it.
     Operator,
 }
 
@@ -49,25 +48,25 @@ pub enum RotationReason {
     First,
     /// It was its turn.
     Tick,
-    /// Somebody called for another one.
+    /// A signal asked for another one.
     Signal,
-    /// The operator named it.
+    /// An operator named it.
     Operator,
-    /// The operator prefers it.
+    /// An operator has pinned it.
     Pinned,
-    /// The one before is capped.
+    /// The previous one is capped.
     Capped,
-    /// The one before was refused for what passes.
+    /// The previous one was refused for a reason that passes.
     Transient,
-    /// The operator put the one before aside.
+    /// An operator has parked the previous one.
     Parked,
-    /// The one before cannot be used any more.
+    /// The previous one can no longer be used.
     Unusable,
 }
 
 impl Counters {
-    /// Counts a request for new tokens.
-    pub fn refreshed(&mut self, result: RefreshResult, reason: RefreshReason) {
+    /// Counts a refresh.
+    pub fn count_refresh(&mut self, result: RefreshResult, reason: RefreshReason) {
         let result = match result {
             RefreshResult::Refreshed => "refreshed",
             RefreshResult::Ended => "ended",
@@ -82,9 +81,9 @@ impl Counters {
         count(&mut self.refreshes, result, reason);
     }
 
-    /// Counts a change of the account in use, or a pass that found nobody.
-    pub fn rotated(&mut self, is_served: bool, cause: RotationReason) {
-        let reason = match cause {
+    /// Counts a change of the account in use, or a pass that found no account.
+    pub fn count_rotation(&mut self, is_served: bool, reason: RotationReason) {
+        let reason = match reason {
             RotationReason::First => "first",
             RotationReason::Tick => "tick",
             RotationReason::Signal => "signal",
@@ -115,9 +114,9 @@ mod tests {
     #[test]
     fn counts_by_result_and_reason() {
         let mut counters = Counters::default();
-        counters.refreshed(RefreshResult::Refreshed, RefreshReason::Expiring);
-        counters.refreshed(RefreshResult::Refreshed, RefreshReason::Expiring);
-        counters.rotated(false, RotationReason::Tick);
+        counters.count_refresh(RefreshResult::Refreshed, RefreshReason::Expiring);
+        counters.count_refresh(RefreshResult::Refreshed, RefreshReason::Expiring);
+        counters.count_rotation(false, RotationReason::Tick);
         assert_eq!(
             serde_json::to_string(&counters).unwrap(),
             r#"{"refreshes":{"refreshed":{"expiring":2}},"rotations":{"no_account":{"tick":1}}}"#

@@ -1,4 +1,4 @@
-//! A JSON object of which only some members are ours: the others stay byte for byte, and all of them in their order.
+//! A JSON object of which only some members are ours: the others stay byte for byte, and all stay in their order.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// The members. A value stays as it was written and is not taken apart, so no depth of nesting can do harm.
+/// The members. A value stays as it was written and is not parsed, so no depth of nesting can do harm.
 #[derive(Debug, Default)]
 pub(crate) struct Document(Vec<(String, Member)>);
 
@@ -19,7 +19,7 @@ enum Member {
 }
 
 impl Document {
-    /// Reads an object; `None` if it is something else.
+    /// Reads an object; `None` if the bytes are something else.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
@@ -32,18 +32,17 @@ impl Document {
         }
     }
 
-    /// With another value for a member, in its place; one that was not there comes last.
+    /// With another value for a member, in the same place; a new member comes last.
     pub(crate) fn with(self, name: &str, value: impl Serialize) -> Self {
         let value = to_raw_value(&value).expect("texts, numbers and times are JSON");
         self.set(name.to_owned(), Member::AsWritten(value))
     }
 
-    /// The same with an object for a value.
+    /// As [`Document::with`], with an object for a value.
     pub(crate) fn with_object(self, name: &str, object: Self) -> Self {
         self.set(name.to_owned(), Member::Object(object))
     }
 
-    /// Without a member.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.0.retain(|(key, _)| key != name);
         self
@@ -71,7 +70,7 @@ impl Serialize for Document {
     }
 }
 
-/// Of members with the same name the last one counts, as everywhere.
+/// Of members with the same name the last one counts, as with every JSON parser in use here.
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;

@@ -1,7 +1,7 @@
-//! Logins fed by environment variables, the fallback for a volume with no login on it.
+//! Logins from environment variables, the fallback for a volume without a login.
 //!
-//! A value is taken as people paste it: with quotes or `Bearer ` around it, or a line end behind it. What still is no
-//! token then is refused, for a request that is made with it would fail, or end the program that makes it.
+//! A value may be as people paste it: with quotes or `Bearer ` around it, or a line end behind it. If what is left is no
+//! token, it is refused, because a request with it would fail, or end the program that makes it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,15 +12,15 @@ const ACCESS: &str = "OPENAI_CODEX_ACCESS_TOKEN";
 const REFRESH: &str = "OPENAI_CODEX_REFRESH_TOKEN";
 const ID: &str = "OPENAI_CODEX_ID_TOKEN";
 
-/// The longest token; the issuer's are of about 2 KiB.
-const LONGEST: usize = 16 << 10;
+/// The longest token, in bytes; the issuer's have about 2 KiB.
+const LONGEST_TOKEN: usize = 16 << 10;
 
-/// The variables of one slot by the name without its number: each with its whole name and its value.
+/// The variables of one slot, by the name without a number: each with its whole name and its value.
 type Given = BTreeMap<&'static str, (String, OsString)>;
 
-/// Picks the logins out of an environment: `OPENAI_CODEX_ACCESS_TOKEN` is slot 1, `…_N` is slot N.
+/// The logins in an environment: `OPENAI_CODEX_ACCESS_TOKEN` is for slot 1, `…_N` for slot N.
 ///
-/// An error names the variable, never its value, and says what to do. One that is set to nothing is not set.
+/// An error names the variable, never its value, and says what to do. A variable without a value counts as not set.
 pub fn logins(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> BTreeMap<Slot, Result<Login, String>> {
@@ -39,13 +39,13 @@ pub fn logins(
     slots.into_iter().map(|(slot, given)| (slot, login(slot, &given))).collect()
 }
 
-/// Whether a variable carries a login, and so has no business in a child's environment.
+/// Whether a variable carries a token, which must not reach a child's environment.
 #[must_use]
 pub fn is_token(name: &str) -> bool {
     [ACCESS, REFRESH, ID].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// What a variable of this name holds, and of which slot.
+/// What a variable of this name holds, and for which slot.
 fn variable(name: String) -> Option<(&'static str, Slot, String)> {
     let (kind, number) =
         [ACCESS, REFRESH, ID].into_iter().find_map(|kind| Some((kind, name.strip_prefix(kind)?)))?;
@@ -63,9 +63,9 @@ fn login(slot: Slot, given: &Given) -> Result<Login, String> {
             if slot == Slot::FIRST { ACCESS.to_owned() } else { format!("{ACCESS}_{}", slot.number()) };
         return Err(format!("{} without {missing}: set that one, too, or run {again}", names.join(" and ")));
     };
-    Login::of_tokens(access, refresh, id, None).ok_or_else(|| {
+    Login::from_tokens(access, refresh, id, None).ok_or_else(|| {
         let name = &given[ACCESS].0;
-        format!("{name} does not say whose it is: give the access_token of a ChatGPT login, or run {again}")
+        format!("{name} names no account: give the access_token of a ChatGPT login, or run {again}")
     })
 }
 
@@ -77,7 +77,7 @@ fn token(kind: &str, name: &str, value: &OsString, slot: Slot) -> Result<Secret,
         _ => "id_token",
     };
     let refused = |why: &str| Err(format!("{name} {why}: give the {field} alone, or run {again}"));
-    if value.len() > LONGEST {
+    if value.len() > LONGEST_TOKEN {
         return refused("is longer than 16 KiB, which no token is");
     }
     let Some(value) = value.to_str() else { return refused("is not UTF-8") };
@@ -85,20 +85,20 @@ fn token(kind: &str, name: &str, value: &OsString, slot: Slot) -> Result<Secret,
     if token.starts_with('{') {
         return Err(format!("{name} holds a whole auth.json: give its {field} alone, or run {again}"));
     }
-    // What may stand behind `Bearer ` in a header, by RFC 6750; a refresh token never stands in one.
+    // RFC 6750 says what may follow `Bearer ` in a header. A refresh token is never sent in a header.
     let is_fit = |c: char| match kind {
         REFRESH => c.is_ascii_graphic() && !"\"'\\".contains(c),
         _ => c.is_ascii_alphanumeric() || "-._~+/=".contains(c),
     };
     match token.chars().find(|c| !is_fit(*c)) {
-        Some(c) if c.is_whitespace() => refused("holds white space in its midst"),
-        Some(_) => refused("holds a character that no token has"),
-        None if token.is_empty() => refused("holds nothing but quotes"),
+        Some(c) if c.is_whitespace() => refused("has white space in it"),
+        Some(_) => refused("has a character in it that no token has"),
+        None if token.is_empty() => refused("has nothing but quotes in it"),
         None => Ok(Secret::new(token)),
     }
 }
 
-/// Without what is pasted around a token: white space, a pair of quotes, `Bearer `.
+/// A token without what people paste around it: white space, a pair of quotes, `Bearer `.
 fn unwrapped(value: &str) -> &str {
     let value = unquoted(value);
     match value.split_at_checked("Bearer ".len()) {
@@ -178,15 +178,13 @@ mod tests {
         );
         assert_eq!(
             refused("OPENAI_CODEX_REFRESH_TOKEN_7", "rt sEcReT"),
-            "OPENAI_CODEX_REFRESH_TOKEN_7 holds white space in its midst: give the refresh_token alone, or run \
-             auth-login 7"
+            "OPENAI_CODEX_REFRESH_TOKEN_7 has white space in it: give the refresh_token alone, or run auth-login 7"
         );
         assert_eq!(
             refused("OPENAI_CODEX_ACCESS_TOKEN_7", "sEcReT"),
-            "OPENAI_CODEX_ACCESS_TOKEN_7 does not say whose it is: give the access_token of a ChatGPT login, or run \
-             auth-login 7"
+            "OPENAI_CODEX_ACCESS_TOKEN_7 names no account: give the access_token of a ChatGPT login, or run auth-login 7"
         );
-        let long = format!("{JWT}{}", "x".repeat(LONGEST));
+        let long = format!("{JWT}{}", "x".repeat(LONGEST_TOKEN));
         for (name, value) in [
             ("OPENAI_CODEX_ACCESS_TOKEN_7", OsString::from(format!("{JWT}\n{JWT}"))),
             ("OPENAI_CODEX_ACCESS_TOKEN_7", format!("{JWT};").into()),

@@ -7,16 +7,16 @@ use std::error::Error;
 pub enum ErrorClass {
     /// Nothing but read it.
     Other,
-    /// Mend the directory or the file that it names: it cannot be read or written.
+    /// Repair the directory or the file that it names, which cannot be read or written.
     Storage,
     /// Try again later: a lock is held, or the network failed.
     Temporary,
-    /// Mend the configuration.
+    /// Correct the configuration.
     Configuration,
 }
 
 /// An error that says what a caller can do about it.
 pub trait Classified: Error + Send + Sync + 'static {
-    /// What that is.
+    /// What a caller can do about it.
     fn class(&self) -> ErrorClass;
 }

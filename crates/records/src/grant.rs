@@ -1,4 +1,4 @@
-//! What is known of one grant: whether it may be sent to the issuer, is being sent, or must never be sent again.
+//! What is known of a grant: whether it may be sent to the issuer, has been sent, or must never be sent again.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use crate::{Secret, Slot, Timestamp};
 /// The code of a grant that was used up.
 pub const USED: &str = "refresh_token_used";
 
-/// The code of a grant that an operator took away.
+/// The code of a grant whose login an operator removed.
 pub const REMOVED: &str = "removed";
 
-/// A login's grant, known by a fingerprint of its refresh token (of its access token, if it has none).
+/// A login's grant, identified by a fingerprint of its refresh token, or of its access token if it has none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grant(pub(crate) String);
@@ -18,54 +18,54 @@ pub struct Grant(pub(crate) String);
 /// What is known of one grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GrantStatus {
-    /// Nothing: it may be sent.
+    /// Nothing is known against it: it may be sent.
     #[default]
     Good,
-    /// A process waits for the issuer's answer.
+    /// It has been sent, and a process waits for the issuer's answer.
     WithIssuer(Marker),
-    /// It was sent, and the issuer's answer is not known.
+    /// It has been sent, and the issuer's answer is not known.
     Unanswered(Marker),
-    /// It works no more.
+    /// It will never work again.
     Ended(Marker),
 }
 
 /// The content of a marker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    /// The slot whose login it belonged to.
+    /// The slot whose login the grant belonged to.
     pub slot: Slot,
-    /// When it was sent, or when it ended.
+    /// When the grant was sent, or when it ended.
     pub since: Timestamp,
-    /// The issuer's code, if that is what ended it.
+    /// Why the grant ended, if it has: the issuer's code, [`USED`] or [`REMOVED`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Which boot of which machine wrote this.
+    /// Which boot of which machine wrote this marker.
     #[serde(default)]
     pub node: String,
-    /// The lock that its writer held, by device and inode: another one's is a lock that does not reach ours.
+    /// The lock that its writer held, by device and inode. If it is another than ours, the two do not exclude each other.
     #[serde(default)]
     pub lock: String,
 }
 
 /// What ended a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The issuer gave another one for it, or a new login took its place.
+pub enum GrantEnd {
+    /// The issuer exchanged it for another one, or a new login took its place.
     Used,
-    /// The issuer said so, by this code.
+    /// The issuer refused it for good, by this code.
     Refused(String),
-    /// An operator took the login away.
+    /// An operator removed its login.
     Removed,
 }
 
 impl Grant {
-    /// The grant that this token is.
+    /// The grant that this token represents.
     #[must_use]
     pub fn of(token: &Secret) -> Self {
         Self(token.fingerprint())
     }
 
-    /// The fingerprint, which may be shown and be a part of a file's name.
+    /// The fingerprint, which may be shown and may be part of a file's name.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.0
@@ -73,13 +73,13 @@ impl Grant {
 }
 
 impl Marker {
-    /// Stands for what a state says that was written before grants had markers, and for a marker that cannot be read.
+    /// Stands for a marker that cannot be read, and for what a state says that was written before grants had markers.
     #[must_use]
     pub fn unreadable(now: Timestamp) -> Self {
         Self { slot: Slot::FIRST, since: now, code: None, node: String::new(), lock: String::new() }
     }
 
-    /// The bytes to write: padded, so that a longer marker can be written over a shorter one.
+    /// The bytes to write: padded, so that a later one, with a code, can be written over them.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self).expect("a marker has string keys only");
@@ -89,7 +89,7 @@ impl Marker {
     }
 }
 
-impl End {
+impl GrantEnd {
     /// The code that the marker keeps.
     #[must_use]
     pub fn code(&self) -> &str {

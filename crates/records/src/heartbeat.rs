@@ -1,23 +1,22 @@
-//! The sign of life that LiteLLM's callback leaves each minute, while a LiteLLM runs that has loaded it.
+//! The heartbeat that LiteLLM's callback writes each minute, while a LiteLLM runs that has loaded it.
 
 use serde_json::Value;
 
 use crate::Timestamp;
 use crate::text::printable;
 
-/// What the callback says of itself.
+/// What the callback writes about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// When.
     pub at: Timestamp,
-    /// Whether LiteLLM holds it among its callbacks; one that was only imported is never called.
+    /// Whether the callback is among those that LiteLLM calls. One that was only imported is never called.
     pub held: bool,
-    /// Which LiteLLM; printable.
+    /// LiteLLM's version; printable.
     pub litellm: String,
 }
 
 impl Heartbeat {
-    /// Reads it from a file's bytes.
+    /// Reads a heartbeat from a file's bytes.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let document: Value = serde_json::from_slice(bytes).ok()?;
@@ -35,10 +34,10 @@ mod tests {
 
     #[test]
     fn reads_what_the_callback_writes_and_nothing_else() {
-        let sign = br#"{"at": 1795439506.2, "pid": 7, "litellm": "1.106.2", "held": true}"#;
+        let heartbeat = br#"{"at": 1795439506.2, "pid": 7, "litellm": "1.106.2", "held": true}"#;
         let at = Timestamp::from_json(&1_795_439_506.2.into()).unwrap();
         let litellm = "1.106.2".to_owned();
-        assert_eq!(Heartbeat::parse(sign), Some(Heartbeat { at, held: true, litellm }));
+        assert_eq!(Heartbeat::parse(heartbeat), Some(Heartbeat { at, held: true, litellm }));
         let hostile =
             Heartbeat::parse(br#"{"at": 1, "held": true, "litellm": "1\u001b[2J\u202e\n"}"#).unwrap();
         assert_eq!(hostile.litellm, "1 [2J ");

@@ -1,7 +1,7 @@
-//! What the files on the volume, the tokens and the signals say: slots, accounts, logins, and what is remembered of them.
+//! What the files on the volume, the tokens and the signals say: slots, accounts, logins, and the state.
 //!
-//! Pure: bytes and points in time come in, values come out. No file, no socket and no clock can be reached from here.
-//! A [`Slot`] is a number from 1 on, an [`AccountId`] is never an index, a [`Secret`] never reaches a log.
+//! Pure: bytes and points in time come in, values come out; no file, socket or clock can be reached from here. A [`Slot`]
+//! is a number from 1 on, an [`AccountId`] is never an index, and a [`Secret`] never reaches a log.
 
 pub mod account;
 pub mod audit;

@@ -3,17 +3,17 @@
 use crate::Login;
 use crate::text::printable;
 
-/// How people are named where others may look: on a screen, in a scrape, in a page.
+/// How people are named where others may see it: on a screen, in a scrape, on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// `a…@example.test`: enough for those who know them.
+    /// `a…@example.test`: enough for those who know the person.
     Masked,
     /// `ann@example.test`.
     InFull,
 }
 
 impl Naming {
-    /// Whose login it is: the person's address, or the account's id where no token says an address. Printable.
+    /// Whose login it is: the person's email address, or the account's id where no token has an address. Printable.
     #[must_use]
     pub fn of(self, login: &Login) -> String {
         let email = login.email.as_deref().map(printable).filter(|email| !email.trim().is_empty());
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_name_from_a_token_is_shown_printable() {
         let mut login =
-            Login::of_tokens(Secret::new("opaque"), None, None, Some("a\x1b[2J\u{202e}b")).unwrap();
+            Login::from_tokens(Secret::new("opaque"), None, None, Some("a\x1b[2J\u{202e}b")).unwrap();
         assert_eq!(login.account.to_string(), "a [2Jb");
         assert_eq!(login.account.account_id, "a\x1b[2J\u{202e}b", "a header and a key stay as they are");
         assert_eq!(Naming::InFull.of(&login), "a [2Jb");

@@ -1,15 +1,15 @@
-//! What the provider says of an access token when it is asked.
+//! What the provider says of an access token.
 
 use crate::state::ReportedPlan;
 use crate::usage::Usage;
 
-/// What became of a question about a token.
+/// The provider's answer about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// The provider accepts it; how much of the account's usage is used, and its subscription.
+    /// It accepts the token, and reports the account's usage and its subscription.
     Accepted(Option<Usage>, Option<ReportedPlan>),
-    /// The provider refuses it, by this code.
+    /// It refuses the token, by this code.
     Refused(String),
-    /// Not known, for this reason.
+    /// There is no answer that says either, for this reason.
     Unknown(String),
 }

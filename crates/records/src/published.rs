@@ -1,17 +1,17 @@
 //! The published record: what LiteLLM reads on every request.
 //!
-//! It is complete, it never seems to end and it has no refresh token, so that LiteLLM can neither refresh, nor
-//! write, nor begin a device login that hangs it; a bad token is a plain 401.
+//! It is complete, its end is far away and it has no refresh token, so that LiteLLM can neither refresh, nor write, nor
+//! begin a device login on which it would hang; a bad token is a plain 401.
 
 use serde_json::{Map, Value, json};
 
 use crate::{AccountId, Login};
 
-/// The year 2100: far enough that LiteLLM never thinks of refreshing. Whole seconds, as LiteLLM wants them.
+/// The year 2100: so far away that LiteLLM never attempts a refresh. LiteLLM reads whole seconds only.
 const EXPIRES_AT: i64 = 4_102_444_800;
 
-/// What the placeholder has for an account id.
-const NOBODY: &str = "none";
+/// The placeholder's account id.
+const NO_ACCOUNT: &str = "none";
 
 /// The bytes that publish a login.
 #[must_use]
@@ -26,10 +26,10 @@ pub fn record(login: &Login) -> Vec<u8> {
     bytes(&Value::Object(record))
 }
 
-/// The bytes that stand there while no account is usable: enough for LiteLLM to start, good for nothing else.
+/// The bytes of a record of no account, with which LiteLLM can start, and every call is answered by 401.
 #[must_use]
 pub fn placeholder() -> Vec<u8> {
-    bytes(&json!({"access_token": "placeholder", "account_id": NOBODY, "expires_at": EXPIRES_AT}))
+    bytes(&json!({"access_token": "placeholder", "account_id": NO_ACCOUNT, "expires_at": EXPIRES_AT}))
 }
 
 fn bytes(record: &Value) -> Vec<u8> {
@@ -38,27 +38,21 @@ fn bytes(record: &Value) -> Vec<u8> {
     bytes
 }
 
-/// What was found where the published record should be.
+/// What is in the place of the published record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing.
-    Nothing,
-    /// Our placeholder.
+pub enum PublishedRecord {
+    Missing,
     Placeholder,
-    /// A record of ours.
-    Record {
-        /// Whose it is.
-        account: AccountId,
-    },
-    /// Something that LiteLLM may hang on, or write to.
+    /// A record of ours, of this account.
+    Account(AccountId),
+    /// Something on which LiteLLM may hang, or to which it may write, and what is wrong with it.
     Foreign {
-        /// What is wrong with it.
         why: &'static str,
     },
 }
 
-impl Found {
-    /// Judges the bytes that stand in `auth.json`.
+impl PublishedRecord {
+    /// Judges the bytes of `auth.json`.
     #[must_use]
     pub fn judge(content: &[u8]) -> Self {
         let document: Value = serde_json::from_slice(content).unwrap_or(Value::Null);
@@ -71,17 +65,17 @@ impl Found {
             foreign("has a refresh token, which LiteLLM would use up")
         } else if document["expires_at"].as_i64() != Some(EXPIRES_AT) || !document["account_id"].is_string() {
             foreign("not complete, which makes LiteLLM write to it")
-        } else if document["account_id"] == NOBODY {
+        } else if document["account_id"] == NO_ACCOUNT {
             Self::Placeholder
         } else {
-            Self::Record { account: found.account.clone() }
+            Self::Account(found.account.clone())
         }
     }
 
-    /// Whether LiteLLM can be left alone with it.
+    /// Whether LiteLLM can use it without hanging and without writing to it.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        matches!(self, Self::Placeholder | Self::Record { .. })
+        matches!(self, Self::Placeholder | Self::Account(_))
     }
 }
 
@@ -92,7 +86,7 @@ mod tests {
 
     fn login() -> Login {
         let (access, refresh) = (Secret::new("at-1"), Some(Secret::new("rt-1")));
-        Login::of_tokens(access, refresh, Some(Secret::new("it-1")), Some("acct-A")).unwrap()
+        Login::from_tokens(access, refresh, Some(Secret::new("it-1")), Some("acct-A")).unwrap()
     }
 
     #[test]
@@ -105,19 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn knows_its_own_records_again() {
-        assert_eq!(Found::judge(&record(&login())), Found::Record { account: login().account });
-        assert_eq!(Found::judge(&placeholder()), Found::Placeholder);
-        // Whose it is stands in the id token alone, {"email":"ann@example.test"}, or in the file alone.
+    fn recognizes_its_own_records() {
+        assert_eq!(PublishedRecord::judge(&record(&login())), PublishedRecord::Account(login().account));
+        assert_eq!(PublishedRecord::judge(&placeholder()), PublishedRecord::Placeholder);
+        // The account is named by the id token alone, {"email":"ann@example.test"}, or by the file alone.
         let id_token = Secret::new("e30.eyJlbWFpbCI6ImFubkBleGFtcGxlLnRlc3QifQ.x");
         for id_token in [None, Some(id_token)] {
-            let login = Login::of_tokens(Secret::new("at-1"), None, id_token, Some("acct-A")).unwrap();
-            assert_eq!(Found::judge(&record(&login)), Found::Record { account: login.account });
+            let login = Login::from_tokens(Secret::new("at-1"), None, id_token, Some("acct-A")).unwrap();
+            assert_eq!(PublishedRecord::judge(&record(&login)), PublishedRecord::Account(login.account));
         }
     }
 
     #[test]
-    fn tells_apart_what_would_make_litellm_hang_or_write() {
+    fn recognizes_what_would_make_litellm_hang_or_write() {
         for content in [
             "",
             "{\"access_token\": \"half",
@@ -127,7 +121,7 @@ mod tests {
             r#"{"access_token": "a", "account_id": "b", "expires_at": "4102444800"}"#,
             r#"{"access_token": "a", "account_id": "b"}"#,
         ] {
-            assert!(!Found::judge(content.as_bytes()).is_well_formed(), "{content}");
+            assert!(!PublishedRecord::judge(content.as_bytes()).is_well_formed(), "{content}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The commands that mend what is wrong, as a person types them where the volume is. Whatever text names one, it is made here.
+//! The commands that resolve findings, as a person types them where the volume is mounted. Every text that names one takes it
+//! from here.
 
 use crate::Slot;
 
@@ -14,7 +15,7 @@ pub const INIT: &str = "rotate-once --init";
 /// Shows what a pass would choose, and why.
 pub const WHY: &str = "accounts why";
 
-/// Looks at everything.
+/// Checks the pod as a whole.
 pub const DOCTOR: &str = "accounts doctor";
 
 /// Ends the pin.
@@ -32,13 +33,13 @@ pub fn login_replacing(slot: Slot) -> String {
     format!("auth-login --replace {}", slot.number())
 }
 
-/// Ends a login into a slot that is under way.
+/// Ends a sign-in to a slot that is under way.
 #[must_use]
 pub fn abort(slot: Slot) -> String {
     format!("auth-login --abort {}", slot.number())
 }
 
-/// Takes what lies in a slot off the volume.
+/// Removes what is in a slot from the volume.
 #[must_use]
 pub fn remove(slot: Slot) -> String {
     format!("accounts remove {}", slot.number())
@@ -50,7 +51,7 @@ pub fn refresh(slot: Slot) -> String {
     format!("accounts refresh {}", slot.number())
 }
 
-/// Ends what puts an account aside.
+/// Ends an account's park and its cooldown.
 #[must_use]
 pub fn unpark(slot: Slot) -> String {
     format!("accounts unpark {}", slot.number())

@@ -4,18 +4,18 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A token. Printing it, also with `{:?}`, shows `…` and the start of its SHA-256, enough to tell two apart.
+/// A token. Printed, also with `{:?}`, it is `…` and the start of its SHA-256, which distinguishes two tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a token in; surrounding white space, such as a file's last newline, is not part of it.
+    /// Keeps a token, without the white space around it, such as a file's last newline.
     #[must_use]
     pub fn new(token: &str) -> Self {
         Self(token.trim().to_owned())
     }
 
-    /// The token itself, for the one place that needs it.
+    /// The token itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -27,7 +27,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// The first 16 hexadecimal digits of its SHA-256: tells tokens apart where they must not be written.
+    /// The first 16 hexadecimal digits of its SHA-256, which identify a token where it must not be written.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::digest(&self.0);

@@ -1,4 +1,4 @@
-//! The wake-up signal: what LiteLLM's callback, an operator or a login tells the rotator.
+//! The signal by which LiteLLM's callback, an operator or a login asks the rotator for a pass.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::{AccountId, Timestamp};
 /// The `type` of the signal that a login leaves.
 const SIGNED_IN: &str = "signed_in";
 
-/// The `type` of the signal that the operator's change of an account leaves.
+/// The `type` of the signal that an operator's change of an account leaves.
 const CHANGED: &str = "accounts_changed";
 
 /// The `type` of an error that says a usage window is used up.
@@ -18,61 +18,51 @@ const USAGE_LIMIT: &str = "usage_limit_reached";
 /// What a signal file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Rotate now, whoever is active: an empty file, or one that says no account.
+    /// Another account is wanted, whichever is active: an empty file, or one that names no account.
     RotateNow {
-        /// When it was left.
         at: Timestamp,
-        /// What happened to whoever was active then, when it says so: the predecessor's callback.
+        /// What happened to the account that was active then, if it says so: the predecessor's callback.
         refusal: Option<Refusal>,
     },
-    /// The provider turned an account away.
+    /// The provider refused an account.
     Refused {
-        /// When.
         at: Timestamp,
-        /// The account as the callback names it; the user is missing when its token did not say.
+        /// As the callback names it; without a user if its token named none.
         account: AccountId,
-        /// How.
         refusal: Refusal,
     },
-    /// The provider served an account that was thought to be capped.
-    Served {
-        /// Which.
-        account: AccountId,
-    },
-    /// An account was signed in, or the operator changed what is known of one: look again, and move nobody
-    /// without need.
-    LookAgain,
-    /// Not JSON; treated as [`Signal::RotateNow`] and reported.
-    Unreadable {
-        /// When it was left.
-        at: Timestamp,
-    },
+    /// The provider served an account that was believed to be capped.
+    Served { account: AccountId },
+    /// An account was signed in, or an operator changed what is known of one: a pass is wanted, and another account only
+    /// if the active one can no longer serve.
+    AccountsChanged,
+    /// Not JSON: treated as [`Signal::RotateNow`] and reported.
+    Unreadable { at: Timestamp },
 }
 
-/// How an account was turned away.
+/// How the provider refused an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// Whether it says that a usage window is used up.
+    /// Whether it says that the limit of a usage window has been reached.
     pub usage_limit: bool,
-    /// When the window resets, as the body says.
+    /// When that window resets, according to the body.
     pub resets_at: Option<Timestamp>,
-    /// When the used-up windows reset, as the headers say: the last of them.
+    /// When the last of the used-up windows resets, according to the headers.
     pub window_resets_at: Option<Timestamp>,
     /// When the next window resets, used up or not.
     pub next_reset: Option<Timestamp>,
-    /// How much of its windows the account has used, as the headers say.
+    /// According to the headers.
     pub usage: Option<Usage>,
-    /// The subscription, as the body or a header says.
+    /// According to the body, else a header.
     pub plan: Option<ReportedPlan>,
-    /// Which access token was refused, by its fingerprint.
+    /// The fingerprint of the access token that was refused.
     pub token: Option<String>,
 }
 
 impl Signal {
-    /// Reads a signal from a file's bytes; `left_at` is when the file was written, which counts for those
-    /// that do not say.
+    /// Reads a signal from a file's bytes. `left_at`, when the file was written, counts where the signal names no time.
     #[must_use]
     pub fn parse(bytes: &[u8], left_at: Timestamp) -> Self {
         if bytes.trim_ascii().is_empty() {
@@ -82,12 +72,12 @@ impl Signal {
             return Self::Unreadable { at: left_at };
         };
         if document["type"] == SIGNED_IN || document["type"] == CHANGED {
-            return Self::LookAgain;
+            return Self::AccountsChanged;
         }
-        let said =
+        let named =
             Timestamp::from_json(&document["at"]).or_else(|| Timestamp::from_json(&document["timestamp"]));
         // A clock ahead of ours must not make a signal younger than everything that comes after it.
-        let at = said.map_or(left_at, |said| said.min(left_at));
+        let at = named.map_or(left_at, |named| named.min(left_at));
         let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         match text("account_id").map(|account_id| AccountId { account_id, user_id: text("user_id") }) {
             Some(account) if document["status"] == 200 => Self::Served { account },
@@ -96,7 +86,7 @@ impl Signal {
         }
     }
 
-    /// Whether it asks for another account to be published. What the others say is of use once it is remembered.
+    /// Whether it asks for another account to be published. What other signals say takes effect once it is in the state.
     #[must_use]
     pub fn asks_to_move_on(&self) -> bool {
         matches!(self, Self::RotateNow { .. } | Self::Unreadable { .. })
@@ -109,9 +99,9 @@ impl Signal {
         signal.to_string().into_bytes()
     }
 
-    /// The bytes of the signal that the operator's change leaves.
+    /// The bytes of the signal that an operator's change leaves.
     #[must_use]
-    pub fn changed(now: Timestamp) -> Vec<u8> {
+    pub fn accounts_changed(now: Timestamp) -> Vec<u8> {
         json!({"at": now.seconds(), "type": CHANGED}).to_string().into_bytes()
     }
 }
@@ -128,11 +118,11 @@ impl Refusal {
             Timestamp::from_json(&json!(header(format!("x-codex-{window}-reset-at"))?))
                 .filter(|reset| *reset > at)
         };
-        // Not rounded: 99.6 is not used up.
+        // Not rounded: a window at 99.6 % is not used up.
         let is_used_up =
             |window: &str| header(format!("x-codex-{window}-used-percent")).is_some_and(|used| used >= 100.0);
         let windows = ["primary", "secondary"];
-        let told = |window: &str| {
+        let reported = |window: &str| {
             let minutes = header(format!("x-codex-{window}-window-minutes"))?;
             #[expect(
                 clippy::cast_possible_truncation,
@@ -149,7 +139,7 @@ impl Refusal {
             resets_at: Timestamp::from_json(&document["resets_at"]).or(relative),
             window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
             next_reset: windows.into_iter().filter_map(reset).min(),
-            usage: Usage::told(at, windows.into_iter().filter_map(told)),
+            usage: Usage::reported(at, windows.into_iter().filter_map(reported)),
             plan: [&document["plan_type"], &document["headers"]["x-codex-plan-type"]]
                 .into_iter()
                 .find_map(|plan| ReportedPlan::new(plan.as_str()?, at)),
@@ -157,7 +147,7 @@ impl Refusal {
         }
     }
 
-    /// The predecessor's callback put the exception's text in, which holds the provider's answer.
+    /// The predecessor's callback leaves the exception's text, which holds the provider's answer.
     fn of_predecessor(document: &Value) -> Option<Self> {
         let text = document["exception"].as_str()?;
         let after =
@@ -205,7 +195,7 @@ mod tests {
             resets_at: Some(Timestamp::from_seconds(1_795_439_575)),
             window_resets_at: Some(Timestamp::from_seconds(1_795_439_580)),
             next_reset: Some(Timestamp::from_seconds(1_795_439_580)),
-            usage: Usage::told(
+            usage: Usage::reported(
                 at,
                 [Window {
                     minutes: Minutes::WEEK,
@@ -220,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_told_by_the_body_before_a_header() {
+    fn a_plan_is_taken_from_the_body_before_a_header() {
         for (text, plan) in [
             (r#"{"account_id": "a", "headers": {"x-codex-plan-type": "team"}}"#, Some("team")),
             (
@@ -255,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn a_login_a_success_and_nonsense_are_told_apart() {
+    fn a_login_a_success_and_nonsense_are_distinguished() {
         let account = AccountId { account_id: "acct-A".into(), user_id: None };
         let left = Timestamp::from_seconds(LEFT);
-        assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::LookAgain);
-        assert_eq!(Signal::parse(&Signal::changed(left), left), Signal::LookAgain);
+        assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::AccountsChanged);
+        assert_eq!(Signal::parse(&Signal::accounts_changed(left), left), Signal::AccountsChanged);
         assert_eq!(parse(r#"{"status": 200, "account_id": "acct-A"}"#), Signal::Served { account });
         for text in ["{half", "7", "[]"] {
             assert_eq!(parse(text), Signal::Unreadable { at: left }, "{text}");

@@ -7,23 +7,23 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The number of a login's place on the volume, from 1 on.
+/// The place of one login on the volume: a number from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Slot(NonZeroU32);
 
-/// What was given is not the number of a slot.
+/// A text that is not the number of a slot.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a slot is a whole number from 1 on, such as 1 for auth-1.json")]
 pub struct NotASlot;
 
 impl Slot {
-    /// The first slot.
+    /// The slot of `auth-1.json`.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
-    /// The slot whose master has this file name, if it is one: `auth-N.json`, N without leading zeros.
+    /// The slot whose master has this file name: `auth-N.json`, N without leading zeros.
     #[must_use]
-    pub fn of_file_name(name: &str) -> Option<Self> {
+    pub fn from_file_name(name: &str) -> Option<Self> {
         let slot: Self = name.strip_prefix("auth-")?.strip_suffix(".json")?.parse().ok()?;
         (slot.file_name() == name).then_some(slot)
     }
@@ -86,11 +86,11 @@ mod tests {
 
     #[test]
     fn only_the_exact_file_name_belongs_to_a_slot() {
-        assert_eq!(Slot::of_file_name("auth-12.json").unwrap().number(), 12);
+        assert_eq!(Slot::from_file_name("auth-12.json").unwrap().number(), 12);
         for name in
             ["auth.json", "auth-.json", "auth-01.json", "auth-0.json", "auth-1.json.bak", ".auth-1.json.new"]
         {
-            assert_eq!(Slot::of_file_name(name), None, "{name}");
+            assert_eq!(Slot::from_file_name(name), None, "{name}");
         }
     }
 }

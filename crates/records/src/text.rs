@@ -1,27 +1,27 @@
-//! Text from outside, made fit to be shown. Tokens, signals and files may hold what steers a terminal, starts a line
-//! of its own, or turns a line around; every exit shows them through here.
+//! Text from outside, made printable. Tokens, signals and files may hold characters that steer a terminal, start another
+//! line, or reverse a line; everything that is shown of them passes through here.
 
 use serde_json::Value;
 
 /// The longest name, plan or reason that is shown, in characters.
-const LONGEST: usize = 256;
+const LONGEST_TEXT: usize = 256;
 
-/// The longest line.
+/// The longest line that is shown, in characters.
 const LONGEST_LINE: usize = 4096;
 
-/// A name, a plan, a code, a reason: printable, and of 256 characters at the most.
+/// A name, a plan, a code or a reason: printable, and of 256 characters at most.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    bounded(text, LONGEST)
+    bounded(text, LONGEST_TEXT)
 }
 
-/// A whole line, as of a log: printable, and of 4096 characters at the most.
+/// A whole line, as in a log: printable, and of 4096 characters at most.
 #[must_use]
 pub fn line(text: &str) -> String {
     bounded(text, LONGEST_LINE)
 }
 
-/// A document for scripts, with every text in it as [`line()`] gives it: what reads it may print it.
+/// A document for scripts, with every text in it as [`line()`] gives it, so that a script may print it.
 #[must_use]
 pub fn document(value: Value) -> Value {
     match value {
@@ -35,7 +35,7 @@ pub fn document(value: Value) -> Value {
 fn bounded(text: &str, longest: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(longest));
     let mut before = ' ';
-    // A character more than fits, to see whether it does.
+    // One more than fits, to see whether the text is too long.
     for c in text.chars().filter_map(|c| fit(c, &mut before)).take(longest + 1) {
         shown.push(c);
     }
@@ -47,7 +47,7 @@ fn bounded(text: &str, longest: usize) -> String {
     shown
 }
 
-/// What a character is shown as, if it is shown.
+/// The character that is shown for a character, if any is.
 fn fit(c: char, before: &mut char) -> Option<char> {
     let fit = match c {
         c if c.is_control() => Some(' '),
@@ -57,13 +57,13 @@ fn fit(c: char, before: &mut char) -> Option<char> {
         c if is_invisible(c) => None,
         c => Some(c),
     };
-    // Of several joiners only the first follows a letter.
+    // Of several joiners in a row only the first follows a letter.
     *before = if matches!(fit, Some('\u{200c}' | '\u{200d}')) { ' ' } else { fit.unwrap_or(*before) };
     fit
 }
 
-/// What turns text around, and what has no width or looks like nothing at all: Unicode's ignorable characters, but
-/// for the variation selectors of emoji.
+/// Whether a character reverses text, has no width or looks like nothing: Unicode's ignorable characters except the
+/// variation selectors of emoji.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
@@ -124,7 +124,7 @@ mod tests {
         fn what_was_made_printable_stays_as_it_is(text in "[ -~é…👩\u{1b}\u{200d}\u{202e}\u{fe0f}\u{feff}]{0,300}|\\PC*|.*") {
             let shown = printable(&text);
             prop_assert!(!shown.chars().any(|c| c.is_control() || is_invisible(c)));
-            prop_assert!(shown.chars().count() <= LONGEST);
+            prop_assert!(shown.chars().count() <= LONGEST_TEXT);
             prop_assert_eq!(printable(&shown), shown);
         }
     }

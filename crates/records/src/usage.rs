@@ -1,4 +1,4 @@
-//! How much of its usage an account has used up, as far as the provider told.
+//! How much of its usage windows an account has used, as the provider last reported.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,52 +7,49 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Timestamp;
 
-/// What the provider last told of an account's usage windows.
+/// What the provider last reported of an account's usage windows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// When.
+    /// When it was reported.
     pub at: Timestamp,
-    /// The windows, the shortest first.
+    /// The shortest first.
     pub windows: Vec<Window>,
 }
 
-/// A span of time in which only so much may be used. It is known by its length: which of them the provider calls
-/// primary differs from plan to plan.
+/// A span of time over which the provider counts an account's use. It is identified by its length, because which window
+/// the provider calls primary differs from plan to plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
-    /// How long it is.
     pub minutes: Minutes,
-    /// How much of it is used.
     pub used_percent: Percent,
-    /// When it begins anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
 }
 
-/// The length of a window, by which it is known. Printed as `5h` or `7d`.
+/// The length of a window. Printed as `5h` or `7d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Minutes(u32);
 
-/// A part of a hundred, to a tenth; rounded down, for 99.96 is not used up.
+/// A percentage to a tenth; rounded down, because a window at 99.96 % is not used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent {
     tenths: u16,
 }
 
 impl Usage {
-    /// Usage of these windows, as it was told at that time; `None` if nothing was told.
+    /// The usage of these windows, as it was reported at that time; `None` without a window.
     #[must_use]
-    pub fn told(at: Timestamp, windows: impl IntoIterator<Item = Window>) -> Option<Self> {
+    pub fn reported(at: Timestamp, windows: impl IntoIterator<Item = Window>) -> Option<Self> {
         let mut windows: Vec<_> = windows.into_iter().collect();
         windows.sort_by_key(|window| (window.minutes, std::cmp::Reverse(window.used_percent)));
         windows.dedup_by_key(|window| window.minutes);
         (!windows.is_empty()).then_some(Self { at, windows })
     }
 
-    /// What of it still holds: a window that has begun anew since says nothing.
+    /// What of it still holds: of a window that has been reset since then nothing is known.
     #[must_use]
-    pub fn still(mut self, now: Timestamp) -> Option<Self> {
+    pub fn current(mut self, now: Timestamp) -> Option<Self> {
         let at = self.at;
         let end = |window: &Window| window.resets_at.unwrap_or(at.plus(window.minutes.duration()));
         self.windows.retain(|window| end(window) > now);
@@ -61,10 +58,10 @@ impl Usage {
 }
 
 impl Minutes {
-    /// The window that most plans cap first.
+    /// The window whose limit most plans reach first.
     pub const FIVE_HOURS: Self = Self(300);
 
-    /// The one that caps for days.
+    /// The window whose limit caps an account for days.
     pub const WEEK: Self = Self(7 * 24 * 60);
 
     /// A window of this length; none is shorter than a minute.
@@ -79,18 +76,16 @@ impl Minutes {
 }
 
 impl Percent {
-    /// This much of a hundred, if it is a number that can be that.
+    /// This percentage, unless it is negative, absurdly large or not a number.
     #[must_use]
     pub fn new(percent: f64) -> Option<Self> {
-        // What a float cannot hold exactly must not fall below itself.
+        // A tenth that a float cannot hold exactly must not be rounded down to the one below.
         let tenths = (percent * 10.0 + 1e-6).floor();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
         (0.0..=10_000.0).contains(&tenths).then_some(Self { tenths: tenths as u16 })
     }
-}
 
-impl Percent {
-    /// A thousandth each.
+    /// In tenths of a percent.
     #[must_use]
     pub fn tenths(self) -> u16 {
         self.tenths
@@ -151,18 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn the_order_in_which_windows_are_told_does_not_matter() {
+    fn the_order_in_which_windows_are_reported_does_not_matter() {
         let at = Timestamp::from_seconds(1);
         let (five, week) = (window(300, 100.0, Some(9)), window(10_080, 42.0, None));
-        assert_eq!(Usage::told(at, [week.clone(), five.clone()]), Usage::told(at, [five, week]));
-        assert_eq!(Usage::told(at, []), None);
+        assert_eq!(Usage::reported(at, [week.clone(), five.clone()]), Usage::reported(at, [five, week]));
+        assert_eq!(Usage::reported(at, []), None);
     }
 
     #[test]
-    fn a_window_that_began_anew_says_nothing() {
+    fn nothing_is_known_of_a_window_that_was_reset() {
         let at = Timestamp::from_seconds(0);
-        let usage = Usage::told(at, [window(300, 100.0, Some(600)), window(60, 10.0, None)]).unwrap();
-        let left = |now| usage.clone().still(Timestamp::from_seconds(now)).map_or(0, |u| u.windows.len());
+        let usage = Usage::reported(at, [window(300, 100.0, Some(600)), window(60, 10.0, None)]).unwrap();
+        let left = |now| usage.clone().current(Timestamp::from_seconds(now)).map_or(0, |u| u.windows.len());
         assert_eq!([left(599), left(600), left(3600)], [2, 1, 0]);
     }
 }

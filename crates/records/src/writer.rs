@@ -1,5 +1,5 @@
-//! Who makes passes on a volume: two rotators at once on one volume are a mistake, and where their locks do not reach each
-//! other a danger.
+//! The rotators that make passes on a volume. Two at once are a mistake, and a danger where their locks do not exclude each
+//! other.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 
 /// How long two may overlap when one takes over from the other.
-const HAND_OVER: Duration = Duration::from_mins(1);
+const LONGEST_HAND_OVER: Duration = Duration::from_mins(1);
 
-/// How long ago the one that was here first may have been here last, to be still at work.
-const AT_WORK: Duration = Duration::from_hours(1);
+/// A rotator that made a pass within this time is still at work.
+const AT_WORK_WITHIN: Duration = Duration::from_hours(1);
 
-/// One rotator, as far as it can be told from others.
+/// One rotator, as far as it can be distinguished from others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writer {
-    /// The name of its host, which is its pod's.
+    /// The name of its host, which in a cluster is its pod's.
     pub host: String,
     /// The lock that it holds while it writes, by device and inode.
     pub lock: String,
-    /// When it was first seen.
+    /// When its first pass ended.
     pub first: Timestamp,
-    /// When it was last seen.
+    /// When its last pass ended.
     pub last: Timestamp,
 }
 
-/// Two that are at work at once, if there are two.
+/// Two rotators that are at work at once, if there are any.
 #[must_use]
 pub fn rivals(writers: &[Writer], now: Timestamp) -> Option<(&Writer, &Writer)> {
-    let at_work = writers.iter().filter(|writer| now.since(writer.last) < AT_WORK);
+    let at_work = writers.iter().filter(|writer| now.since(writer.last) < AT_WORK_WITHIN);
     let pairs = at_work.clone().flat_map(|one| at_work.clone().map(move |other| (one, other)));
     let overlap = |(one, other): &(&Writer, &Writer)| {
-        one.first < other.first && one.last.since(other.first) > HAND_OVER
+        one.first < other.first && one.last.since(other.first) > LONGEST_HAND_OVER
     };
     pairs.into_iter().find(overlap)
 }

@@ -1,18 +1,18 @@
-//! Whatever lies in a file, its parser neither panics nor tells what is in it.
+//! Whatever a file holds, its parser neither panics nor shows any of it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
-use records::published::{self, Found};
+use records::published::{self, PublishedRecord};
 use records::signal::Signal;
 use records::state::{Parsed, State};
 use records::{Login, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// What every token of these tests contains, so that a leak is seen.
+/// A part of every token of these tests, by which a leak is found.
 const MARK: &str = "sEcReT";
 
-/// The keys that some parser looks for, in one place or another.
+/// The keys that one parser or another looks for.
 const KEYS: &[&str] = &[
     "tokens",
     "access_token",
@@ -71,7 +71,7 @@ const KEYS: &[&str] = &[
     "counters",
     "refreshes",
     "rotations",
-    "heard",
+    "handled_signals",
     "token",
 ];
 
@@ -84,7 +84,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        // Eighths, and powers of ten: of other floats serde_json reads the last digit only nearly.
+        // Eighths and powers of ten only: the last digit of other floats is not read back exactly by serde_json.
         (-1e9..1e9_f64).prop_map(|number| json!((number * 8.0).round() / 8.0)),
         proptest::sample::select(&[1e300, -1e300, 1e-7, 1e15][..]).prop_map(Value::from),
         (1_700_000_000..2_000_000_000_i64).prop_map(Value::from),
@@ -122,13 +122,13 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn a_login_is_read_or_refused_without_a_word_of_it(bytes in any_bytes(), seconds in 0..2_000_000_000_i64) {
+    fn a_login_is_read_or_refused_without_showing_any_of_it(bytes in any_bytes(), seconds in 0..2_000_000_000_i64) {
         match Login::parse(&bytes) {
             Err(why) => prop_assert!(!why.to_string().contains(MARK)),
             Ok(login) => {
                 let shown = format!("{:?} {:?}", login.access_token, login.refresh_token);
                 prop_assert!(!shown.contains(MARK));
-                let refreshed = login.refreshed(&bytes, Timestamp::from_seconds(seconds));
+                let refreshed = login.merged_into(&bytes, Timestamp::from_seconds(seconds));
                 let again = Login::parse(&refreshed).unwrap();
                 prop_assert_eq!(&again.access_token, &login.access_token);
                 prop_assert_eq!(&again.account.account_id, &login.account.account_id);
@@ -141,7 +141,7 @@ proptest! {
     fn what_is_published_of_a_login_is_well_formed_and_has_no_refresh_token(bytes in any_bytes()) {
         if let Ok(login) = Login::parse(&bytes) {
             let record = published::record(&login);
-            prop_assert!(Found::judge(&record).is_well_formed());
+            prop_assert!(PublishedRecord::judge(&record).is_well_formed());
             let record: Value = serde_json::from_slice(&record).unwrap();
             prop_assert!(record.get("refresh_token").is_none());
         }
@@ -149,7 +149,7 @@ proptest! {
 
     #[test]
     fn what_stands_in_auth_json_is_judged(bytes in any_bytes()) {
-        if let Found::Record { .. } | Found::Placeholder = Found::judge(&bytes) {
+        if let PublishedRecord::Account(_) | PublishedRecord::Placeholder = PublishedRecord::judge(&bytes) {
             let record: Value = serde_json::from_slice(&bytes).unwrap();
             prop_assert!(record["expires_at"].is_i64() && record["account_id"].is_string());
             prop_assert!(record["refresh_token"].as_str().unwrap_or_default().trim().is_empty());
@@ -170,7 +170,7 @@ proptest! {
             Signal::RotateNow { at, .. } | Signal::Refused { at, .. } | Signal::Unreadable { at } => {
                 prop_assert!(at <= left);
             }
-            Signal::LookAgain | Signal::Served { .. } => {}
+            Signal::AccountsChanged | Signal::Served { .. } => {}
         }
     }
 }

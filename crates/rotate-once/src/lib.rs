@@ -65,7 +65,7 @@ pub fn notify(args: &Args) {
 }
 
 fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
-    let (pool, assessment, plan) = rotate::look(volume, options, clock::now())?;
+    let (pool, assessment, plan) = rotate::preview(volume, options, clock::now())?;
     let events = notify::preview(&Receiver::all(args), volume, &pool, options.refresh_before);
     if args.json {
         let mut document = report::json(&plan, true);

@@ -4,16 +4,15 @@ use auth_volume::VolumeError;
 use records::{Classified, ErrorClass};
 use thiserror::Error;
 
-/// What ended a pass. What could be served was served, and what could be refreshed was.
+/// What ended a pass. An account that could serve has been published, and logins that could be refreshed have been.
 #[derive(Debug, Error)]
 pub enum PassError {
-    /// The volume cannot be read or written.
     #[error(transparent)]
     Volume(#[from] VolumeError),
-    /// The way to the issuer is configured wrongly.
+    /// An address, a proxy or a certificate is configured wrongly.
     #[error("{0:#}")]
     Issuer(anyhow::Error),
-    /// A thread ended without a result.
+    /// The thread of a refresh ended without a report.
     #[error("a refresh ended without a result")]
     NoResult,
 }

@@ -1,7 +1,7 @@
-//! The rotator's hands: reads what a pass judges by, and carries out what the crate `judgement` decides.
+//! Carries passes out: reads what a pass judges by, and does what the crate `judgement` decides.
 //!
-//! [`rotate`](rotate::rotate) serves first, then refreshes what is due. Who serves, what is due and until when an account is left
-//! alone is never decided here.
+//! [`rotate`](rotate::rotate) serves first, then refreshes what is due. Which account serves, what is due and until when an
+//! account is left alone is never decided here.
 
 pub mod error;
 pub mod observing;

@@ -1,8 +1,8 @@
-//! Observing a volume for those who look: without the lock, and without changing anything.
+//! Observing a volume, without the lock and without changing anything.
 
 use std::time::Duration;
 
-use auth_volume::{Volume, VolumeError, almost};
+use auth_volume::{Volume, VolumeError, misnamed};
 use judgement::candidate::Candidate;
 use judgement::pool::Pool;
 use overview::finding::Finding;
@@ -14,10 +14,9 @@ use records::{Classified as _, Naming, Slot, Timestamp};
 
 use crate::reading::{self, Reading};
 
-/// How an observer looks.
+/// How a volume is observed.
 #[derive(Clone, Copy, Debug)]
 pub struct Observer {
-    /// How people are named.
     pub naming: Naming,
     /// How long before its end the rotator refreshes a login.
     pub refresh_before: Duration,
@@ -26,10 +25,10 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Looks at everything that can be seen without the lock, and gives how often what happened, too.
+    /// Observes everything that can be read without the lock, and reads the counters.
     ///
     /// # Errors
-    /// The logins or the state cannot be read; [`unreadable`] says what to do.
+    /// The logins or the state cannot be read; [`unreadable`] makes a finding of that.
     pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<(Observed, Counters), VolumeError> {
         let Reading { pool, mut notes, mut state_note, is_state_broken, too_open, .. } =
             reading::read(volume, now)?;
@@ -41,20 +40,20 @@ impl Observer {
             state_note,
             notes,
             files: files(volume, &pool, &too_open),
-            almost_slots: almost::almost_slots(volume.layout().auth()).unwrap_or_default(),
-            waiting_since: signals.iter().map(|taken| taken.left_at).min(),
+            misnamed_logins: misnamed::misnamed_logins(volume.layout().auth()).unwrap_or_default(),
+            waiting_since: signals.iter().map(|file| file.left_at).min(),
             last_pass: volume.last_pass(),
             has_passed: volume.has_passed(),
             interval: self.interval,
             writers: volume.writers(),
-            heartbeat: volume.callback(),
+            heartbeat: volume.heartbeat(),
             examined: None,
         };
         Ok((observed, pool.state.counters))
     }
 }
 
-/// The finding that a volume is which cannot be read.
+/// The finding of a volume that cannot be read.
 #[must_use]
 pub fn unreadable(error: &VolumeError) -> Finding {
     let is_missing = matches!(error, VolumeError::NotThere(_));

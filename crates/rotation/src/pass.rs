@@ -9,18 +9,16 @@ use records::Timestamp;
 use crate::reading;
 use crate::serving::{Served, Serving};
 
-/// A pass: on which volume, how, and for whom it is published.
+/// A pass: on which volume it runs, and how.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
-    /// Where.
     pub volume: &'a Volume,
-    /// How.
     pub options: PassOptions,
-    /// Who may read what is published.
+    /// The access of the published record.
     pub access: Access,
-    /// Gets a line for each event.
+    /// Is called with a line for each event.
     pub log: &'a dyn Fn(String),
-    /// Is called each time when serving is done, with the lock still held.
+    /// Is called each time the pass has served, while the lock is still held.
     pub served: &'a dyn Fn(&Locked<'_>),
 }
 
@@ -35,16 +33,16 @@ impl<'a> Pass<'a> {
         if turn == Turn::First {
             locked.notes().iter().cloned().for_each(self.log);
         }
-        // The init container and an operator's command run beside the rotator, whose signals they are.
+        // The init container and an operator's command run beside the rotator, and the signals are for the rotator.
         let taken = if self.options.offline { Ok(Vec::new()) } else { locked.take_signals(now) };
-        let (signals, trouble) = match taken {
+        let (signals, live_directory) = match taken {
             Ok(signals) => (signals, Ok(())),
             Err(e) => (Vec::new(), Err(e)),
         };
         let reading = reading::read(self.volume, now)?;
         let served = self.under(&locked, turn, now).carry_out(reading, signals)?;
         (self.served)(&locked);
-        Ok(Served { trouble: trouble.and(served.trouble), ..served })
+        Ok(Served { live_directory: live_directory.and(served.live_directory), ..served })
     }
 
     /// The part of this pass that serves, under a lock that is held.

@@ -1,4 +1,4 @@
-//! The refreshes of a pass, one after the other, while signals are acted on.
+//! The refreshes of a pass, one after the other. In the meantime signals are acted on.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use issuer::Issuer;
 use judgement::assess::Turn;
 use judgement::due::Due;
-use judgement::pool::MOMENT;
+use judgement::pool::REFRESH_GRACE;
 use records::counters::RefreshReason;
 use records::grant::Grant;
 
@@ -18,22 +18,22 @@ use crate::refresh::{Refresh, RefreshReport};
 use crate::serving::Served;
 use crate::stop::HeldSignals;
 
-/// How often a signal is looked for while the issuer is waited for.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often a pass looks for a signal while it waits for the issuer.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How long after it acted on a signal a pass acts on the next one, while the issuer is waited for: a writer that never
-/// ends costs no more than ten a second.
-const FLOOR: Duration = Duration::from_millis(100);
+/// The shortest time between two signals on which a pass acts while it waits for the issuer. A program that never stops
+/// leaving signals causes no more than ten rounds a second.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How far a refresh is.
+/// What the thread of a refresh reports.
 enum Progress {
     Sending,
     Ended(RefreshReport),
 }
 
-/// Refreshes one login after the other, and acts on signals while the issuer is waited for.
+/// Refreshes one login after the other, and acts on signals while it waits for the issuer.
 pub(crate) fn refresh(pass: Pass<'_>, issuer: &Issuer, due: Vec<Due>) -> Result<Option<Served>, PassError> {
-    // What was issued must be stored: whoever stops us waits for the answer that is on its way.
+    // What has been issued must be stored: stopping waits for an answer that is on its way.
     let held = HeldSignals::hold();
     let refresh = Refresh { volume: pass.volume, issuer, before: pass.options.refresh_before };
     let mut tried: BTreeSet<Grant> = due.iter().map(|due| due.grant.clone()).collect();
@@ -49,7 +49,7 @@ pub(crate) fn refresh(pass: Pass<'_>, issuer: &Issuer, due: Vec<Due>) -> Result<
         let (report, more) = wait_for(pass, refresh, &due, &mut add)?;
         queue.extend(more);
         let goes_on = report.goes_on && !held.is_asked_to_stop();
-        report.said.into_iter().for_each(pass.log);
+        report.lines.into_iter().for_each(pass.log);
         if !goes_on {
             queue.clear();
         }
@@ -63,7 +63,7 @@ pub(crate) fn refresh(pass: Pass<'_>, issuer: &Issuer, due: Vec<Due>) -> Result<
     Ok(last)
 }
 
-/// Waits for one refresh, and serves whenever a signal comes meanwhile. Gives what is due because of those.
+/// Waits for one refresh, and serves whenever a signal comes in the meantime. Returns what is due because of those signals.
 fn wait_for(
     pass: Pass<'_>,
     refresh: Refresh<'_>,
@@ -72,28 +72,28 @@ fn wait_for(
 ) -> Result<(RefreshReport, Vec<Due>), PassError> {
     let mut more = Vec::new();
     let report = thread::scope(|scope| {
-        let (tell, answer) = mpsc::channel();
+        let (sender, progress) = mpsc::channel();
         scope.spawn(move || {
-            let report = refresh.one(due, || drop(tell.send(Progress::Sending)));
-            tell.send(Progress::Ended(report))
+            let report = refresh.run(due, || drop(sender.send(Progress::Sending)));
+            sender.send(Progress::Ended(report))
         });
         let (mut not_before, mut is_slow_at) = (Instant::now(), None);
         loop {
-            match answer.recv_timeout(LOOK) {
+            match progress.recv_timeout(LOOK_EVERY) {
                 Ok(Progress::Ended(report)) => return Ok(report),
-                // Others serve in the place of an account that was refused, if the issuer is slow.
+                // If the issuer is slow, others serve instead of the account that was refused.
                 Ok(Progress::Sending) if due.reason == RefreshReason::Refused => {
-                    is_slow_at = Some(Instant::now() + MOMENT);
+                    is_slow_at = Some(Instant::now() + REFRESH_GRACE);
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(PassError::NoResult);
                 }
                 Ok(Progress::Sending) | Err(RecvTimeoutError::Timeout) => {}
             }
-            let is_called = pass.volume.has_signal() && Instant::now() >= not_before;
+            let has_signal = pass.volume.has_signal() && Instant::now() >= not_before;
             let is_slow = is_slow_at.take_if(|at| *at <= Instant::now()).is_some();
-            if is_called || is_slow {
-                not_before = Instant::now() + FLOOR;
+            if has_signal || is_slow {
+                not_before = Instant::now() + SHORTEST_INTERVAL;
                 match pass.serve(Turn::Again { is_last: false }) {
                     Ok(served) => more.extend(add(served)),
                     // The refresh goes on: its answer must be stored.

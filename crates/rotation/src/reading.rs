@@ -5,28 +5,27 @@ use auth_volume::masters::{Master, Unusable};
 use auth_volume::state_file::StoredState;
 use auth_volume::{Volume, VolumeError};
 use judgement::candidate::{Broken, Candidate};
-use judgement::cooldown::LONGEST;
+use judgement::cooldown::LONGEST_COOLDOWN;
 use judgement::pool::Pool;
 use records::grant::{Grant, GrantStatus, Marker, REMOVED};
-use records::state::{Active, Cooldown, Kind, Predecessor, Source, State};
+use records::state::{Active, Cooldown, CooldownKind, CooldownSource, Predecessor, State};
 use records::{AccountId, Login, Slot, Timestamp, env_fed, remedy};
 
-/// What was read: the pool, and what the log should say of it.
+/// What has been read of a volume: the pool, and what the log should say.
 #[derive(Debug)]
 pub struct Reading {
-    /// What a pass decides by.
     pub pool: Pool,
     /// The state as it is on the volume, if it is one of ours.
     pub stored: Option<State>,
-    /// The state's file is none: what it holds is to be set aside before another one is written.
+    /// The state's file is no state: it must be renamed before another one is written.
     pub is_state_broken: bool,
-    /// Why the state that is stored could not be used, or that it is the predecessor's.
+    /// Why the stored state cannot be used, or that it is the predecessor's.
     pub state_note: Option<String>,
     /// What is known of the grants, also of those that no slot holds.
     pub grants: Grants,
-    /// Slots whose files others than their owner can read.
+    /// The slots whose files others than their owner can read.
     pub too_open: Vec<Slot>,
-    /// What the operator should know.
+    /// What an operator should know.
     pub notes: Vec<String>,
 }
 
@@ -35,7 +34,7 @@ pub struct Reading {
 /// # Errors
 /// The volume cannot be read.
 pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
-    let StoredState { state, predecessor, note } = volume.remembered()?;
+    let StoredState { state, predecessor, note } = volume.stored_state()?;
     let stored = note.is_none().then(|| state.clone());
     let is_state_broken = note.is_some() && predecessor.is_none();
     let mut notes = Vec::new();
@@ -44,14 +43,14 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     let mut slots: Vec<_> = masters
         .into_iter()
         .map(|master| {
-            let mut candidate = in_file(master, &grants, now);
+            let mut candidate = stored_candidate(master, &grants, now);
             if let Ok(login) = &candidate.login {
-                candidate.grant = known_of(candidate.grant, &state, login, now);
+                candidate.grant = with_old_state(candidate.grant, &state, login, now);
             }
             candidate
         })
         .collect();
-    let fed = fed(&grants, &slots, now);
+    let fed = fed_logins(&grants, &slots, now);
     if slots.is_empty() && !fed.logins.is_empty() {
         notes.push(format!(
             "no auth-N.json in {}: using the tokens from the environment; {} makes a login that is kept",
@@ -62,35 +61,35 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     notes.extend(fed.notes);
     slots.extend(fed.logins);
     slots.sort_by_key(|candidate| candidate.slot);
-    let mut pool = Pool::new(slots, believed(state, now), volume.published());
+    let mut pool = Pool::new(slots, without_future_times(state, now), volume.published());
     pool.published_at = volume.published_at();
     if let Some(predecessor) = predecessor {
-        pool.state = taken_over(&pool, &predecessor, now);
+        pool.state = state_from(&predecessor, &pool, now);
     }
     Ok(Reading { pool, stored, is_state_broken, state_note: note, grants, too_open, notes })
 }
 
-/// A clock that jumped may have left times of the future behind, which would hold for ever.
-fn believed(mut state: State, now: Timestamp) -> State {
+/// A clock that jumped may have left times in the future, which would hold for ever.
+fn without_future_times(mut state: State, now: Timestamp) -> State {
     if let Some(active) = &mut state.active {
         active.since = active.since.min(now);
     }
-    for standing in state.accounts.values_mut() {
-        standing.refresh_failed.take_if(|failed| *failed > now);
-        if let Some(cooldown) = &mut standing.cooldown {
-            cooldown.until = cooldown.until.min(now.plus(LONGEST));
+    for account_state in state.accounts.values_mut() {
+        account_state.refresh_failed.take_if(|failed| *failed > now);
+        if let Some(cooldown) = &mut account_state.cooldown {
+            cooldown.until = cooldown.until.min(now.plus(LONGEST_COOLDOWN));
         }
     }
     state
 }
 
-fn not_from_the_future(mut login: Login, now: Timestamp) -> Login {
+fn without_future_refresh(mut login: Login, now: Timestamp) -> Login {
     login.last_refresh.take_if(|last| *last > now);
     login
 }
 
-/// The predecessor knew slots and no accounts: what it said of a slot is about the account that is there now.
-fn taken_over(pool: &Pool, predecessor: &Predecessor, now: Timestamp) -> State {
+/// The predecessor knew slots and no accounts: what its state says of a slot is about the account that is there now.
+fn state_from(predecessor: &Predecessor, pool: &Pool, now: Timestamp) -> State {
     let mut state = State::default();
     for Candidate { slot, login, .. } in &pool.slots {
         let Ok(login) = login else { continue };
@@ -98,8 +97,9 @@ fn taken_over(pool: &Pool, predecessor: &Predecessor, now: Timestamp) -> State {
             state.active = Some(Active { account: login.account.clone(), slot: *slot, since: now });
         }
         if let Some(until) = predecessor.cooldowns.get(slot).filter(|until| **until > now) {
-            let until = (*until).min(now.plus(LONGEST));
-            let cooldown = Cooldown { until, kind: Kind::UsageCap, source: Source::Predecessor };
+            let until = (*until).min(now.plus(LONGEST_COOLDOWN));
+            let cooldown =
+                Cooldown { until, kind: CooldownKind::UsageCap, source: CooldownSource::Predecessor };
             state.accounts.entry(login.account.clone()).or_default().cooldown = Some(cooldown);
         }
     }
@@ -113,15 +113,15 @@ fn taken_over(pool: &Pool, predecessor: &Predecessor, now: Timestamp) -> State {
 pub fn read_slot(volume: &Volume, slot: Slot, now: Timestamp) -> Result<Option<Candidate>, VolumeError> {
     let master = volume.master(slot);
     if master.login.is_ok() {
-        return Ok(Some(in_file(master, &volume.grants()?, now)));
+        return Ok(Some(stored_candidate(master, &volume.grants()?, now)));
     }
     let slots = read(volume, now)?.pool.slots;
     Ok(slots.into_iter().find(|candidate| candidate.slot == slot))
 }
 
-fn in_file(master: Master, grants: &Grants, now: Timestamp) -> Candidate {
+fn stored_candidate(master: Master, grants: &Grants, now: Timestamp) -> Candidate {
     let login =
-        master.login.map(|login| not_from_the_future(login, now)).map_err(|unusable| broken(&unusable));
+        master.login.map(|login| without_future_refresh(login, now)).map_err(|unusable| broken(&unusable));
     let grant = login.as_ref().map(|login| grants.status(&login.grant(), now)).unwrap_or_default();
     Candidate { slot: master.slot, login, grant, is_stored: true }
 }
@@ -130,8 +130,8 @@ fn broken(unusable: &Unusable) -> Broken {
     Broken { is_in_the_way: matches!(unusable, Unusable::File(_)), why: unusable.to_string() }
 }
 
-/// A state that was written before grants had markers knows which of them were not answered.
-fn known_of(status: GrantStatus, state: &State, login: &Login, now: Timestamp) -> GrantStatus {
+/// A state that was written before grants had markers says which of them have not been answered.
+fn with_old_state(status: GrantStatus, state: &State, login: &Login, now: Timestamp) -> GrantStatus {
     let is_unanswered =
         || state.accounts.get(&login.account).is_some_and(|known| known.unanswered == Some(login.grant()));
     match status {
@@ -140,17 +140,17 @@ fn known_of(status: GrantStatus, state: &State, login: &Login, now: Timestamp) -
     }
 }
 
-/// What the environment feeds.
+/// The logins of the environment that count, and what an operator should know of others.
 #[derive(Default)]
-struct Fed {
+struct FedLogins {
     logins: Vec<Candidate>,
     notes: Vec<String>,
 }
 
-/// The logins of the environment, the fallback for a volume on which no slot has a file. Once one of them was refreshed
-/// it has a file, and the others still count; one that was used up or removed counts no more.
-fn fed(grants: &Grants, stored: &[Candidate], now: Timestamp) -> Fed {
-    let (mut fed, mut was_refreshed) = (Fed::default(), false);
+/// The logins of the environment, the fallback for a volume without a login. Once one of them has been refreshed it has a
+/// file, and the others still count. One whose grant was used up or removed no longer counts.
+fn fed_logins(grants: &Grants, stored: &[Candidate], now: Timestamp) -> FedLogins {
+    let (mut fed, mut was_refreshed) = (FedLogins::default(), false);
     for (slot, login) in env_fed::logins(std::env::vars_os()) {
         let login = login.map_err(Broken::from);
         let grant = login.as_ref().map(|login| grants.status(&login.grant(), now)).unwrap_or_default();
@@ -178,24 +178,24 @@ fn fed(grants: &Grants, stored: &[Candidate], now: Timestamp) -> Fed {
     fed
 }
 
-/// The slots into which the environment feeds an account's tokens.
+/// The slots for which the environment has an account's tokens.
 #[must_use]
 pub fn fed_slots_of(account: &AccountId) -> Vec<Slot> {
-    fed_logins().filter(|(_, login)| login.account == *account).map(|(slot, _)| slot).collect()
+    all_fed_logins().filter(|(_, login)| login.account == *account).map(|(slot, _)| slot).collect()
 }
 
-/// The grants that the environment feeds of an account.
+/// The grants that the environment has of an account.
 #[must_use]
 pub fn fed_grants_of(account: &AccountId) -> Vec<Grant> {
-    fed_logins().filter(|(_, login)| login.account == *account).map(|(_, login)| login.grant()).collect()
+    all_fed_logins().filter(|(_, login)| login.account == *account).map(|(_, login)| login.grant()).collect()
 }
 
-fn fed_logins() -> impl Iterator<Item = (Slot, Login)> {
+fn all_fed_logins() -> impl Iterator<Item = (Slot, Login)> {
     let fed = env_fed::logins(std::env::vars_os()).into_iter();
     fed.filter_map(|(slot, login)| Some((slot, login.ok()?)))
 }
 
-/// `unset OPENAI_CODEX_ACCESS_TOKEN and what goes with it`
+/// What to do about a slot's variables: `unset OPENAI_CODEX_ACCESS_TOKEN_3, and what goes with it`
 #[must_use]
 pub fn unset(slot: Slot) -> String {
     let plain = if slot == Slot::FIRST { "OPENAI_CODEX_ACCESS_TOKEN, or " } else { "" };

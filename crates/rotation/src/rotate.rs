@@ -1,6 +1,6 @@
-//! A whole pass: serve first, then refresh what is due, and serve again what came of it.
+//! A whole pass: it serves first, then refreshes what is due, and serves again with the new tokens.
 //!
-//! Serving waits for nothing: no lock is held while the issuer is waited for, and a signal that comes in the meantime is
+//! Serving waits for no refresh: no lock is held while the issuer is waited for, and a signal that comes in the meantime is
 //! acted on at once.
 
 use auth_volume::{Volume, VolumeError};
@@ -18,14 +18,14 @@ use crate::queue;
 use crate::reading;
 use crate::serving::Served;
 
-/// Serves, refreshes what is due, and serves again what came of it. Gives the plan that holds at the end.
+/// Makes a whole pass, and returns the plan that holds at its end.
 ///
 /// # Errors
-/// See [`PassError`].
+/// The volume cannot be read or written, or the way to the issuer is configured wrongly.
 pub fn rotate(pass: Pass<'_>) -> Result<Plan, PassError> {
-    let Served { mut plan, mut due, mut trouble } = pass.serve(Turn::First)?;
+    let Served { mut plan, mut due, mut live_directory } = pass.serve(Turn::First)?;
     if pass.options.only.is_some() && plan.chosen.is_some() {
-        // It serves as it is: the rest is the rotator's.
+        // The account serves without a refresh, which is left to the rotator.
         due.clear();
     }
     let mut issuer = Ok(());
@@ -34,29 +34,29 @@ pub fn rotate(pass: Pass<'_>) -> Result<Plan, PassError> {
             Ok(issuer) => {
                 if let Some(served) = queue::refresh(pass, &issuer, due)? {
                     plan = served.plan;
-                    trouble = trouble.and(served.trouble);
+                    live_directory = live_directory.and(served.live_directory);
                 }
             }
             Err(e) => issuer = Err(PassError::Issuer(e)),
         }
     }
-    trouble?;
-    // Last, because an account that needs no refresh must be able to serve in the meantime.
+    live_directory?;
+    // Last, because an account that needs no refresh must be able to serve in spite of it.
     issuer?;
     Ok(plan)
 }
 
-/// What a pass would do if it ran now, and the pool after the signals that wait. Reads, and does nothing.
+/// What a pass would do if it ran now, and the pool after the signals that wait. Changes nothing.
 ///
 /// # Errors
 /// The volume cannot be read.
-pub fn look(
+pub fn preview(
     volume: &Volume,
     options: PassOptions,
     now: Timestamp,
 ) -> Result<(Pool, Assessment, Plan), VolumeError> {
     let mut pool = reading::read(volume, now)?.pool;
-    let signals: Vec<_> = volume.signals()?.into_iter().map(|taken| taken.signal).collect();
+    let signals: Vec<_> = volume.signals()?.into_iter().map(|file| file.signal).collect();
     let assessment = assess(&mut pool, &signals, options, Turn::First, now);
     let plan = decide(&pool, assessment.policy, now);
     Ok((pool, assessment, plan))

@@ -1,12 +1,12 @@
-//! The part of a pass that serves: what signals, logins and state come to is carried out under the lock.
+//! The part of a pass that serves: under the lock, what signals, logins and state mean is carried out.
 //!
-//! The order matters: tokens are stored before a record is published, a record before the state says who is in use, and
-//! signals end last. A process that is killed in between leaves what the next pass can go on from.
+//! The order matters: tokens are stored before a record is published, the record is published before the state says which
+//! account is in use, and signals are removed last. If a process is killed in between, the next pass can go on from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use auth_volume::grants::Grants;
-use auth_volume::signal_files::Taken;
+use auth_volume::signal_files::SignalFile;
 use auth_volume::{Locked, VolumeError};
 use durable_file::Access;
 use durable_file::private_file::PrivateFile;
@@ -17,7 +17,7 @@ use judgement::due::Due;
 use judgement::plan::{Chosen, Plan, Reason, Why};
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
-use records::published::{self, Found};
+use records::published::{self, PublishedRecord};
 use records::signal::Signal;
 use records::state::{Active, State};
 use records::{Slot, Timestamp, remedy};
@@ -25,18 +25,17 @@ use records::{Slot, Timestamp, remedy};
 use crate::reading::Reading;
 use crate::recover::recover_tokens;
 
-/// What serving came to.
+/// The outcome of serving.
 #[derive(Debug)]
 pub struct Served {
-    /// Who was chosen.
     pub plan: Plan,
     /// The logins to refresh.
     pub due: Vec<Due>,
-    /// Trouble with LiteLLM's directory, which stops nothing but what needs it.
-    pub trouble: Result<(), VolumeError>,
+    /// An error with LiteLLM's directory stops only what needs that directory.
+    pub live_directory: Result<(), VolumeError>,
 }
 
-/// A pass while it holds the lock.
+/// A pass that holds the lock.
 #[derive(Clone, Copy)]
 pub struct Serving<'a> {
     pub(crate) locked: &'a Locked<'a>,
@@ -48,11 +47,11 @@ pub struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// Carries out what a reading of the volume and the signals come to, in an order that a crash cannot break.
+    /// Carries out what a reading of the volume and the signals mean, in an order that a crash cannot break.
     ///
     /// # Errors
-    /// The volume cannot be written; the last published record is still there.
-    pub fn carry_out(self, reading: Reading, mut signals: Vec<Taken>) -> Result<Served, VolumeError> {
+    /// The volume cannot be written. The last published record is still there.
+    pub fn carry_out(self, reading: Reading, mut signals: Vec<SignalFile>) -> Result<Served, VolumeError> {
         let Reading { mut pool, stored, is_state_broken, state_note, grants, too_open, notes } = reading;
         if self.turn == Turn::First {
             state_note.into_iter().chain(notes).for_each(self.log);
@@ -64,7 +63,7 @@ impl Serving<'_> {
             pool = recover_tokens(self.locked, pool, found, self.now, self.log)?;
         }
         let (plan, due) = self.judge(&mut pool, &signals);
-        let trouble = match self.publish(&mut pool, &plan) {
+        let published = match self.publish(&mut pool, &plan) {
             Ok(replaced) => {
                 pool = self.recover_replaced(pool, replaced, &found)?;
                 Ok(())
@@ -75,25 +74,25 @@ impl Serving<'_> {
             }
         };
         self.remember(&mut pool.state, stored.as_ref(), is_state_broken)?;
-        let trouble = trouble.and(self.locked.end_signals(signals));
-        Ok(Served { plan, due, trouble })
+        let live_directory = published.and(self.locked.end_signals(signals));
+        Ok(Served { plan, due, live_directory })
     }
 
-    /// What is to be done, and what is due; the pool knows then what the signals said.
-    fn judge(self, pool: &mut Pool, signals: &[Taken]) -> (Plan, Vec<Due>) {
-        let heard = self.hear(pool, signals);
+    /// What is to be done, and what is due. Puts what the signals say into the pool's state.
+    fn judge(self, pool: &mut Pool, signals: &[SignalFile]) -> (Plan, Vec<Due>) {
+        let signals = self.new_signals(pool, signals);
         let Assessment { interpretation, due, policy } =
-            assess(pool, &heard, self.options, self.turn, self.now);
-        interpretation.said.into_iter().for_each(self.log);
+            assess(pool, &signals, self.options, self.turn, self.now);
+        interpretation.lines.into_iter().for_each(self.log);
         let plan = decide(pool, policy, self.now);
         let is_last = match self.turn {
             Turn::First => due.is_empty(),
             Turn::Again { is_last } => is_last,
         };
         if is_last {
-            self.say_who_was_passed_over(&plan);
+            self.log_passed_over(&plan);
         }
-        // A command that only looks, and a pass before its refreshes, count no lack of an account.
+        // That there is no account is counted by the rotator only, and only after its refreshes.
         if plan.chosen.is_some() || is_last && !self.options.offline {
             let mut counters = std::mem::take(&mut pool.state.counters);
             count(&mut counters, pool, &plan, policy, self.now);
@@ -102,7 +101,7 @@ impl Serving<'_> {
         (plan, due)
     }
 
-    /// Stores tokens that another program wrote into the record until it was replaced.
+    /// Stores tokens that another program has written into the record before it was replaced.
     fn recover_replaced(
         self,
         mut pool: Pool,
@@ -118,7 +117,7 @@ impl Serving<'_> {
         }
     }
 
-    /// Writes the state, if it is another one than is stored.
+    /// Writes the state, if it is not the stored one.
     fn remember(
         self,
         state: &mut State,
@@ -129,7 +128,7 @@ impl Serving<'_> {
         if is_state_broken {
             self.locked.set_state_aside()?;
         }
-        if stored == Some(state) { Ok(()) } else { self.locked.remember(state) }
+        if stored == Some(state) { Ok(()) } else { self.locked.store_state(state) }
     }
 
     fn narrow(self, too_open: Vec<Slot>) {
@@ -141,11 +140,12 @@ impl Serving<'_> {
         }
     }
 
-    /// Brings the markers of grants up to date with the logins that are there.
+    /// Brings the markers of grants up to date with the logins.
     fn tidy_grants(self, pool: &Pool, grants: &Grants) -> Result<(), VolumeError> {
         for marker in grants.out_of_reach(self.locked, self.now) {
             (self.log)(format!(
-                "another writer refreshes {} since {}, and its lock does not reach ours: two rotators on one volume? see {}",
+                "another writer has been refreshing {} since {}, and its lock does not reach ours: two rotators on one \
+                 volume? see {}",
                 marker.slot,
                 marker.since,
                 remedy::DOCTOR
@@ -153,23 +153,23 @@ impl Serving<'_> {
         }
         let logins = pool.slots.iter().filter_map(|slot| Some((slot, slot.login.as_ref().ok()?)));
         for (candidate, login) in logins.clone() {
-            // A marker of its own for what a state told that was written before there were markers.
-            if pool.state.of(&login.account).unanswered == Some(login.grant()) {
-                drop(self.locked.ask(&login.grant(), candidate.slot, None, self.now)?);
+            // A marker for what a state says that was written before grants had markers.
+            if pool.state.account_state(&login.account).unanswered == Some(login.grant()) {
+                drop(self.locked.permit_sending(&login.grant(), candidate.slot, None, self.now)?);
             }
         }
         if !grants.is_empty() {
             let by_slot: BTreeMap<_, _> =
                 logins.clone().map(|(candidate, login)| (candidate.slot, login)).collect();
-            self.locked.conclude(grants, &by_slot, self.now);
+            self.locked.end_used_grants(grants, &by_slot, self.now);
             let kept = logins.map(|(_, login)| login.grant()).collect();
             self.locked.forget_ended_grants(grants, pool.slots.len(), &kept);
         }
         Ok(())
     }
 
-    /// What a program with a refresh token of its own may have written where the record is: what a pass that died had
-    /// replaced, then what stands there. In a live directory of its own nothing is looked for.
+    /// What a program with a refresh token of its own may have written in the place of the published record: first what a
+    /// pass that died had replaced, then what is there now. In a live directory of its own nothing is looked for.
     fn found_beside_the_logins(self) -> Vec<Vec<u8>> {
         if !self.locked.volume().is_one_directory() {
             return Vec::new();
@@ -180,23 +180,23 @@ impl Serving<'_> {
             .collect()
     }
 
-    /// The signals that were not heard before, and the state that knows them.
-    fn hear(self, pool: &mut Pool, signals: &[Taken]) -> Vec<Signal> {
-        let is_new = |taken: &&Taken| !pool.state.heard.contains(&taken.name());
-        let heard: Vec<_> = signals.iter().filter(is_new).map(|taken| taken.signal.clone()).collect();
+    /// The signals that no pass has handled. The pool's state has all of them as handled afterwards.
+    fn new_signals(self, pool: &mut Pool, signals: &[SignalFile]) -> Vec<Signal> {
+        let is_new = |file: &&SignalFile| !pool.state.handled_signals.contains(&file.name());
+        let new: Vec<_> = signals.iter().filter(is_new).map(|file| file.signal.clone()).collect();
         if !signals.is_empty() {
-            pool.state.heard = signals.iter().map(Taken::name).collect();
+            pool.state.handled_signals = signals.iter().map(SignalFile::name).collect();
         }
-        if heard.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
+        if new.iter().any(|signal| matches!(signal, Signal::Unreadable { .. })) {
             (self.log)(
-                "the signal could not be read: kept as rotate-now.unreadable, taken for a plain one"
+                "the signal could not be read: kept as rotate-now.unreadable, treated as one without content"
                     .to_owned(),
             );
         }
-        heard
+        new
     }
 
-    fn say_who_was_passed_over(self, plan: &Plan) {
+    fn log_passed_over(self, plan: &Plan) {
         for (slot, reason) in &plan.passed_over {
             if !matches!(reason, Reason::NotItsTurn | Reason::Cooling(_) | Reason::Parked(_)) {
                 (self.log)(format!("{slot} passed over: {}", reason.line(*slot)));
@@ -204,9 +204,9 @@ impl Serving<'_> {
         }
     }
 
-    /// Publishes what was chosen, and gives what stood there until then.
+    /// Publishes what was chosen, and returns what it has replaced.
     fn publish(self, pool: &mut Pool, plan: &Plan) -> Result<Option<PrivateFile>, VolumeError> {
-        if let Found::Foreign { why } = &pool.published
+        if let PublishedRecord::Foreign { why } = &pool.published
             && (plan.chosen.is_some() || plan.placeholder)
         {
             (self.log)(format!("auth.json was not written by us ({why}): replacing it"));
@@ -217,7 +217,7 @@ impl Serving<'_> {
                 let record = published::record(login);
                 pool.state.active =
                     Some(Active { account: login.account.clone(), slot: *slot, since: *since });
-                // What is served already needs no second word.
+                // What is published already needs no second line.
                 if self.turn != Turn::First
                     && self.locked.volume().published_bytes().is_ok_and(|there| there == record)
                 {
@@ -242,9 +242,9 @@ impl Serving<'_> {
     }
 }
 
-/// What signals ask for that could not be published has not been done: the next pass hears them again.
-fn leave_for_the_next_pass(state: &mut State, signals: &mut Vec<Taken>) {
-    let undone = signals.extract_if(.., |taken| taken.signal.asks_to_move_on());
-    let undone: BTreeSet<_> = undone.map(|taken| taken.name()).collect();
-    state.heard.retain(|heard| !undone.contains(heard));
+/// If nothing could be published, the signals that ask for another account have not been handled: the next pass does it.
+fn leave_for_the_next_pass(state: &mut State, signals: &mut Vec<SignalFile>) {
+    let undone = signals.extract_if(.., |file| file.signal.asks_to_move_on());
+    let undone: BTreeSet<_> = undone.map(|file| file.name()).collect();
+    state.handled_signals.retain(|handled| !undone.contains(handled));
 }

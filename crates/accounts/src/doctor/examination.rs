@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auth_volume::Volume;
-use auth_volume::trial::{Fault, Trial};
+use auth_volume::directory_check::{DirectoryCheck, Fault};
 use issuer::provider::Provider;
 use judgement::pool::Pool;
 use overview::bounds::ROOM;
@@ -32,7 +32,11 @@ pub(crate) fn examine(volume: &Volume, overview: &Overview, args: &DoctorArgs, n
     match volume.lock_within(LOCK_WAIT) {
         Ok(locked) => Examined {
             out_of_reach: volume.grants().map(|grants| grants.out_of_reach(&locked, now)).unwrap_or_default(),
-            directories: locked.try_out().into_iter().map(|(path, trial)| tried(path, &trial)).collect(),
+            directories: locked
+                .check_directories()
+                .into_iter()
+                .map(|(path, trial)| tried(path, &trial))
+                .collect(),
             ..examined
         },
         Err(e) => Examined {
@@ -44,7 +48,7 @@ pub(crate) fn examine(volume: &Volume, overview: &Overview, args: &DoctorArgs, n
 }
 
 /// A directory, and the outcome of the trial in it.
-pub(crate) fn tried(path: PathBuf, trial: &Trial) -> Directory {
+pub(crate) fn tried(path: PathBuf, trial: &DirectoryCheck) -> Directory {
     let (bytes, files) = trial.room.unwrap_or((u64::MAX, None));
     Directory {
         is_projected: is_projected(&path),
@@ -62,7 +66,7 @@ fn untried(path: &Path) -> Directory {
 
 fn fault(fault: &Fault) -> DirectoryFault {
     let is_of_its_kind = matches!(fault, Fault::Sync(_) | Fault::NoLocks | Fault::NoModes(_));
-    DirectoryFault { said: fault.to_string(), is_of_its_kind }
+    DirectoryFault { message: fault.to_string(), is_of_its_kind }
 }
 
 /// A variable that is set to nothing counts as not set.

@@ -1,6 +1,6 @@
 //! What the doctor prints, for people and for scripts: the findings of each area, or that it is in order.
 
-use overview::Serving;
+use overview::Published;
 use overview::finding::{Area, Finding};
 use overview::observed::{Examined, Observed};
 use records::probe::ProbeResult;
@@ -12,7 +12,7 @@ pub(crate) fn text(findings: &[&Finding], observed: Option<&Observed>) -> String
     let of_area = |area: Area| {
         let found = findings.iter().filter(move |finding| finding.id.area() == area);
         let found = found.map(move |finding| {
-            let (name, said) = (area.name(), shown::line(&finding.said()));
+            let (name, said) = (area.name(), shown::line(&finding.description()));
             format!("FINDING  {name:8}  {said}\n{:9}do        {}\n", "", shown::line(&finding.remedy()))
         });
         let in_order = in_order(area, findings, observed).into_iter();
@@ -51,8 +51,8 @@ fn in_order(area: Area, findings: &[&Finding], observed: Option<&Observed>) -> V
             let last = last.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
             vec![format!("no signal waits, last pass {last}")]
         }
-        Area::Record => vec![match observed.overview.serving {
-            Serving::Account(slot) => format!("auth.json is whole, and of {slot}"),
+        Area::Record => vec![match observed.overview.published {
+            Published::Account(slot) => format!("auth.json is whole, and of {slot}"),
             _ => "auth.json is the placeholder".to_owned(),
         }],
         Area::Callback => vec![match &observed.heartbeat {

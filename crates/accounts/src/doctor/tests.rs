@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use auth_volume::trial::{Fault, Trial};
+use auth_volume::directory_check::{DirectoryCheck, Fault};
 use auth_volume::{Layout, Volume, VolumeError};
 use fixture::every_state;
-use overview::Serving;
+use overview::Published;
 use overview::finding::Id;
 use overview::observed::Examined;
 use records::Naming;
@@ -37,7 +37,7 @@ fn everything() -> Observed {
     let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
     let examined = examine(&volume, &facts.overview, &args, at(0));
     assert!(examined.not_tried.is_none() && examined.directories[0].is_tried);
-    let whole = Trial { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
+    let whole = DirectoryCheck { faults: Vec::new(), room: Some((1 << 30, Some(1000))) };
     Observed {
         last_pass: Some(at(-600)),
         has_passed: true,
@@ -110,15 +110,15 @@ fn only_finding(change: impl FnOnce(&mut Observed)) -> (String, String) {
     let mut findings = actionable(&observed);
     assert_eq!(findings.len(), 1, "{findings:?}");
     let finding = findings.remove(0);
-    (finding.said(), finding.remedy())
+    (finding.description(), finding.remedy())
 }
 
-fn trial(trial: Trial) -> impl FnOnce(&mut Observed) {
+fn trial(trial: DirectoryCheck) -> impl FnOnce(&mut Observed) {
     move |facts| examined(facts).directories = vec![tried("/chatgpt-auth".into(), &trial)]
 }
 
 fn fault(fault: Fault) -> impl FnOnce(&mut Observed) {
-    trial(Trial { faults: vec![fault], room: Some((1 << 30, Some(1000))) })
+    trial(DirectoryCheck { faults: vec![fault], room: Some((1 << 30, Some(1000))) })
 }
 
 #[test]
@@ -128,14 +128,14 @@ fn a_volume_that_cannot_do_what_writers_rely_on_is_named() {
     assert_eq!(said, "/chatgpt-auth cannot be written: Read-only file system (os error 30)");
     assert_eq!(remedy, "mount it writable for this user (fsGroup), or make room");
     let (said, remedy) = only_finding(fault(Fault::NoLocks));
-    assert_eq!(said, "/chatgpt-auth does not lock: two writers would not see each other");
+    assert_eq!(said, "/chatgpt-auth does not lock: two writers would not exclude each other");
     assert_eq!(remedy, "use a volume of another storage class");
     let (said, _) = only_finding(fault(Fault::NoModes(0o777)));
-    assert_eq!(said, "/chatgpt-auth keeps no modes: a file made 600 is 777");
+    assert_eq!(said, "/chatgpt-auth does not keep modes: a file of mode 600 has 777");
     let (said, remedy) = only_finding(|facts| examined(facts).directories[0].is_projected = true);
     assert!(said.starts_with("/chatgpt-auth is a Secret or a ConfigMap"), "{said}");
     assert_eq!(remedy, "mount a PersistentVolumeClaim there");
-    let (said, _) = only_finding(trial(Trial { faults: Vec::new(), room: Some((4096, None)) }));
+    let (said, _) = only_finding(trial(DirectoryCheck { faults: Vec::new(), room: Some((4096, None)) }));
     assert_eq!(said, "/chatgpt-auth is full");
 }
 
@@ -177,14 +177,14 @@ fn a_clock_that_disagrees_is_noticed() {
 
 #[test]
 fn the_published_record_is_judged() {
-    let serving = |serving| only_finding(move |facts: &mut Observed| facts.overview.serving = serving);
-    assert_eq!(serving(Serving::Nothing).1, "rotate-once --init");
-    assert_eq!(serving(Serving::Placeholder).1, "rotate-once");
-    assert_eq!(serving(Serving::Unknown).1, "rotate-once");
-    assert_eq!(serving(Serving::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
+    let serving = |serving| only_finding(move |facts: &mut Observed| facts.overview.published = serving);
+    assert_eq!(serving(Published::Nothing).1, "rotate-once --init");
+    assert_eq!(serving(Published::Placeholder).1, "rotate-once");
+    assert_eq!(serving(Published::Unknown).1, "rotate-once");
+    assert_eq!(serving(Published::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
     assert_eq!(
-        serving(Serving::Account("4".parse().unwrap())).0,
-        "auth.json is of account-4, which is not to serve"
+        serving(Published::Account("4".parse().unwrap())).0,
+        "auth.json is of account-4, which must not serve"
     );
 }
 
@@ -207,14 +207,14 @@ fn a_callback_that_is_not_called_is_distinguished_from_one_that_is_gone() {
     };
     assert_eq!([beating(180), beating(181)], [0, 1]);
     let (said, remedy) = only_finding(|facts| facts.heartbeat = None);
-    assert_eq!(said, "no LiteLLM has loaded the callback: the rotator does not hear of refusals");
+    assert_eq!(said, "no LiteLLM has loaded the callback: the rotator does not learn of refusals");
     assert!(remedy.starts_with("set callbacks: rotate_now.handler"), "{remedy}");
 }
 
 #[test]
 fn the_rest_is_named_too() {
     let (said, remedy) = only_finding(|facts| examined(facts).codex = Err("codex".to_owned()));
-    assert_eq!(said, "no codex program \"codex\": nobody can sign in from here");
+    assert_eq!(said, "no codex program \"codex\": no account can sign in from here");
     assert_eq!(remedy, "install codex, or set CODEX_BIN to its path");
     let (said, remedy) = only_finding(|facts| facts.overview.pin_is_lost = true);
     assert_eq!(said, "the pinned account is in no slot");
@@ -232,13 +232,13 @@ fn the_rest_is_named_too() {
 fn files_that_are_almost_in_a_slot_are_named_in_a_short_printable_line() {
     let named = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        only_finding(move |facts| facts.almost_slots = names)
+        only_finding(move |facts| facts.misnamed_logins = names)
     };
     let (said, remedy) = named(&["auth-01.json"]);
     assert_eq!(
         said,
-        "\"auth-01.json\" looks like a login and is in no slot: a slot's file is auth-N.json, N from 1 on without \
-         zeros before it"
+        "\"auth-01.json\" looks like a login and is in no slot: a slot's file is auth-N.json, with N from 1 on and \
+         without leading zeros"
     );
     assert_eq!(remedy, "copy one to auth-N.json, or delete it");
     let (said, _) = named(&["auth-0\u{1b}.json", "auth-1 (1).json"]);
@@ -250,7 +250,7 @@ fn files_that_are_almost_in_a_slot_are_named_in_a_short_printable_line() {
     assert!(said.starts_with("\"auth-a\", \"auth-b\", \"auth-c\" and 2 more look like logins"), "{said}");
     let mut empty = healthy();
     empty.overview.rows.clear();
-    empty.almost_slots = vec!["auth-1.json.bak".to_owned()];
+    empty.misnamed_logins = vec!["auth-1.json.bak".to_owned()];
     let text = text(&empty);
     assert!(text.contains("no account has signed in") && text.contains("auth-1.json.bak"), "{text}");
 }
@@ -288,12 +288,12 @@ fn when_no_account_can_serve_the_doctor_says_that_agents_are_refused() {
     });
     assert_eq!(
         said,
-        "no account can serve: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign one more account in"
+        "no account can serve: account-2 comes back first, 2026-11-24T04:40:00Z; wait, or sign in one more account"
     );
     assert_eq!(remedy, "auth-login 1");
     let (said, remedy) = only_finding(|facts| {
         facts.overview.rows.retain(|row| row.slot.number() == 4);
     });
     assert_eq!(said, "no account can serve: agents are refused until one can");
-    assert_eq!(remedy, "accounts why; mend one of the accounts, or sign one more in: auth-login 1");
+    assert_eq!(remedy, "accounts why; repair one of the accounts, or sign in one more: auth-login 1");
 }

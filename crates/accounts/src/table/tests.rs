@@ -7,7 +7,7 @@ use overview::findings::findings;
 use overview::observed::Observed;
 use records::Naming;
 use records::heartbeat::Heartbeat;
-use records::state::Source;
+use records::state::CooldownSource;
 use rotation::observing::Observer;
 
 use super::*;
@@ -100,7 +100,7 @@ fn the_table_fits_100_columns_whatever_a_row_has() {
             who.plan = Some("a plan with a very long name".to_owned());
         }
         if let SlotState::Capped(cooldown) = &mut row.state {
-            cooldown.source = Source::Predecessor;
+            cooldown.source = CooldownSource::Predecessor;
             cooldown.until = Timestamp::from_seconds(NOW + 60 * 86_400);
         }
         if let SlotState::Parked(parked) = &mut row.state {
@@ -137,7 +137,7 @@ fn why_prints_what_a_dry_run_prints() {
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let options = crate::args::Args::parse_from(["accounts"]).policy.options(None);
     let (_, assessment, plan) =
-        rotation::rotate::look(&volume, options, Timestamp::from_seconds(NOW)).unwrap();
+        rotation::rotate::preview(&volume, options, Timestamp::from_seconds(NOW)).unwrap();
     let text = judgement::report::text(&plan, &assessment);
     assert_eq!(text, std::fs::read_to_string(every_state("why")).unwrap());
 }

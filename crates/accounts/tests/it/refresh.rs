@@ -17,7 +17,7 @@ fn signed_in() -> Pool {
 
 /// Leaves the marker of a request that was never answered.
 fn leave_unanswered(pool: &Pool) {
-    let name = format!(".grant-{}.asked", fingerprint(&pool.refresh_token(1)));
+    let name = format!(".grant-{}.sent", fingerprint(&pool.refresh_token(1)));
     fs::write(pool.file(&name), r#"{"slot": 1, "since": "2026-01-01T00:00:00Z"}"#).unwrap();
 }
 

@@ -1,10 +1,11 @@
+mod properties;
+
 use std::time::Duration;
 
-use proptest::prelude::*;
 use records::grant::GrantStatus;
-use records::published::Found;
+use records::published::PublishedRecord;
 use records::signal::{Refusal, Signal};
-use records::state::{Active, Kind, NeedsLogin, Parked, Refused, Source, State};
+use records::state::{Active, CooldownKind, CooldownSource, NeedsLogin, Parked, Refusals, State};
 use records::{Expiry, Secret};
 
 use super::*;
@@ -26,7 +27,7 @@ fn account(name: &str) -> AccountId {
 }
 
 fn login(name: &str, expires_in: i64) -> Login {
-    let mut login = Login::of_tokens(Secret::new("at"), None, None, Some(name)).unwrap();
+    let mut login = Login::from_tokens(Secret::new("at"), None, None, Some(name)).unwrap();
     login.expiry = Some(Expiry(Timestamp::from_seconds(NOW + expires_in)));
     login
 }
@@ -49,7 +50,7 @@ fn pool(slots: Vec<Candidate>, active: Option<(&str, u32)>) -> Pool {
     let active = active.map(|(name, number)| Active { account: account(name), slot: slot(number), since });
     let mut state = State::default();
     state.active = active;
-    Pool::new(slots, state, Found::Nothing)
+    Pool::new(slots, state, PublishedRecord::Missing)
 }
 
 fn now() -> Timestamp {
@@ -64,8 +65,8 @@ fn tick(pool: &Pool) -> Option<u32> {
     run(pool, Purpose::Tick, Order::RoundRobin).chosen.map(|chosen| chosen.slot.number())
 }
 
-/// What a pass makes of signals: the pool after it, and who is in use then.
-fn hear(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>) {
+/// The pool after a pass with these signals, and the slot that is in use then.
+fn after(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>) {
     let refresh_before = Duration::from_hours(24);
     let options = PassOptions { order, to: None, offline: false, only: None, floors: FLOORS, refresh_before };
     let policy = assess(&mut pool, signals, options, Turn::First, now()).policy;
@@ -88,7 +89,7 @@ fn capped(name: &str) -> Signal {
 
 fn cooling(pool: &mut Pool, name: &str, seconds: i64) {
     let until = now().plus_seconds(seconds);
-    let cooldown = Cooldown { until, kind: Kind::UsageCap, source: Source::ResetsAt };
+    let cooldown = Cooldown { until, kind: CooldownKind::UsageCap, source: CooldownSource::ResetsAt };
     pool.state.accounts.entry(account(name)).or_default().cooldown = Some(cooldown);
 }
 
@@ -113,7 +114,7 @@ fn a_slot_that_vanished_still_marks_the_place_to_go_on_from() {
 #[test]
 fn the_published_record_knows_better_than_the_state_who_is_active() {
     let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
-    pool.published = Found::Record { account: account("b") };
+    pool.published = PublishedRecord::Account(account("b"));
     assert_eq!(tick(&pool), Some(3));
 }
 
@@ -121,32 +122,32 @@ fn the_published_record_knows_better_than_the_state_who_is_active() {
 fn sticky_stays_until_the_account_in_use_is_refused() {
     let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
     assert_eq!(run(&pool, Purpose::Tick, Order::Sticky).chosen.unwrap().slot, slot(1));
-    assert_eq!(hear(pool, &[capped("a")], Order::Sticky).1, Some(2));
+    assert_eq!(after(pool, &[capped("a")], Order::Sticky).1, Some(2));
 }
 
 #[test]
 fn a_late_signal_and_a_login_move_nothing() {
     let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
-    let (pool, slot) = hear(pool, &[capped("b"), Signal::LookAgain], Order::RoundRobin);
+    let (pool, slot) = after(pool, &[capped("b"), Signal::AccountsChanged], Order::RoundRobin);
     assert_eq!(slot, Some(1));
-    assert!(pool.state.of(&account("b")).cooldown.is_some(), "but it is remembered of b");
+    assert!(pool.state.account_state(&account("b")).cooldown.is_some(), "but it is remembered of b");
     assert_eq!(pool.state.active.unwrap().since, Timestamp::from_seconds(NOW - 60), "in use all along");
 }
 
 #[test]
 fn many_signals_about_one_event_move_on_once() {
     let slots = vec![good(1, "a"), good(2, "b"), good(3, "c")];
-    let (pool, slot) = hear(pool(slots, Some(("a", 1))), &vec![capped("a"); 200], Order::RoundRobin);
+    let (pool, slot) = after(pool(slots, Some(("a", 1))), &vec![capped("a"); 200], Order::RoundRobin);
     assert_eq!(slot, Some(2));
-    assert_eq!(hear(pool, &vec![capped("a"); 200], Order::RoundRobin).1, Some(2));
+    assert_eq!(after(pool, &vec![capped("a"); 200], Order::RoundRobin).1, Some(2));
 }
 
 #[test]
 fn a_touch_from_before_the_account_was_in_use_moves_nothing() {
     let touched = |seconds| Signal::RotateNow { at: now().plus_seconds(seconds), refusal: None };
     let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
-    assert_eq!(hear(pool.clone(), &[touched(-61)], Order::RoundRobin).1, Some(1));
-    assert_eq!(hear(pool, &[touched(-59)], Order::RoundRobin).1, Some(2));
+    assert_eq!(after(pool.clone(), &[touched(-61)], Order::RoundRobin).1, Some(1));
+    assert_eq!(after(pool, &[touched(-59)], Order::RoundRobin).1, Some(2));
 }
 
 #[test]
@@ -157,10 +158,10 @@ fn when_all_are_cooling_down_the_one_that_comes_back_first_serves() {
     }
     let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().why, Why::BackFirst(now().plus_seconds(300)));
-    let (pool, slot) = hear(pool, &[capped("b")], Order::RoundRobin);
+    let (pool, slot) = after(pool, &[capped("b")], Order::RoundRobin);
     assert_eq!(slot, Some(2), "b says 600 s now, as c does, and the lower slot serves");
     assert_eq!(
-        hear(
+        after(
             pool,
             &[Signal::Refused { at: now(), account: account("b"), refusal: Refusal::default() }],
             Order::RoundRobin
@@ -171,12 +172,13 @@ fn when_all_are_cooling_down_the_one_that_comes_back_first_serves() {
 }
 
 #[test]
-fn a_dead_slot_beside_cooled_ones_does_not_leave_nothing() {
+fn a_slot_without_a_grant_beside_cooled_ones_does_not_leave_nothing() {
     let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
     cooling(&mut pool, "a", 600);
     let grant = pool.slots[1].login.as_ref().unwrap().grant();
-    let dead = NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), refused: true };
-    pool.state.accounts.entry(account("b")).or_default().needs_login = Some(dead);
+    let needs_login =
+        NeedsLogin { grant, since: now(), code: "token_revoked".to_owned(), token_refused: true };
+    pool.state.accounts.entry(account("b")).or_default().needs_login = Some(needs_login);
     let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
     assert_eq!(plan.chosen.unwrap().slot, slot(1));
     assert_eq!(plan.passed_over[0].1.line(slot(2)), "needs login: run auth-login 2 (token_revoked)");
@@ -221,18 +223,18 @@ fn without_a_user_a_signal_means_the_seat_in_use_or_the_only_one() {
         slot: slot(2),
         since: Timestamp::from_seconds(0),
     });
-    let (pool, slot) = hear(pool, &[capped("team")], Order::Sticky);
+    let (pool, slot) = after(pool, &[capped("team")], Order::Sticky);
     assert_eq!(slot, Some(3), "ben was in use");
     let interpretation = interpret(&pool, &[capped("team")], FLOORS, now());
     assert_eq!(
-        interpretation.said,
+        interpretation.lines,
         ["a signal about team, which no slot holds: nothing to do"],
         "either could be meant"
     );
 }
 
 #[test]
-fn a_401_is_worth_one_refresh_and_then_a_rest_that_grows() {
+fn a_401_is_worth_one_refresh_and_then_cooldowns_that_grow() {
     let refused = [Signal::Refused {
         at: now(),
         account: account("a"),
@@ -241,29 +243,30 @@ fn a_401_is_worth_one_refresh_and_then_a_rest_that_grows() {
     let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
     pool.slots[0].login.as_mut().unwrap().refresh_token = Some(Secret::new("rt"));
     let interpretation = interpret(&pool, &refused, FLOORS, now());
-    assert!(interpretation.refused.contains(&account("a")) && interpretation.said.is_empty());
+    assert!(interpretation.to_refresh.contains(&account("a")) && interpretation.lines.is_empty());
     let grant = pool.slots[0].login.as_ref().unwrap().grant();
     pool.state.accounts.entry(account("a")).or_default().refreshed_after_401 = Some(grant);
     let interpretation = interpret(&pool, &refused, FLOORS, now());
     assert_eq!(
-        interpretation.said,
+        interpretation.lines,
         ["account-1 capped until 1970-01-12T13:51:40Z (refused, floor): its access token was refused"]
     );
-    let (mut pool, serves) = hear(pool, &refused, Order::Sticky);
+    let (mut pool, serves) = after(pool, &refused, Order::Sticky);
     assert_eq!(serves, Some(2), "and the next serves, no walk through the pool");
-    let rests = |pool: &Pool| pool.state.of(&account("a")).cooldown.unwrap().until.seconds() - NOW;
-    assert_eq!(rests(&pool), 300);
-    (pool, _) = hear(pool, &refused, Order::Sticky);
-    assert_eq!(rests(&pool), 300, "a second refusal of a resting account is the same one");
-    for (times, rest) in [(2, 600), (3, 1200), (4, 2400), (9, 6 * 3600), (40, 6 * 3600)] {
-        let standing = pool.state.accounts.get_mut(&account("a")).unwrap();
-        standing.cooldown = None;
-        standing.refused = Some(Refused { times: times - 1, at: now() });
-        (pool, _) = hear(pool, &refused, Order::Sticky);
-        assert_eq!(rests(&pool), rest, "the {times}th time in a row");
+    let cooldown =
+        |pool: &Pool| pool.state.account_state(&account("a")).cooldown.unwrap().until.seconds() - NOW;
+    assert_eq!(cooldown(&pool), 300);
+    (pool, _) = after(pool, &refused, Order::Sticky);
+    assert_eq!(cooldown(&pool), 300, "a second refusal during a cooldown is the same one");
+    for (times, seconds) in [(2, 600), (3, 1200), (4, 2400), (9, 6 * 3600), (40, 6 * 3600)] {
+        let account_state = pool.state.accounts.get_mut(&account("a")).unwrap();
+        account_state.cooldown = None;
+        account_state.refusals = Some(Refusals { times: times - 1, at: now() });
+        (pool, _) = after(pool, &refused, Order::Sticky);
+        assert_eq!(cooldown(&pool), seconds, "the {times}th time in a row");
     }
-    let (pool, _) = hear(pool, &[Signal::Served { account: account("a") }], Order::Sticky);
-    assert_eq!(pool.state.of(&account("a")).refused, None, "a success ends it");
+    let (pool, _) = after(pool, &[Signal::Served { account: account("a") }], Order::Sticky);
+    assert_eq!(pool.state.account_state(&account("a")).refusals, None, "a success ends it");
 }
 
 #[test]
@@ -276,7 +279,7 @@ fn the_newest_login_of_an_account_counts() {
 }
 
 #[test]
-fn an_expired_token_is_not_published_and_says_what_mends_it() {
+fn an_expired_token_is_not_published_and_says_how_to_resolve_it() {
     let expired =
         Candidate { slot: slot(1), login: Ok(login("a", 0)), grant: GrantStatus::Good, is_stored: true };
     let plan = run(&pool(vec![expired], None), Purpose::Tick, Order::RoundRobin);
@@ -298,124 +301,5 @@ fn the_operators_choice_is_that_slot_or_none() {
 #[test]
 fn before_litellm_starts_the_account_in_use_is_kept() {
     let pool = pool(vec![good(1, "a"), good(2, "b")], Some(("b", 2)));
-    assert_eq!(run(&pool, Purpose::Look, Order::RoundRobin).chosen.unwrap().slot, slot(2));
-}
-
-prop_compose! {
-    fn any_candidate()(kind in 0..3, name in 0..4, expires_in in -10_i64..100) -> Result<Login, String> {
-        if kind == 0 { Err("empty".to_owned()) } else { Ok(login(&format!("acct-{name}"), expires_in)) }
-    }
-}
-
-prop_compose! {
-    fn any_signal()(kind in 0..8, limit in any::<bool>(), ago in 0..200_i64, resets in -500..5000_i64) -> Signal {
-        let at = now().plus_seconds(-ago);
-        let resets_at = (resets > 0).then(|| now().plus_seconds(resets - 100));
-        let refusal = Refusal { status: 429, usage_limit: limit, resets_at, ..Refusal::default() };
-        match kind {
-            5 => Signal::RotateNow { at, refusal: None },
-            6 => Signal::LookAgain,
-            7 => Signal::RotateNow { at, refusal: Some(refusal) },
-            name => Signal::Refused { at, account: account(&format!("acct-{name}")), refusal },
-        }
-    }
-}
-
-prop_compose! {
-    fn any_world()(
-        logins in proptest::collection::vec(any_candidate(), 0..6),
-        active in proptest::option::of((0..4, 1..8_u32)),
-    ) -> Pool {
-        let slots = (1..).zip(logins).map(|(number, login)| Candidate { slot: slot(number), login: login.map_err(Broken::from), grant: GrantStatus::Good, is_stored: true });
-        let name = active.map(|(name, number)| (format!("acct-{name}"), number));
-        pool(slots.collect(), name.as_ref().map(|(name, number)| (name.as_str(), *number)))
-    }
-}
-
-prop_compose! {
-    /// A pool in which some passes have been made, with whatever signals came.
-    fn any_later_world()(
-        pool in any_world(),
-        passes in proptest::collection::vec(proptest::collection::vec(any_signal(), 0..4), 0..5),
-    ) -> Pool {
-        passes.iter().fold(pool, |pool, signals| hear(pool, signals, Order::RoundRobin).0)
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_usable_slot_is_chosen_when_there_is_one(pool in any_later_world()) {
-        let live = pool.slots.iter().any(|slot| slot.login.as_ref().is_ok_and(|login| {
-            login.is_live(now()) && pool.holder(&login.account).is_some_and(|holder| holder.slot == slot.slot)
-        }));
-        for purpose in [Purpose::Tick, Purpose::Look, Purpose::MoveOn] {
-            prop_assert_eq!(run(&pool, purpose, Order::RoundRobin).chosen.is_some(), live);
-        }
-    }
-
-    #[test]
-    fn every_slot_is_accounted_for_once(pool in any_later_world()) {
-        let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
-        let mut seen: Vec<_> = plan.passed_over.iter().map(|(slot, _)| *slot).collect();
-        seen.extend(plan.chosen.map(|chosen| chosen.slot));
-        seen.sort_unstable();
-        prop_assert_eq!(seen, pool.slots.iter().map(|slot| slot.slot).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_cooled_account_serves_only_when_all_are(pool in any_later_world()) {
-        let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
-        let Some(chosen) = plan.chosen else { return Ok(()) };
-        let cools = pool.state.of(&chosen.login.account).cooldown.is_some_and(|c| c.until > now());
-        let others_ready = plan.passed_over.iter().any(|(_, reason)| *reason == Reason::NotItsTurn);
-        prop_assert!(!(cools && others_ready));
-    }
-
-    #[test]
-    fn a_late_signal_never_moves_the_active_account(pool in any_later_world(), signals in proptest::collection::vec(any_signal(), 1..5)) {
-        let Some(active) = pool.active().map(|active| active.account.clone()) else { return Ok(()) };
-        let Some(before) = run(&pool, Purpose::Look, Order::RoundRobin).chosen else { return Ok(()) };
-        prop_assume!(before.login.account == active && before.why == Why::StaysActive);
-        let late: Vec<_> = signals.into_iter().filter(|signal| match signal {
-            Signal::Refused { account, .. } => *account != active,
-            Signal::LookAgain => true,
-            _ => false,
-        }).collect();
-        prop_assume!(!late.is_empty());
-        let after = hear(pool, &late, Order::RoundRobin).0;
-        prop_assert_eq!(after.state.active.map(|active| active.account), Some(active));
-    }
-
-    #[test]
-    fn no_sequence_of_signals_about_one_event_rotates_more_than_once(
-        pool in any_later_world(),
-        bursts in proptest::collection::vec(1..20_usize, 1..5),
-    ) {
-        let Some(active) = pool.active().map(|active| active.account.clone()) else { return Ok(()) };
-        let event = capped(&active.account_id);
-        let mut rotations = 0;
-        let mut pool = pool;
-        for burst in bursts {
-            let before = pool.state.active.clone().map(|active| active.account);
-            pool = hear(pool, &vec![event.clone(); burst], Order::RoundRobin).0;
-            let after = pool.state.active.clone().map(|active| active.account);
-            rotations += u32::from(before != after && after.is_some());
-        }
-        prop_assert!(rotations <= 1, "{rotations}");
-    }
-
-    #[test]
-    fn as_many_ticks_as_ready_accounts_serve_each_of_them_once(pool in any_later_world()) {
-        let mut pool = pool;
-        let mut served = std::collections::BTreeSet::new();
-        let plan = run(&pool, Purpose::Tick, Order::RoundRobin);
-        let ready = plan.passed_over.iter().filter(|(_, reason)| *reason == Reason::NotItsTurn).count() + 1;
-        for _ in 0..ready {
-            let Some(chosen) = run(&pool, Purpose::Tick, Order::RoundRobin).chosen else { return Ok(()) };
-            let Chosen { slot, login, since, .. } = chosen;
-            served.insert(login.account.clone());
-            pool.state.active = Some(Active { account: login.account, slot, since });
-        }
-        prop_assert_eq!(served.len(), ready);
-    }
+    assert_eq!(run(&pool, Purpose::Stay, Order::RoundRobin).chosen.unwrap().slot, slot(2));
 }

@@ -2,7 +2,7 @@
 
 use records::heartbeat::Heartbeat;
 
-use crate::Serving;
+use crate::Published;
 use crate::bounds::HEARTBEAT;
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;
@@ -12,10 +12,10 @@ const HOW: &str = "set callbacks: rotate_now.handler in LiteLLM's config.yaml, w
 
 pub(super) fn finding(observed: &Observed) -> Option<Finding> {
     match &observed.heartbeat {
-        // Before there is a record, LiteLLM has not started either.
-        None if matches!(observed.overview.serving, Serving::Nothing) => None,
+        // Before there is a record, LiteLLM has not started.
+        None if matches!(observed.overview.published, Published::Nothing) => None,
         None => {
-            let message = "no LiteLLM has loaded the callback: the rotator does not hear of refusals";
+            let message = "no LiteLLM has loaded the callback: the rotator does not learn of refusals";
             Some(Finding::new(Id::CallbackMissing, message).advise(HOW))
         }
         Some(Heartbeat { at, litellm, .. }) if observed.overview.at.since(*at) > HEARTBEAT => {

@@ -1,4 +1,4 @@
-//! Whether this clock agrees with those that dated files and tokens.
+//! Whether this clock agrees with the clocks that dated files and tokens.
 
 use crate::bounds::CLOCKS_DIFFER;
 use crate::finding::{Finding, Id};

@@ -1,4 +1,4 @@
-//! What only the doctor looks at: the directories, codex, and the provider's own word.
+//! What only the doctor examines: the directories, codex, and the provider's answer.
 
 use records::Slot;
 use records::probe::ProbeResult;
@@ -31,7 +31,7 @@ fn directory(directory: &Directory) -> Vec<Finding> {
         } else {
             "mount it writable for this user (fsGroup), or make room"
         };
-        Finding::new(Id::VolumeFault, format!("{path} {}", fault.said)).advise(advice)
+        Finding::new(Id::VolumeFault, format!("{path} {}", fault.message)).advise(advice)
     });
     let full = (directory.is_tried && !directory.has_room).then(|| {
         Finding::new(Id::VolumeFull, format!("{path} is full"))
@@ -42,7 +42,7 @@ fn directory(directory: &Directory) -> Vec<Finding> {
 
 pub(super) fn codex(observed: &Observed) -> Option<Finding> {
     let name = observed.examined.as_ref()?.codex.as_ref().err()?;
-    let message = format!("no codex program \"{name}\": nobody can sign in from here");
+    let message = format!("no codex program \"{name}\": no account can sign in from here");
     Some(Finding::new(Id::CodexMissing, message).advise("install codex, or set CODEX_BIN to its path"))
 }
 

@@ -17,7 +17,7 @@ pub(super) fn findings(overview: &Overview) -> Option<Finding> {
     let one_more = remedy::login(Slot::first_free(&rows.iter().map(|row| row.slot).collect::<Vec<_>>()));
     if let Some((row, until)) = overview.first_back() {
         let message = format!(
-            "no account can serve: {} comes back first, {until}; wait, or sign one more account in",
+            "no account can serve: {} comes back first, {until}; wait, or sign in one more account",
             row.slot
         );
         return Some(Finding::new(Id::PoolCapped, message).run(one_more));
@@ -25,5 +25,5 @@ pub(super) fn findings(overview: &Overview) -> Option<Finding> {
     let is_about_to_be_refreshed = rows.iter().any(|row| row.state == SlotState::RefreshDue);
     let finding = Finding::new(Id::PoolExhausted, "no account can serve: agents are refused until one can")
         .run(if is_about_to_be_refreshed { remedy::PASS } else { remedy::WHY });
-    Some(finding.advise(format!("mend one of the accounts, or sign one more in: {one_more}")))
+    Some(finding.advise(format!("repair one of the accounts, or sign in one more: {one_more}")))
 }

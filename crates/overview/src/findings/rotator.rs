@@ -1,4 +1,4 @@
-//! Whether the rotator runs, and alone.
+//! Whether the rotator runs, and whether it is alone.
 
 use records::remedy;
 use records::text::printable;
@@ -14,7 +14,7 @@ const SIDECAR: &str = "then look at kubectl logs deploy/litellm -c rotator";
 
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     let waits = signal_waits(observed);
-    // A signal that waits says the same, and sooner.
+    // A signal that waits shows the same earlier.
     let late = if waits.is_none() { pass_late(observed) } else { None };
     waits.into_iter().chain(late).chain(two_rotators(observed)).collect()
 }
@@ -38,7 +38,7 @@ fn pass_late(observed: &Observed) -> Option<Finding> {
     Some(Finding::new(Id::PassLate, message).run(remedy::PASS).advise(SIDECAR))
 }
 
-/// Two rotators on one volume, whether their locks reach each other or not.
+/// Two rotators on one volume, whether their locks exclude each other or not.
 fn two_rotators(observed: &Observed) -> Option<Finding> {
     let advice =
         "leave one rotator for this volume: look for a second release, Deployment or CronJob that mounts it";

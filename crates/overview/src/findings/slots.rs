@@ -13,7 +13,7 @@ use crate::{Row, SlotState};
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     let of_rows = observed.overview.rows.iter().flat_map(of_row);
     let of_files = observed.files.iter().filter(|file| file.too_open).map(too_open);
-    of_rows.chain(of_files).chain(almost(&observed.almost_slots)).collect()
+    of_rows.chain(of_files).chain(misnamed(&observed.misnamed_logins)).collect()
 }
 
 pub(super) fn of_row(row: &Row) -> impl Iterator<Item = Finding> {
@@ -32,8 +32,8 @@ fn of_state(Row { slot, state, .. }: &Row) -> Option<Finding> {
             let id = if broken.is_in_the_way { Id::SlotBlocked } else { Id::SlotBroken };
             Finding::new(id, format!("{slot} is broken: {broken}")).run(broken.remedy(*slot))
         }
-        // By now the slot has another owner, who would be protected.
-        SlotState::CameFrom(from) => {
+        // By now the slot belongs to the other account, which a plain auth-login would protect.
+        SlotState::OtherAccount(from) => {
             let message =
                 format!("{slot} belonged to {from}, and its last refresh answered for another account");
             Finding::new(Id::OtherAccount, message)
@@ -79,12 +79,12 @@ fn of_trouble(slot: Slot, trouble: &Trouble) -> Finding {
 
 fn too_open(file: &SlotFile) -> Finding {
     let path = file.path.display();
-    // The next pass narrows it, too.
+    // A pass narrows the file's mode.
     Finding::new(Id::FileTooOpen, format!("others can read {path}")).of(file.slot).run(remedy::PASS)
 }
 
-/// Files that nothing reads, though a person may think so.
-fn almost(names: &[String]) -> Option<Finding> {
+/// Files that nothing reads, though a person may believe that they are logins in use.
+fn misnamed(names: &[String]) -> Option<Finding> {
     let mut shown: Vec<_> = names.iter().take(3).map(|name| format!("\"{}\"", printable(name))).collect();
     let more = names.len().saturating_sub(shown.len());
     shown.extend((more > 0).then(|| format!("{more} more")));
@@ -94,7 +94,7 @@ fn almost(names: &[String]) -> Option<Finding> {
         others => (format!("{} and {last}", others.join(", ")), "look like logins and are"),
     };
     let message = format!(
-        "{names} {are} in no slot: a slot's file is auth-N.json, N from 1 on without zeros before it"
+        "{names} {are} in no slot: a slot's file is auth-N.json, with N from 1 on and without leading zeros"
     );
-    Some(Finding::new(Id::AlmostSlot, message).advise("copy one to auth-N.json, or delete it"))
+    Some(Finding::new(Id::MisnamedLogin, message).advise("copy one to auth-N.json, or delete it"))
 }

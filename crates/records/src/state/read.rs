@@ -1,21 +1,25 @@
-//! Reading a state leniently. A word that a later release has, or a value that somebody mistyped, costs that value and
-//! no other; what a part cannot be without costs the part.
+//! Reading a state leniently. A word of a later release, or a mistyped value, costs that value and no other; a value that
+//! its part means nothing without costs the part.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    AccountState, Active, Cooldown, Grant, Kind, NeedsLogin, Parked, RefreshRefused, Refused, ReportedPlan,
-    Source, State, VERSION,
+    AccountState, Active, Cooldown, CooldownKind, CooldownSource, NeedsLogin, Parked, RefreshRefusal,
+    Refusals, ReportedPlan, State, VERSION,
 };
 use crate::counters::{Counters, Counts};
+use crate::grant::Grant;
 use crate::usage::{Minutes, Usage, Window};
 use crate::{AccountId, Slot, Timestamp};
 
-/// When something was, if its time cannot be read.
+/// Stands for a time that cannot be read.
 const LONG_AGO: i64 = 0;
 
-/// The members of an object that are not read yet.
+/// Stands for a code that cannot be read.
+const UNKNOWN_CODE: &str = "unknown";
+
+/// The members of an object that have not been read yet.
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -65,7 +69,7 @@ impl State {
         Self {
             version: VERSION,
             active: fields.object("active", Active::read),
-            heard: fields.list("heard", |name| serde_json::from_value(name).ok()),
+            handled_signals: fields.list("handled_signals", |name| serde_json::from_value(name).ok()),
             pin: fields.object("pin", |mut pin| pin.account()),
             accounts: fields.list("accounts", entry).into_iter().collect(),
             counters: fields
@@ -94,12 +98,12 @@ impl AccountState {
             needs_login: fields.object("needs_login", NeedsLogin::read),
             unanswered: fields.take("unanswered"),
             refresh_failed: fields.take("refresh_failed"),
-            refresh_refused: fields.object("refresh_refused", |refused| Some(RefreshRefused::read(refused))),
+            refresh_refused: fields.object("refresh_refused", |refused| Some(RefreshRefusal::read(refused))),
             not_storable: fields.take("not_storable"),
             not_prolonged: fields.take("not_prolonged"),
             came_from: fields.object("came_from", |mut account| account.account()),
             refreshing_after_401: fields.take("refreshing_after_401"),
-            refused: fields.object("refused", |refused| Some(Refused::read(refused))),
+            refusals: fields.object("refusals", |refusals| Some(Refusals::read(refusals))),
             next_reset: fields.take("next_reset"),
             usage: fields.object("usage", usage),
             plan: fields.object("plan", ReportedPlan::read),
@@ -113,8 +117,8 @@ impl Cooldown {
     fn read(mut fields: Fields) -> Option<Self> {
         Some(Self {
             until: fields.take("until")?,
-            kind: fields.take("kind").unwrap_or(Kind::UsageCap),
-            source: fields.take("source").unwrap_or(Source::Floor),
+            kind: fields.take("kind").unwrap_or(CooldownKind::UsageCap),
+            source: fields.take("source").unwrap_or(CooldownSource::Floor),
         })
     }
 }
@@ -128,20 +132,20 @@ impl Parked {
 impl NeedsLogin {
     fn read(mut fields: Fields) -> Option<Self> {
         let grant: Grant = fields.take("grant")?;
-        let code = fields.take("code").unwrap_or_else(|| "unknown".to_owned());
-        let refused = fields.take("refused").unwrap_or_default();
-        Some(Self { grant, since: fields.time("since"), code, refused })
+        let code = fields.take("code").unwrap_or_else(|| UNKNOWN_CODE.to_owned());
+        let token_refused = fields.take("token_refused").unwrap_or_default();
+        Some(Self { grant, since: fields.time("since"), code, token_refused })
     }
 }
 
-impl RefreshRefused {
+impl RefreshRefusal {
     fn read(mut fields: Fields) -> Self {
-        let code = fields.take("code").unwrap_or_else(|| "unknown".to_owned());
+        let code = fields.take("code").unwrap_or_else(|| UNKNOWN_CODE.to_owned());
         Self { code, since: fields.time("since") }
     }
 }
 
-impl Refused {
+impl Refusals {
     fn read(mut fields: Fields) -> Self {
         Self { times: fields.take("times").unwrap_or(1), at: fields.time("at") }
     }
@@ -184,5 +188,5 @@ fn usage(mut fields: Fields) -> Option<Usage> {
             resets_at: window.take("resets_at"),
         })
     };
-    Usage::told(fields.take("at")?, fields.list("windows", window))
+    Usage::reported(fields.take("at")?, fields.list("windows", window))
 }

@@ -114,7 +114,7 @@ fn an_opaque_token_from_the_environment_is_named_as_the_reason() {
         .env("OPENAI_CODEX_ACCESS_TOKEN", "opaque-and-secret")
         .assert()
         .code(69)
-        .stderr(contains("OPENAI_CODEX_ACCESS_TOKEN does not say whose it is").and(contains("secret").not()));
+        .stderr(contains("OPENAI_CODEX_ACCESS_TOKEN names no account").and(contains("secret").not()));
 }
 
 #[test]

@@ -153,7 +153,10 @@ fn a_401_refreshes_once_and_then_only_that_account_gets_a_cooldown() {
 
     volume.signal(&first);
     let said = volume.pass_to(0, &[]);
-    assert!(said.contains("account-1: a 401 of a token that was renewed since: nothing to do"), "{said}");
+    assert!(
+        said.contains("account-1: a 401 of a token that has been refreshed since: nothing to do"),
+        "{said}"
+    );
     assert_eq!(volume.served(), "acct-ann");
 
     volume.signal(&refusal().to_string());

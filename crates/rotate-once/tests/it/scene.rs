@@ -63,7 +63,7 @@ impl Scene {
     pub(crate) fn waiting_for_the_issuer(&self) -> Child {
         let pass = self.command().stderr(Stdio::piped()).spawn().unwrap();
         let before = self.refreshes();
-        let is_sent = || self.names().iter().any(|name| name.contains(".asked"));
+        let is_sent = || self.names().iter().any(|name| name.contains(".sent"));
         wait_within(SOON, "a refresh is sent", is_sent);
         wait_within(SOON, "the issuer has it", || self.refreshes() > before || before > 0);
         pass

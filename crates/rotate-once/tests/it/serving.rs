@@ -48,10 +48,10 @@ fn no_lock_is_held_while_the_issuer_is_waited_for_and_what_was_changed_meanwhile
     let pass = pool.waiting_for_the_issuer();
     let volume = auth_volume::Volume::open(Layout::new(pool.path().to_owned(), None)).unwrap();
     let locked = volume.lock_within(Duration::from_millis(200)).unwrap();
-    let mut state = volume.remembered().unwrap().state;
+    let mut state = volume.stored_state().unwrap().state;
     let account = volume.master("1".parse().unwrap()).login.unwrap().account;
     state.accounts.entry(account).or_default().parked = Some(records::state::Parked::default());
-    locked.remember(&state).unwrap();
+    locked.store_state(&state).unwrap();
     drop(locked);
     let said = said(pass);
     assert!(said.contains("account-1 refreshed"), "{said}");

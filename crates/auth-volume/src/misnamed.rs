@@ -1,33 +1,33 @@
-//! Files that look like logins and are in no slot: a copy under another name, or a name that is almost a slot's.
+//! Files that look like logins and are in no slot: copies under another name, or names that only resemble a slot's.
 
 use std::io;
 use std::path::Path;
 
 use records::Slot;
 
-/// What the names of our own copies of a master have behind its name.
+/// What follows a master's name in the names of our own copies of it.
 const OUR_COPIES: [&str; 2] = [".before-", ".removed-"];
 
-/// The names in the directory of the logins that begin as a slot's does and are no slot's, nor of a copy of ours.
+/// The names in the directory of the logins that begin like a slot's, and are neither a slot's nor those of our own copies.
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn almost_slots(auth: &Path) -> io::Result<Vec<String>> {
+pub fn misnamed_logins(auth: &Path) -> io::Result<Vec<String>> {
     let files = std::fs::read_dir(auth)?.flatten().filter(|entry| !entry.path().is_dir());
     let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
-    let mut names: Vec<_> = names.filter(|name| is_almost(name)).collect();
+    let mut names: Vec<_> = names.filter(|name| is_misnamed(name)).collect();
     names.sort_unstable();
     Ok(names)
 }
 
-fn is_almost(name: &str) -> bool {
+fn is_misnamed(name: &str) -> bool {
     let begins = name.get(.."auth-".len()).is_some_and(|start| start.eq_ignore_ascii_case("auth-"));
-    begins && Slot::of_file_name(name).is_none() && !is_our_copy(name)
+    begins && Slot::from_file_name(name).is_none() && !is_our_copy(name)
 }
 
 fn is_our_copy(name: &str) -> bool {
     let of_slot =
-        |mark: &str| name.split_once(mark).is_some_and(|(slot, _)| Slot::of_file_name(slot).is_some());
+        |mark: &str| name.split_once(mark).is_some_and(|(slot, _)| Slot::from_file_name(slot).is_some());
     OUR_COPIES.into_iter().any(of_slot)
 }
 
@@ -39,9 +39,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_almost_a_slots_are_found_and_our_own_are_not() {
+    fn names_that_resemble_a_slots_are_found_and_our_own_are_not() {
         let dir = tempfile::tempdir().unwrap();
-        let almost = [
+        let misnamed = [
             "AUTH-2.json",
             "auth-",
             "auth-0.json",
@@ -62,13 +62,13 @@ mod tests {
             "auth.json.found-1",
             "rotator_state.json",
         ];
-        for name in almost.iter().chain(&others) {
+        for name in misnamed.iter().chain(&others) {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         std::fs::create_dir(dir.path().join("auth-old")).unwrap();
-        assert_eq!(almost_slots(dir.path()).unwrap(), almost);
+        assert_eq!(misnamed_logins(dir.path()).unwrap(), misnamed);
         std::fs::write(dir.path().join(OsStr::from_bytes(b"auth-1\xff.json")), "").unwrap();
-        assert!(almost_slots(dir.path()).unwrap().contains(&"auth-1\u{fffd}.json".to_owned()));
-        assert!(almost_slots(&dir.path().join("none")).is_err());
+        assert!(misnamed_logins(dir.path()).unwrap().contains(&"auth-1\u{fffd}.json".to_owned()));
+        assert!(misnamed_logins(&dir.path().join("none")).is_err());
     }
 }
