@@ -62,13 +62,16 @@ impl Locked<'_> {
         atomic::replace(&path, &state.to_bytes(), Access::PRIVATE).map_err(cannot_write(&path))
     }
 
-    /// Changes the stored state.
+    /// Changes the stored state. One that could not be read is set aside first.
     ///
     /// # Errors
     /// It cannot be read or written. The previous state is still there.
     pub fn update_state(&self, change: impl FnOnce(&mut State)) -> Result<(), VolumeError> {
-        let mut state = self.volume().stored_state()?.state;
+        let StoredState { mut state, predecessor, note } = self.volume().stored_state()?;
         change(&mut state);
+        if note.is_some() && predecessor.is_none() {
+            self.set_state_aside()?;
+        }
         self.store_state(&state)
     }
 
@@ -85,5 +88,22 @@ impl Locked<'_> {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path)(e)),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::fixture::volume;
+
+    #[test]
+    fn a_state_that_could_not_be_read_is_kept_when_another_one_is_stored() {
+        let (dir, volume) = volume();
+        fs::write(dir.path().join("rotator_state.json"), "{half").unwrap();
+        volume.lock().unwrap().update_state(|state| state.pin = None).unwrap();
+        assert_eq!(fs::read(dir.path().join(BROKEN)).unwrap(), b"{half");
+        assert_eq!(volume.stored_state().unwrap().note, None);
     }
 }

@@ -21,8 +21,8 @@ pub fn duration(text: &str) -> Result<OptionalDuration, String> {
     let duration = seconds.or_else(|| humantime::parse_duration(text).ok());
     match duration {
         Some(duration) if duration <= LONGEST => Ok(Some(duration)),
-        Some(_) => Err("want at most 10 years, as 30m, 1h30m, 90s or plain seconds".to_owned()),
-        None => Err("want 30m, 1h30m, 90s or plain seconds".to_owned()),
+        Some(_) => Err("expected at most 10 years, as 30m, 1h30m, 90s or plain seconds".to_owned()),
+        None => Err("expected 30m, 1h30m, 90s or plain seconds".to_owned()),
     }
 }
 
@@ -32,7 +32,7 @@ pub fn duration(text: &str) -> Result<OptionalDuration, String> {
 /// The text is no duration, zero, or longer than ten years.
 pub fn positive_duration(text: &str) -> Result<Duration, String> {
     let positive = duration(text)?.filter(|duration| !duration.is_zero());
-    positive.ok_or_else(|| "want more than nothing, as 30m, 1h30m, 90s or plain seconds".to_owned())
+    positive.ok_or_else(|| "expected more than nothing, as 30m, 1h30m, 90s or plain seconds".to_owned())
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(duration("1800"), duration("30m"));
         assert_eq!(duration("\n"), Ok(None));
         for text in ["soon", "-1", "1.5", "1e400", "18446744073709551616"] {
-            assert_eq!(duration(text), Err("want 30m, 1h30m, 90s or plain seconds".to_owned()), "{text}");
+            assert_eq!(duration(text), Err("expected 30m, 1h30m, 90s or plain seconds".to_owned()), "{text}");
         }
     }
 
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(duration("10y"), Ok(Some(LONGEST)));
         for text in ["315576001", "11y", "99999999999999999 s", "18446744073709551615"] {
             let error = duration(text).unwrap_err();
-            assert_eq!(error, "want at most 10 years, as 30m, 1h30m, 90s or plain seconds", "{text}");
+            assert_eq!(error, "expected at most 10 years, as 30m, 1h30m, 90s or plain seconds", "{text}");
         }
     }
 
@@ -61,8 +61,8 @@ mod tests {
     fn a_positive_duration_is_more_than_nothing() {
         assert_eq!(positive_duration("500ms"), Ok(Duration::from_millis(500)));
         for text in ["", " ", "0", "0s"] {
-            assert!(positive_duration(text).unwrap_err().starts_with("want more than nothing"), "{text}");
+            assert!(positive_duration(text).unwrap_err().starts_with("expected more than nothing"), "{text}");
         }
-        assert!(positive_duration("11y").unwrap_err().starts_with("want at most 10 years"));
+        assert!(positive_duration("11y").unwrap_err().starts_with("expected at most 10 years"));
     }
 }

@@ -24,7 +24,7 @@ impl Address {
         let (scheme @ ("http" | "https"), Some(host)) =
             (uri.scheme_str().unwrap_or_default(), uri.host().filter(|host| !host.is_empty()))
         else {
-            bail!("want a URL such as https://host.example.com/path");
+            bail!("expected a URL such as https://host.example.com/path");
         };
         let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
         let (is_https, host, origin) =
@@ -61,7 +61,7 @@ mod tests {
             "//host/sEcReT",
         ] {
             let error = format!("{:#}", Address::parse(Secret::new(url)).unwrap_err());
-            assert_eq!(error, "want a URL such as https://host.example.com/path", "{url}");
+            assert_eq!(error, "expected a URL such as https://host.example.com/path", "{url}");
         }
     }
 }

@@ -278,6 +278,6 @@ fn an_address_that_is_none_is_named_by_its_variable() {
     for name in ["CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE"] {
         let lookup = |asked: &str| (asked == name).then(|| "sEcReT".into());
         let said = format!("{:#}", Issuer::of(Environment(&lookup), LIMITS).unwrap_err());
-        assert_eq!(said, format!("{name}: want a URL such as https://host.example.com/path"));
+        assert_eq!(said, format!("{name}: expected a URL such as https://host.example.com/path"));
     }
 }

@@ -166,8 +166,8 @@ fn a_slot_that_is_empty_or_broken_names_what_to_do() {
     run(volume.path(), "pin 6").code(1).stderr(contains("run auth-login 6, or accounts remove 6\n"));
     run(volume.path(), "park 0").code(2);
     run(volume.path(), "park 1 --for 1h --until 2099-01-01T00:00:00Z").code(2);
-    run(volume.path(), "park 1 --for 0s").code(2).stderr(contains("want more than nothing"));
-    run(volume.path(), "park 1 --for 11y").code(2).stderr(contains("want at most 10 years"));
+    run(volume.path(), "park 1 --for 0s").code(2).stderr(contains("expected more than nothing"));
+    run(volume.path(), "park 1 --for 11y").code(2).stderr(contains("expected at most 10 years"));
     run(volume.path(), "doctor --interval 18446744073709551615").code(2).stderr(contains("at most 10 years"));
     run(volume.path(), "park 1 --until 2001-01-01T00:00:00Z").code(2).stderr(contains("has passed"));
 }

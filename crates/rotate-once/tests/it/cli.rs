@@ -34,10 +34,10 @@ fn a_duration_that_is_too_long_is_wrong_usage() {
     let volume = volume_of_ann();
     for variable in ["CODEX_REFRESH_BEFORE_SEC", "CODEX_CAP_COOLDOWN_SEC", "CODEX_TRANSIENT_COOLDOWN_SEC"] {
         for (value, said) in [
-            ("18446744073709551615", "want at most 10 years"),
-            ("99999999999999999 s", "want at most 10 years"),
-            ("1e400", "want 30m"),
-            ("-1", "want 30m"),
+            ("18446744073709551615", "expected at most 10 years"),
+            ("99999999999999999 s", "expected at most 10 years"),
+            ("1e400", "expected 30m"),
+            ("-1", "expected 30m"),
         ] {
             rotate_once(volume.path()).env(variable, value).assert().code(2).stderr(contains(said));
         }

@@ -394,7 +394,7 @@ fn a_command_that_fails_is_missing_or_prints_too_much_is_one_line_and_changes_no
     }
     for url in ["https:/half", "sEcReT", "ftp://host/sEcReT"] {
         pool.command().args(["--webhook", url]).assert().success().stderr(
-            contains("the webhook is not notified: want a URL such as ").and(contains("sEcReT").not()),
+            contains("the webhook is not notified: expected a URL such as ").and(contains("sEcReT").not()),
         );
     }
     pool.command()
