@@ -20,7 +20,7 @@ use cli::exit::{Exit, Failure};
 use cli::output::say;
 use judgement::report;
 use records::Timestamp;
-use records::audit::By;
+use records::audit::Actor;
 use records::state::Parked;
 use rotation::rotate;
 
@@ -48,7 +48,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
         options: args.policy.options(None),
         access: volume.published_access(),
         naming: args.naming(),
-        by: By::new(COMMAND, durable_file::current_user(), args.by()),
+        by: Actor::new(COMMAND, durable_file::current_user(), args.by()),
         now,
     };
     let outcome = match verb {

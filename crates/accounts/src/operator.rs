@@ -13,7 +13,7 @@ use judgement::plan::Plan;
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
 use judgement::{due, report};
-use records::audit::{By, Entry, What};
+use records::audit::{Actor, AuditAction, AuditEntry};
 use records::signal::Signal;
 use records::state::State;
 use records::{AccountId, Login, Naming, Slot, Timestamp, remedy};
@@ -30,14 +30,14 @@ pub(crate) struct Operator<'a> {
     pub(crate) options: PassOptions,
     pub(crate) access: Access,
     pub(crate) naming: Naming,
-    pub(crate) by: By,
+    pub(crate) by: Actor,
     pub(crate) now: Timestamp,
 }
 
 /// A change of the state, with its line in the audit and what is reported of it.
 pub(crate) struct Change {
     pub(crate) state: State,
-    pub(crate) entry: Entry,
+    pub(crate) entry: AuditEntry,
     pub(crate) message: String,
 }
 
@@ -71,7 +71,8 @@ impl Operator<'_> {
         reading.pool.state = state.clone();
         reading.stored = Some(state);
         // After these two changes the operator expects the account to serve.
-        let expected = entry.slot.filter(|_| matches!(entry.what, What::Pinned | What::Unparked));
+        let expected =
+            entry.slot.filter(|_| matches!(entry.what, AuditAction::Pinned | AuditAction::Unparked));
         let serving = self.serve(locked, reading, expected)?;
         written.map_err(|e| {
             let e = Failure::from(e);
@@ -151,7 +152,12 @@ impl Operator<'_> {
         format!("{slot} ({})", self.naming.of(login))
     }
 
-    pub(crate) fn entry(&self, what: What, slot: Option<Slot>, account: Option<AccountId>) -> Entry {
-        Entry { at: self.now, what, slot, account, until: None, why: None, by: self.by.clone() }
+    pub(crate) fn entry(
+        &self,
+        what: AuditAction,
+        slot: Option<Slot>,
+        account: Option<AccountId>,
+    ) -> AuditEntry {
+        AuditEntry { at: self.now, what, slot, account, until: None, why: None, by: self.by.clone() }
     }
 }

@@ -1,6 +1,6 @@
 //! The outcome of a command that changes something, for people and for scripts.
 
-use records::audit::What;
+use records::audit::AuditAction;
 use records::{Slot, Timestamp, text as shown};
 use serde_json::json;
 
@@ -15,7 +15,7 @@ pub(crate) struct NamedSlot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// `None` if there was nothing to change.
-    pub(crate) changed: Option<What>,
+    pub(crate) changed: Option<AuditAction>,
     /// `None` if it concerns no single account.
     pub(crate) slot: Option<Slot>,
     pub(crate) message: String,

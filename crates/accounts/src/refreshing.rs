@@ -4,7 +4,7 @@ use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
 use issuer::Issuer;
 use judgement::due::Due;
-use records::audit::What;
+use records::audit::AuditAction;
 use records::counters::{RefreshReason, RefreshResult};
 use records::grant::GrantStatus;
 use records::{Login, Slot, remedy};
@@ -50,10 +50,16 @@ impl Operator<'_> {
         }
         let (locked, operator) = self.lock()?;
         let account = self.volume.master(slot).login.ok().map(|login| login.account);
-        let written = locked.append_to_audit(&operator.entry(What::Refreshed, Some(slot), account));
+        let written = locked.append_to_audit(&operator.entry(AuditAction::Refreshed, Some(slot), account));
         let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
-        Ok(Outcome { changed: Some(What::Refreshed), slot: Some(slot), message: last, until: None, serving })
+        Ok(Outcome {
+            changed: Some(AuditAction::Refreshed),
+            slot: Some(slot),
+            message: last,
+            until: None,
+            serving,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use auth_volume::masters::{Master, Unusable};
 use cli::exit::{Exit, Failure, OrExit as _};
 use durable_file::private_file::NotRead;
 use issuer::Issuer;
-use records::audit::What;
+use records::audit::AuditAction;
 use records::grant::{Grant, GrantEnd, GrantStatus};
 use records::published::{self, PublishedRecord};
 use records::state::Parked;
@@ -55,13 +55,13 @@ impl Operator<'_> {
             locked.update_state(|state| state.forget(&login.account))?;
         }
         let fed = login.as_ref().map(|login| reading::fed_slots_of(&login.account)).unwrap_or_default();
-        let entry = operator.entry(What::Removed, Some(slot), login.map(|login| login.account));
+        let entry = operator.entry(AuditAction::Removed, Some(slot), login.map(|login| login.account));
         let written = locked.append_to_audit(&entry);
         let also = fed.first().map_or_else(String::new, |slot| format!("; {}", reading::unset(*slot)));
         let message = format!("{named} is removed{also}");
         let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
-        Ok(Outcome { changed: Some(What::Removed), slot: Some(slot), message, until: None, serving })
+        Ok(Outcome { changed: Some(AuditAction::Removed), slot: Some(slot), message, until: None, serving })
     }
 
     /// The login that the environment feeds into a slot without a file.
@@ -84,7 +84,7 @@ impl Operator<'_> {
         operator.park_for_removal(&locked, login)?;
         operator.end_grants(&locked, slot, login, &[])?;
         locked.update_state(|state| state.forget(&login.account))?;
-        let entry = operator.entry(What::Removed, Some(slot), Some(login.account.clone()));
+        let entry = operator.entry(AuditAction::Removed, Some(slot), Some(login.account.clone()));
         let written = locked.append_to_audit(&entry);
         let message = format!(
             "{named} does not serve any more, and the environment still has its tokens: {}",
@@ -92,7 +92,7 @@ impl Operator<'_> {
         );
         let serving = operator.serve(locked, operator.read()?, None)?;
         written?;
-        Ok(Outcome { changed: Some(What::Removed), slot: Some(slot), message, until: None, serving })
+        Ok(Outcome { changed: Some(AuditAction::Removed), slot: Some(slot), message, until: None, serving })
     }
 
     /// Marks as ended the grant of a login and those that the environment feeds of its account, unless another slot has
@@ -147,7 +147,7 @@ impl Operator<'_> {
         }
         let (locked, operator) = self.lock()?;
         locked.end_grant(&login.grant(), slot, &GrantEnd::Removed, operator.now)?;
-        Ok(locked.append_to_audit(&operator.entry(What::Revoked, Some(slot), Some(login.account)))?)
+        Ok(locked.append_to_audit(&operator.entry(AuditAction::Revoked, Some(slot), Some(login.account)))?)
     }
 
     fn other_logins(&self, slot: Slot) -> Vec<Login> {

@@ -5,7 +5,7 @@ use cli::log;
 use judgement::policy::PassOptions;
 use judgement::report;
 use records::Slot;
-use records::audit::{Entry, What};
+use records::audit::{AuditAction, AuditEntry};
 use records::state::Parked;
 use rotation::pass::Pass;
 use rotation::rotate::rotate;
@@ -24,8 +24,8 @@ impl Operator<'_> {
         let until =
             parked.until.map_or_else(|| "until it is unparked".to_owned(), |until| format!("until {until}"));
         let reason = parked.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-        let entry = operator.entry(What::Parked, Some(slot), Some(account.clone()));
-        let entry = Entry { until: parked.until, why: parked.reason.clone(), ..entry };
+        let entry = operator.entry(AuditAction::Parked, Some(slot), Some(account.clone()));
+        let entry = AuditEntry { until: parked.until, why: parked.reason.clone(), ..entry };
         let mut state = reading.pool.state.clone();
         state.accounts.entry(account).or_default().parked = Some(parked);
         let message = format!("{named} is parked {until}{reason}");
@@ -42,7 +42,7 @@ impl Operator<'_> {
         if !state.unpark(&account) {
             return Ok(unchanged(Some(slot), format!("{named} was neither parked nor cooling down")));
         }
-        let entry = operator.entry(What::Unparked, Some(slot), Some(account));
+        let entry = operator.entry(AuditAction::Unparked, Some(slot), Some(account));
         let message = format!("{named} may serve again: neither parked nor cooling down");
         operator.carry_out(locked, reading, Change { state, entry, message })
     }
@@ -55,7 +55,7 @@ impl Operator<'_> {
         let (account, named) = (login.account.clone(), self.named(slot, login));
         let mut state = reading.pool.state.clone();
         state.pin = Some(account.clone());
-        let entry = operator.entry(What::Pinned, Some(slot), Some(account));
+        let entry = operator.entry(AuditAction::Pinned, Some(slot), Some(account));
         let message = format!("{named} is pinned: it serves whenever it can");
         operator.carry_out(locked, reading, Change { state, entry, message })
     }
@@ -74,7 +74,7 @@ impl Operator<'_> {
             Some((login, slot)) => self.named(slot, login),
             None => "an account that is in no slot".to_owned(),
         };
-        let entry = operator.entry(What::Unpinned, slot, Some(pinned));
+        let entry = operator.entry(AuditAction::Unpinned, slot, Some(pinned));
         let message = format!("{named} is no longer pinned");
         operator.carry_out(locked, reading, Change { state, entry, message })
     }
@@ -91,13 +91,13 @@ impl Operator<'_> {
         };
         let (locked, operator) = self.lock()?;
         locked.append_to_audit(&operator.entry(
-            What::Used,
+            AuditAction::Used,
             Some(slot),
             Some(chosen.login.account.clone()),
         ))?;
         let account = Some(NamedSlot { slot, name: self.naming.of(&chosen.login) });
         Ok(Outcome {
-            changed: Some(What::Used),
+            changed: Some(AuditAction::Used),
             slot: Some(slot),
             message: format!("{} serves from now on", self.named(slot, &chosen.login)),
             until: None,

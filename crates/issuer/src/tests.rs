@@ -26,11 +26,11 @@ fn issuer(url: &str, variables: &[(&str, String)]) -> Issuer {
 }
 
 fn refresh(url: &str, variables: &[(&str, String)]) -> String {
-    said(issuer(url, variables).refresh(&Secret::new("rt-sEcReT")))
+    line_of(issuer(url, variables).refresh(&Secret::new("rt-sEcReT")))
 }
 
 /// The answer as a line, without the ports, which differ each time.
-fn said(answer: Answer) -> String {
+fn line_of(answer: Answer) -> String {
     let line = match answer {
         Answer::Refreshed(_) => "refreshed".to_owned(),
         Answer::Ended(code) => format!("ended: {code}"),
@@ -72,8 +72,8 @@ fn what_fails_before_the_tls_handshake_ended_has_sent_nothing() {
         (Server::TalksGarbage, "not sent: received corrupt message of type "),
     ] {
         let url = format!("https://localhost:{}/", listen(move |stream| server.serve(stream)).port());
-        let said = refresh(&url, &[("SSL_CERT_FILE", identity.path())]);
-        assert!(said.starts_with(expected), "{server:?}: {said}");
+        let line = refresh(&url, &[("SSL_CERT_FILE", identity.path())]);
+        assert!(line.starts_with(expected), "{server:?}: {line}");
     }
 }
 
@@ -87,8 +87,8 @@ fn what_fails_after_the_tls_handshake_was_sent() {
             (Server::HangsAfterTheRequest, "unanswered: timeout: no whole answer"),
         ] {
             let url = format!("https://localhost:{}/", identity.serve(server).port());
-            let said = refresh(&url, &[("SSL_CERT_FILE", identity.path())]);
-            assert!(said.starts_with(expected), "{server:?}: {said}");
+            let line = refresh(&url, &[("SSL_CERT_FILE", identity.path())]);
+            assert!(line.starts_with(expected), "{server:?}: {line}");
         }
     }
 }
@@ -107,8 +107,8 @@ fn a_server_that_is_not_trusted_gets_nothing_and_the_variables_that_help_are_nam
         assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", another.path())]), outdated);
         assert_eq!(refresh(&url, &[("CODEX_CA_CERTIFICATE", identity.path())]), "refreshed");
         let another_name = format!("https://{server}/");
-        let said = refresh(&another_name, &[("SSL_CERT_FILE", identity.path())]);
-        assert!(said.starts_with("not sent: invalid peer certificate: "), "{said}");
+        let line = refresh(&another_name, &[("SSL_CERT_FILE", identity.path())]);
+        assert!(line.starts_with("not sent: invalid peer certificate: "), "{line}");
     }
 }
 
@@ -147,10 +147,10 @@ fn a_proxy_that_makes_no_tunnel_has_passed_nothing_on() {
         }
     }
     let proxy = listen(|stream| Server::ClosesAtOnce.serve(stream));
-    let said = refresh("https://localhost:1/", &[("ALL_PROXY", proxy.to_string())]);
+    let line = refresh("https://localhost:1/", &[("ALL_PROXY", proxy.to_string())]);
     assert!(
-        said.starts_with("not sent: ") && said.ends_with(" through the proxy http://127.0.0.1:PORT"),
-        "{said}"
+        line.starts_with("not sent: ") && line.ends_with(" through the proxy http://127.0.0.1:PORT"),
+        "{line}"
     );
 }
 
@@ -168,10 +168,10 @@ fn what_fails_in_a_tunnel_before_the_tls_handshake_ended_has_sent_nothing() {
     ] {
         let variables =
             [("HTTPS_PROXY", format!("http://{}", tunnel_to(end))), ("SSL_CERT_FILE", identity.path())];
-        let said = refresh("https://localhost:1/", &variables);
+        let line = refresh("https://localhost:1/", &variables);
         let is_right =
-            said.starts_with(expected) && said.ends_with(" through the proxy http://127.0.0.1:PORT");
-        assert!(is_right, "{said}");
+            line.starts_with(expected) && line.ends_with(" through the proxy http://127.0.0.1:PORT");
+        assert!(is_right, "{line}");
     }
 }
 
@@ -190,10 +190,10 @@ fn what_fails_in_a_tunnel_after_that_was_sent_and_names_the_proxy() {
         ] {
             let variables =
                 [("ALL_PROXY", format!("http://{}", tunnel_to(end))), ("SSL_CERT_FILE", identity.path())];
-            let said = refresh(url, &variables);
+            let line = refresh(url, &variables);
             let is_right =
-                said.starts_with(expected) && said.ends_with(" through the proxy http://127.0.0.1:PORT");
-            assert!(is_right, "{server:?}: {said}");
+                line.starts_with(expected) && line.ends_with(" through the proxy http://127.0.0.1:PORT");
+            assert!(is_right, "{server:?}: {line}");
         }
     }
 }
@@ -219,9 +219,9 @@ fn a_socks_proxy_that_refuses_has_passed_nothing_on() {
             (listen(|stream| Server::ClosesAtOnce.serve(stream)), ""),
             (listen(|stream| Server::Hangs.serve(stream)), "timeout: no connection"),
         ] {
-            let said = refresh("http://127.0.0.1:1/", &[("ALL_PROXY", format!("{scheme}://{proxy}"))]);
+            let line = refresh("http://127.0.0.1:1/", &[("ALL_PROXY", format!("{scheme}://{proxy}"))]);
             let end = format!(" through the proxy {scheme}://127.0.0.1:PORT");
-            assert!(said.starts_with(&format!("not sent: {expected}")) && said.ends_with(&end), "{said}");
+            assert!(line.starts_with(&format!("not sent: {expected}")) && line.ends_with(&end), "{line}");
         }
     }
 }
@@ -242,8 +242,8 @@ fn no_answer_takes_longer_than_the_whole_or_more_memory_than_its_limit() {
         ),
     ] {
         let started = Instant::now();
-        let said = refresh(&format!("http://{}/", listen(move |stream| server.serve(stream))), &[]);
-        assert!(said.starts_with(expected), "{server:?}: {said}");
+        let line = refresh(&format!("http://{}/", listen(move |stream| server.serve(stream))), &[]);
+        assert!(line.starts_with(expected), "{server:?}: {line}");
         assert!(started.elapsed() < LIMITS.whole + Duration::from_secs(1), "{server:?}");
     }
 }
@@ -277,7 +277,7 @@ fn threads_that_share_an_issuer_each_know_of_their_own_request() {
 fn an_address_that_is_none_is_named_by_its_variable() {
     for name in ["CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE"] {
         let lookup = |asked: &str| (asked == name).then(|| "sEcReT".into());
-        let said = format!("{:#}", Issuer::of(Environment(&lookup), LIMITS).unwrap_err());
-        assert_eq!(said, format!("{name}: expected a URL such as https://host.example.com/path"));
+        let line = format!("{:#}", Issuer::of(Environment(&lookup), LIMITS).unwrap_err());
+        assert_eq!(line, format!("{name}: expected a URL such as https://host.example.com/path"));
     }
 }

@@ -166,8 +166,8 @@ mod tests {
         ] {
             let path = files.with("roots.pem", content);
             for name in ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"] {
-                let said = format!("{name} {} holds no PEM certificate: {expected}", path.display());
-                assert_eq!(count(&[(name, &path)]), Err(said));
+                let message = format!("{name} {} holds no PEM certificate: {expected}", path.display());
+                assert_eq!(count(&[(name, &path)]), Err(message));
             }
         }
     }
@@ -177,15 +177,15 @@ mod tests {
         let files = Files::new();
         let missing = files.0.path().join("missing");
         for name in ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
-            let said = format!(
+            let message = format!(
                 "{name} {} cannot be read: No such file or directory (os error 2)",
                 missing.display()
             );
-            assert_eq!(count(&[(name, &missing)]), Err(said));
+            assert_eq!(count(&[(name, &missing)]), Err(message));
         }
         let empty = files.0.path();
-        let said =
+        let message =
             format!("SSL_CERT_DIR {} holds no PEM certificate: none of its files does", empty.display());
-        assert_eq!(count(&[("SSL_CERT_DIR", empty)]), Err(said));
+        assert_eq!(count(&[("SSL_CERT_DIR", empty)]), Err(message));
     }
 }

@@ -30,7 +30,7 @@ impl From<String> for Broken {
 }
 
 impl Broken {
-    /// What mends the slot: a new login, unless what lies there could not be replaced by it.
+    /// The remedy: a new login, unless it could not replace what is there.
     #[must_use]
     pub fn remedy(&self, slot: Slot) -> String {
         if self.is_in_the_way { remedy::remove(slot) } else { remedy::login(slot) }

@@ -6,13 +6,13 @@ use crate::text::printable;
 use crate::{AccountId, Slot, Timestamp};
 
 /// How many bytes the file may have: some thousand lines. The oldest lines go first.
-pub const BOUND: usize = 256 << 10;
+pub const LARGEST: usize = 256 << 10;
 
-/// One change.
+/// One change of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct AuditEntry {
     pub at: Timestamp,
-    pub what: What,
+    pub what: AuditAction,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
     #[serde(flatten, skip_serializing_if = "Option::is_none", serialize_with = "shown")]
@@ -23,13 +23,13 @@ pub struct Entry {
     /// The operator's reason, in the operator's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    pub by: By,
+    pub by: Actor,
 }
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum AuditAction {
     Parked,
     /// A park or a cooldown was ended.
     Unparked,
@@ -39,15 +39,15 @@ pub enum What {
     Used,
     /// The login was refreshed by hand.
     Refreshed,
-    /// Its grant was ended at the issuer.
+    /// The grant was ended at the issuer.
     Revoked,
-    /// Its login was taken off the volume.
+    /// The login was removed from the volume.
     Removed,
 }
 
-/// Who did it, as far as a process can know.
+/// Who made a change, as far as a process can know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct By {
+pub struct Actor {
     pub command: String,
     /// The user as which the command ran.
     pub uid: u32,
@@ -56,7 +56,7 @@ pub struct By {
     pub name: Option<String>,
 }
 
-impl By {
+impl Actor {
     /// A command that runs as this user, for the person who is named.
     #[must_use]
     pub fn new(command: &str, uid: u32, name: Option<String>) -> Self {
@@ -76,10 +76,10 @@ fn shown<S: Serializer>(account: &Option<AccountId>, serializer: S) -> Result<S:
 
 /// The file's bytes with one more line at the end, without the oldest lines if it would grow beyond its bound.
 #[must_use]
-pub fn appended(file: &[u8], entry: &Entry) -> Vec<u8> {
+pub fn appended(file: &[u8], entry: &AuditEntry) -> Vec<u8> {
     let mut line = serde_json::to_vec(entry).expect("an entry has string keys only");
     line.push(b'\n');
-    let room = BOUND.saturating_sub(line.len());
+    let room = LARGEST.saturating_sub(line.len());
     // The new line would become part of an incomplete one.
     let file = if file.is_empty() || file.ends_with(b"\n") { file.to_vec() } else { [file, b"\n"].concat() };
     let surplus = file.len().saturating_sub(room);
@@ -94,15 +94,15 @@ pub fn appended(file: &[u8], entry: &Entry) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn entry(why: &str) -> Entry {
-        Entry {
+    fn entry(why: &str) -> AuditEntry {
+        AuditEntry {
             at: Timestamp::from_seconds(1_795_439_575),
-            what: What::Parked,
+            what: AuditAction::Parked,
             slot: Some(Slot::FIRST),
             account: Some(AccountId { account_id: "acct-ann".into(), user_id: None }),
             until: None,
             why: Some(why.to_owned()),
-            by: By { command: "accounts".to_owned(), uid: 65532, name: None },
+            by: Actor { command: "accounts".to_owned(), uid: 65532, name: None },
         }
     }
 
@@ -122,7 +122,7 @@ mod tests {
         for number in 0..3000 {
             file = appended(&file, &entry(&format!("number {number}")));
         }
-        assert!(file.len() <= BOUND && file.len() > BOUND - 1000, "{} bytes", file.len());
+        assert!(file.len() <= LARGEST && file.len() > LARGEST - 1000, "{} bytes", file.len());
         let text = String::from_utf8(file).unwrap();
         assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
         assert!(text.ends_with('\n') && text.contains("number 2999\"") && !text.contains("number 0\""));
