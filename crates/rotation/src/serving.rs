@@ -69,7 +69,9 @@ impl Serving<'_> {
                 Ok(())
             }
             Err(e) => {
-                leave_for_the_next_pass(&mut pool.state, &mut signals);
+                if !self.is_published(&plan) {
+                    leave_for_the_next_pass(&mut pool.state, &mut signals);
+                }
                 Err(e)
             }
         };
@@ -99,6 +101,15 @@ impl Serving<'_> {
             pool.state.counters = counters;
         }
         (plan, due)
+    }
+
+    /// Whether the record of the chosen account is in its place, though an error came after that: signals that asked for
+    /// another account have been carried out then.
+    fn is_published(self, plan: &Plan) -> bool {
+        let published = self.locked.volume().published_bytes();
+        plan.chosen
+            .as_ref()
+            .is_some_and(|chosen| published.is_ok_and(|it| it == published::record(&chosen.login)))
     }
 
     /// Stores tokens that another program has written into the record before it was replaced.
