@@ -1,9 +1,15 @@
 //! The signal by which LiteLLM's callback, an operator or a login asks the rotator for a pass.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::limits::Limits;
+use crate::readings::Reading;
 use crate::state::ReportedPlan;
-use crate::usage::{Minutes, Percent, Usage, Window};
+use crate::text::printable;
+use crate::usage::Usage;
 use crate::{AccountId, Timestamp};
 
 /// The `type` of the signal that a login leaves.
@@ -11,6 +17,12 @@ const SIGNED_IN: &str = "signed_in";
 
 /// The `type` of the signal that an operator's change of an account leaves.
 const CHANGED: &str = "accounts_changed";
+
+/// The `type` of the signal that says how much an account has used.
+const USAGE_READ: &str = "usage";
+
+/// The `scope` of a refusal that is about one model.
+const MODEL_SCOPE: &str = "model";
 
 /// The `type` of an error that says a usage window is used up.
 const USAGE_LIMIT: &str = "usage_limit_reached";
@@ -33,6 +45,8 @@ pub enum Signal {
     },
     /// The provider served an account that was believed to be capped.
     Served { account: AccountId },
+    /// How much an account has used, when that has reached the threshold at which the pool moves on.
+    UsageRead(Reading),
     /// An account was signed in, or an operator changed what is known of one: a pass is wanted, and another account only
     /// if the active one can no longer serve.
     AccountsChanged,
@@ -59,6 +73,10 @@ pub struct Refusal {
     pub plan: Option<ReportedPlan>,
     /// The fingerprint of the access token that was refused.
     pub token: Option<String>,
+    /// The model that it is about, if only that model is refused for this account.
+    pub model: Option<String>,
+    /// According to the headers: of families of models.
+    pub families: BTreeMap<String, Usage>,
 }
 
 impl Signal {
@@ -80,6 +98,9 @@ impl Signal {
         let at = named.map_or(left_at, |named| named.min(left_at));
         let text = |key: &str| document[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         match text("account_id").map(|account_id| AccountId { account_id, user_id: text("user_id") }) {
+            Some(_) if document["type"] == USAGE_READ => {
+                Reading::of(&document, left_at).map_or(Self::AccountsChanged, Self::UsageRead)
+            }
             Some(account) if document["status"] == 200 => Self::Served { account },
             Some(account) => Self::Refused { at, account, refusal: Refusal::of_callback(&document, at) },
             None => Self::RotateNow { at, refusal: Refusal::of_predecessor(&document) },
@@ -106,10 +127,17 @@ impl Signal {
     }
 }
 
+/// A span of time as any provider's JSON writes it; none, if it is no number or not in the future.
+fn seconds(value: &Value) -> Option<Duration> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    let seconds = Duration::try_from_secs_f64(number).ok()?;
+    (!seconds.is_zero()).then_some(seconds)
+}
+
 impl Refusal {
     fn of_callback(document: &Value, at: Timestamp) -> Self {
-        let in_seconds = document["resets_in_seconds"].as_i64().filter(|seconds| *seconds > 0);
-        let relative = in_seconds.map(|seconds| at.plus_seconds(seconds));
+        let relative = seconds(&document["resets_in_seconds"]).map(|seconds| at.plus(seconds));
+        let limits = Limits::of_headers(&document["headers"], at);
         let header = |name: String| {
             let value = document["headers"].get(name)?;
             value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
@@ -122,28 +150,22 @@ impl Refusal {
         let is_used_up =
             |window: &str| header(format!("x-codex-{window}-used-percent")).is_some_and(|used| used >= 100.0);
         let windows = ["primary", "secondary"];
-        let reported = |window: &str| {
-            let minutes = header(format!("x-codex-{window}-window-minutes"))?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a nonsense length is 0 or the longest"
-            )]
-            let minutes = Minutes::new(minutes as u32)?;
-            let used_percent = Percent::new(header(format!("x-codex-{window}-used-percent"))?)?;
-            Some(Window { minutes, used_percent, resets_at: reset(window) })
-        };
         Self {
             status: document["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(429),
             usage_limit: document["type"] == USAGE_LIMIT || document["code"] == USAGE_LIMIT,
             resets_at: Timestamp::from_json(&document["resets_at"]).or(relative),
             window_resets_at: windows.into_iter().filter(|window| is_used_up(window)).filter_map(reset).max(),
             next_reset: windows.into_iter().filter_map(reset).min(),
-            usage: Usage::reported(at, windows.into_iter().filter_map(reported)),
+            usage: limits.own,
             plan: [&document["plan_type"], &document["headers"]["x-codex-plan-type"]]
                 .into_iter()
                 .find_map(|plan| ReportedPlan::new(plan.as_str()?, at)),
             token: document["token"].as_str().map(str::to_owned),
+            model: document["model"]
+                .as_str()
+                .filter(|_| document["scope"] == MODEL_SCOPE)
+                .map(|model| printable(model)),
+            families: limits.families,
         }
     }
 
@@ -164,6 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::usage::{Minutes, Percent, Window};
 
     const LEFT: i64 = 1_795_439_600;
 

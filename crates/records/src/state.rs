@@ -13,10 +13,13 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use self::read::Fields;
+use crate::consumption::Consumption;
 use crate::counters::Counters;
 use crate::{AccountId, Slot, Timestamp};
 
-pub use self::account_state::{AccountState, NeedsLogin, Parked, RefreshRefusal, Refusals, ReportedPlan};
+pub use self::account_state::{
+    AccountState, NeedsLogin, Parked, PollPause, RefreshRefusal, Refusals, ReportedPlan,
+};
 pub use self::cooldown::{Cooldown, CooldownKind, CooldownSource};
 pub use self::predecessor::Predecessor;
 
@@ -31,6 +34,15 @@ const MOST_HANDLED: usize = 1000;
 
 /// How long a reported plan counts: no access token is that old, and a newer token's claims know better.
 const PLAN_COUNTS_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// How many models of an account may be refused at once; no plan has as many.
+const MOST_MODELS: usize = 16;
+
+/// How many families of limits are kept of an account.
+const MOST_FAMILIES: usize = 8;
+
+/// A refusal of the usage endpoint this long after the previous pause counts as the first again.
+const POLL_PAUSE_COUNTS_FOR: Duration = Duration::from_hours(24);
 
 /// The content of `rotator_state.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +62,9 @@ pub struct State {
     pub accounts: BTreeMap<AccountId, AccountState>,
     #[serde(skip_serializing_if = "Counters::is_empty")]
     pub counters: Counters,
+    /// How fast the pool's usage windows are used up.
+    #[serde(skip_serializing_if = "Consumption::is_empty")]
+    pub consumption: Consumption,
     /// What a later release of the same version has added: kept.
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -92,6 +107,7 @@ impl Default for State {
             pin: None,
             accounts: BTreeMap::new(),
             counters: Counters::default(),
+            consumption: Consumption::default(),
             rest: Map::new(),
         }
     }
@@ -127,7 +143,8 @@ impl State {
     pub fn reset_after_login(&mut self, account: &AccountId) {
         if let Some(known) = self.accounts.get_mut(account) {
             let (parked, usage) = (known.parked.take(), known.usage.take());
-            *known = AccountState { parked, usage, ..AccountState::default() };
+            let families = std::mem::take(&mut known.families);
+            *known = AccountState { parked, usage, families, ..AccountState::default() };
         }
         self.forget_unremarkable();
     }
@@ -138,7 +155,8 @@ impl State {
         let Some(known) = self.accounts.get_mut(account) else { return false };
         let ended = known.parked.take().is_some()
             | known.cooldown.take().is_some()
-            | known.came_from.take().is_some();
+            | known.came_from.take().is_some()
+            | !std::mem::take(&mut known.models).is_empty();
         (known.refusals, known.refreshed_after_401) = (None, None);
         self.forget_unremarkable();
         ended
@@ -172,8 +190,17 @@ impl State {
             known.parked.take_if(|parked| parked.until.is_some_and(|until| until <= now));
             known.next_reset.take_if(|reset| *reset <= now);
             known.usage = known.usage.take().and_then(|usage| usage.current(now));
+            let families = std::mem::take(&mut known.families).into_iter();
+            known.families =
+                families.filter_map(|(name, usage)| Some((name, usage.current(now)?))).take(MOST_FAMILIES).collect();
+            known.models.retain(|_, cooldown| cooldown.until > now);
+            while known.models.len() > MOST_MODELS {
+                known.models.pop_first();
+            }
+            known.usage_poll.take_if(|pause| pause.until <= now && now.since(pause.until) > POLL_PAUSE_COUNTS_FOR);
             known.plan.take_if(|plan| now.since(plan.at) >= PLAN_COUNTS_FOR);
         }
+        self.consumption.tidy(now);
         self.forget_unremarkable();
     }
 

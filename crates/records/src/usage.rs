@@ -47,13 +47,25 @@ impl Usage {
         (!windows.is_empty()).then_some(Self { at, windows })
     }
 
+    /// The windows that have not been reset since.
+    pub fn running(&self, now: Timestamp) -> impl Iterator<Item = &Window> {
+        self.windows.iter().filter(move |window| window.end(self.at) > now)
+    }
+
     /// What of it still holds: of a window that has been reset since then nothing is known.
     #[must_use]
     pub fn current(mut self, now: Timestamp) -> Option<Self> {
         let at = self.at;
-        let end = |window: &Window| window.resets_at.unwrap_or(at.plus(window.minutes.duration()));
-        self.windows.retain(|window| end(window) > now);
+        self.windows.retain(|window| window.end(at) > now);
         (!self.windows.is_empty()).then_some(self)
+    }
+}
+
+impl Window {
+    /// When it resets: at the latest its own length after it was read.
+    #[must_use]
+    pub fn end(&self, read_at: Timestamp) -> Timestamp {
+        self.resets_at.unwrap_or(read_at.plus(self.minutes.duration()))
     }
 }
 
@@ -70,12 +82,23 @@ impl Minutes {
         (minutes > 0).then_some(Self(minutes))
     }
 
-    fn duration(self) -> Duration {
+    /// How many.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The same as a span of time.
+    #[must_use]
+    pub fn duration(self) -> Duration {
         Duration::from_mins(self.0.into())
     }
 }
 
 impl Percent {
+    /// Nothing.
+    pub const NONE: Self = Self { tenths: 0 };
+
     /// This percentage, unless it is negative, absurdly large or not a number.
     #[must_use]
     pub fn new(percent: f64) -> Option<Self> {
@@ -83,6 +106,12 @@ impl Percent {
         let tenths = (percent * 10.0 + 1e-6).floor();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
         (0.0..=10_000.0).contains(&tenths).then_some(Self { tenths: tenths as u16 })
+    }
+
+    /// The same as a number.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.tenths) / 10.0
     }
 
     /// In tenths of a percent.

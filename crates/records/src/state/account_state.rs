@@ -1,5 +1,7 @@
 //! What is known of one account, beside its login.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -55,6 +57,15 @@ pub struct AccountState {
     pub next_reset: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Its usage of limits that are those of a family of models alone, by the family's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub families: BTreeMap<String, Usage>,
+    /// The models that the provider refuses for this account, and that others may serve.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Cooldown>,
+    /// When the usage endpoint may be asked about it again, after it refused to answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_poll: Option<PollPause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<ReportedPlan>,
     /// The grant that a refresh brought after a 401: another 401 is not worth another refresh.
@@ -100,6 +111,14 @@ pub struct Refusals {
     pub times: u32,
     /// When the last of them was.
     pub at: Timestamp,
+}
+
+/// How long the usage endpoint is left alone for an account, because it has refused to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PollPause {
+    /// How often in a row it has refused.
+    pub times: u32,
+    pub until: Timestamp,
 }
 
 /// The issuer's refusal to refresh a grant, by a code that does not say that the grant has ended.

@@ -43,6 +43,12 @@ impl Fields {
         read(Self::of(self.0.remove(name)?)?)
     }
 
+    /// The members of an object that can be read.
+    fn map<T>(&mut self, name: &str, read: impl Fn(Self) -> Option<T>) -> BTreeMap<String, T> {
+        let members = self.object(name, |members| Some(members.0)).unwrap_or_default();
+        members.into_iter().filter_map(|(name, value)| Some((name, read(Self::of(value)?)?))).collect()
+    }
+
     /// The elements of a list that can be read.
     fn list<T>(&mut self, name: &str, read: impl Fn(Value) -> Option<T>) -> Vec<T> {
         match self.0.remove(name) {
@@ -75,6 +81,7 @@ impl State {
             counters: fields
                 .object("counters", |counters| Some(Counters::read(counters)))
                 .unwrap_or_default(),
+            consumption: fields.take("consumption").unwrap_or_default(),
             rest: fields.0,
         }
     }
@@ -106,6 +113,9 @@ impl AccountState {
             refusals: fields.object("refusals", |refusals| Some(Refusals::read(refusals))),
             next_reset: fields.take("next_reset"),
             usage: fields.object("usage", usage),
+            families: fields.map("families", usage),
+            models: fields.map("models", Cooldown::read),
+            usage_poll: fields.object("usage_poll", PollPause::read),
             plan: fields.object("plan", ReportedPlan::read),
             refreshed_after_401: fields.take("refreshed_after_401"),
             rest: fields.0,
@@ -120,6 +130,12 @@ impl Cooldown {
             kind: fields.take("kind").unwrap_or(CooldownKind::UsageCap),
             source: fields.take("source").unwrap_or(CooldownSource::Floor),
         })
+    }
+}
+
+impl PollPause {
+    fn read(mut fields: Fields) -> Option<Self> {
+        Some(Self { times: fields.take("times").unwrap_or(1), until: fields.take("until")? })
     }
 }
 
