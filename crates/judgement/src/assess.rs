@@ -7,6 +7,7 @@ use crate::due::{Due, due};
 use crate::interpret::{Interpretation, interpret};
 use crate::policy::{PassOptions, Policy, Purpose};
 use crate::pool::Pool;
+use crate::take_readings::take_readings;
 
 /// What is known of a pass before anything is done. All of it can be shown.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub fn assess(
     turn: Turn,
     now: Timestamp,
 ) -> Assessment {
+    pool.quota = options.quota;
+    take_readings(pool, signals.iter().filter_map(Signal::reading));
     let interpretation = interpret(pool, signals, options.floors, now);
     for (account, account_state) in &interpretation.account_states {
         pool.state.accounts.insert(account.clone(), account_state.clone());
@@ -45,7 +48,8 @@ pub fn assess(
         if options.offline { Vec::new() } else { due(pool, &interpretation, options.refresh_before, now) };
     due.retain(|due| options.only.is_none_or(|only| due.slot == only));
     let purpose = purpose(options, &interpretation, turn);
-    Assessment { interpretation, due, policy: Policy { order: options.order, purpose } }
+    let refused_model = interpretation.refused_model.clone();
+    Assessment { interpretation, due, policy: Policy { order: options.order, purpose, refused_model } }
 }
 
 fn purpose(options: PassOptions, interpretation: &Interpretation, turn: Turn) -> Purpose {

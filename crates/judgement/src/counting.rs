@@ -9,7 +9,7 @@ use crate::policy::{Policy, Purpose};
 use crate::pool::{Availability, Pool};
 
 /// Counts the rotation that a plan means, before it is carried out.
-pub fn count(counters: &mut Counters, pool: &Pool, plan: &Plan, policy: Policy, now: Timestamp) {
+pub fn count(counters: &mut Counters, pool: &Pool, plan: &Plan, policy: &Policy, now: Timestamp) {
     let before = pool.active().map(|active| active.account);
     let chosen = plan.chosen.as_ref();
     if chosen.is_some_and(|chosen| before == Some(&chosen.login.account)) {
@@ -36,6 +36,9 @@ fn reason_of_previous(pool: &Pool, account: &AccountId, now: Timestamp) -> Optio
     let Some(holder) = pool.holder(account) else { return Some(RotationReason::Unusable) };
     let AccountState { cooldown, .. } = pool.state.account_state(account);
     match pool.judge(holder, now) {
+        Ok((_, Availability::Ready)) if pool.quota.is_above(pool.usage(account), now) => {
+            Some(RotationReason::Threshold)
+        }
         Ok((_, Availability::Ready)) => None,
         Ok((_, Availability::Cooling(_)))
             if cooldown.is_some_and(|cooldown| cooldown.kind == CooldownKind::Transient) =>

@@ -1,18 +1,19 @@
 //! The judgement: which account is next. Pure: the pool, the policy and the time come in, a plan comes out.
 
-use records::state::{Cooldown, CooldownKind, CooldownSource};
+use records::state::{Cooldown, CooldownKind, CooldownSource, ReportedPlan};
 use records::{AccountId, Login, Slot, Timestamp};
 
 use crate::plan::{Chosen, Plan, Reason, Why};
 use crate::policy::{Order, Policy, Purpose};
 use crate::pool::{Availability, InUse, Pool};
+use crate::quota;
 
 /// A slot that can be used, and its login.
 type Usable<'a> = (Slot, &'a Login, Availability);
 
 /// Chooses the account to use from `now` on.
 #[must_use]
-pub fn decide(pool: &Pool, policy: Policy, now: Timestamp) -> Plan {
+pub fn decide(pool: &Pool, policy: &Policy, now: Timestamp) -> Plan {
     let judged: Vec<_> = pool.slots.iter().map(|slot| (slot.slot, pool.judge(slot, now))).collect();
     let usable: Vec<Usable<'_>> = judged
         .iter()
@@ -21,7 +22,7 @@ pub fn decide(pool: &Pool, policy: Policy, now: Timestamp) -> Plan {
         })
         .collect();
     let active = pool.active();
-    let picked = pick(pool, &usable, active, policy);
+    let picked = pick(pool, &usable, active, policy, now);
     let passed_over = judged.iter().filter_map(|(slot, judged)| match judged {
         Err(reason) => Some((*slot, reason.clone())),
         Ok(_) if picked.is_some_and(|(picked, ..)| picked == *slot) => None,
@@ -52,7 +53,8 @@ fn pick<'a>(
     pool: &Pool,
     usable: &[Usable<'a>],
     active: Option<InUse<'_>>,
-    policy: Policy,
+    policy: &Policy,
+    now: Timestamp,
 ) -> Option<(Slot, &'a Login, Why)> {
     let found = |why: Why| move |(slot, login, _): &Usable<'a>| (*slot, *login, why);
     if let Purpose::To(named) = policy.purpose {
@@ -69,10 +71,18 @@ fn pick<'a>(
         Purpose::MoveOn => true,
         Purpose::Stay | Purpose::To(_) => false,
     };
-    if let Some(active) = active.filter(|_| !moves).and_then(|active| of(active.account)) {
+    let better = better_than_active(pool, &ready, active, policy, now);
+    if let Some(active) = active.filter(|_| !moves && better.is_empty()).and_then(|active| of(active.account))
+    {
         return Some(found(Why::StaysActive)(active));
     }
-    next(pool, &ready, active, policy.order).or_else(|| {
+    let below = || {
+        let below =
+            ready.iter().filter(|(_, login, _)| !pool.quota.is_above(pool.usage(&login.account), now));
+        below.copied().collect::<Vec<_>>()
+    };
+    let candidates = [better, below(), ready.clone()].into_iter().find(|candidates| !candidates.is_empty());
+    next(pool, &candidates.unwrap_or_default(), active, policy.order, now).or_else(|| {
         let back = |(.., availability): &Usable<'a>| match availability {
             Availability::Ready => None,
             Availability::Cooling(until) => Some(*until),
@@ -82,11 +92,35 @@ fn pick<'a>(
     })
 }
 
+/// The accounts that are to serve instead of the one in use, though it could: because it is near its cap, or refused for
+/// a model that they serve. None, if all are near their caps.
+fn better_than_active<'a>(
+    pool: &Pool,
+    ready: &[Usable<'a>],
+    active: Option<InUse<'_>>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Usable<'a>> {
+    let Some(active) = active else { return Vec::new() };
+    let others = ready.iter().filter(|(_, login, _)| login.account != *active.account);
+    if pool.quota.is_above(pool.usage(active.account), now) {
+        let has_room = |login: &Login| pool.quota.has_room(pool.usage(&login.account), now);
+        return others.filter(|(_, login, _)| has_room(login)).copied().collect();
+    }
+    let Some(model) = &policy.refused_model else { return Vec::new() };
+    let serves = |login: &Login| {
+        let known = pool.state.accounts.get(&login.account).and_then(|known| known.models.get(model));
+        known.is_none_or(|cooldown| cooldown.until <= now)
+    };
+    others.filter(|(_, login, _)| serves(login)).copied().collect()
+}
+
 fn next<'a>(
     pool: &Pool,
     ready: &[Usable<'a>],
     active: Option<InUse<'_>>,
     order: Order,
+    now: Timestamp,
 ) -> Option<(Slot, &'a Login, Why)> {
     let first = ready.first()?;
     let others =
@@ -98,6 +132,22 @@ fn next<'a>(
             let reset = |login: &Login| pool.state.account_state(&login.account).next_reset;
             let soonest = others.min_by_key(|(slot, login, _)| (reset(login).is_none(), reset(login), *slot));
             (soonest.unwrap_or(first), Why::EarliestReset)
+        }
+        _ if order == Order::LeastUsed => {
+            let used = |login: &Login| quota::used(pool.usage(&login.account), now);
+            let least = others.min_by_key(|(slot, login, _)| (used(login), *slot));
+            (least.unwrap_or(first), Why::LeastUsed)
+        }
+        _ if order == Order::Weighted => {
+            let left = |login: &Login| {
+                let reported = pool.state.accounts.get(&login.account).and_then(|known| known.plan.as_ref());
+                let plan = reported.map(ReportedPlan::name).or(login.plan.as_deref());
+                quota::left(pool.usage(&login.account), plan, now)
+            };
+            let most = others.max_by(|(a_slot, a, _), (b_slot, b, _)| {
+                left(a).total_cmp(&left(b)).then(b_slot.cmp(a_slot))
+            });
+            (most.unwrap_or(first), Why::MostLeft)
         }
         None => (first, Why::First),
         Some(InUse { slot: from, .. }) => {

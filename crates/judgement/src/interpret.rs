@@ -34,6 +34,8 @@ pub struct Interpretation {
     pub move_on: bool,
     /// The accounts whose access token was refused, and for which a refresh is worth trying.
     pub to_refresh: BTreeSet<AccountId>,
+    /// The model that the account in use is refused for.
+    pub refused_model: Option<String>,
     /// A line for the log about each event.
     pub lines: Vec<String>,
 }
@@ -59,9 +61,10 @@ struct Interpreter<'a> {
 impl Interpreter<'_> {
     fn add(&mut self, signal: &Signal) {
         match signal {
-            Signal::AccountsChanged => {}
+            // Readings are taken in before signals are interpreted.
+            Signal::AccountsChanged | Signal::UsageRead(_) => {}
             Signal::Served { account } => self.serves_again(account),
-            Signal::Refused { at, account, refusal } => match named(self.pool, self.active, account) {
+            Signal::Refused { at, account, refusal } => match self.pool.named(self.active, account) {
                 Some(candidate) => self.refused(candidate, *at, refusal),
                 None => self.log(format!("a signal about {account}, which no slot holds: nothing to do")),
             },
@@ -86,8 +89,13 @@ impl Interpreter<'_> {
         account_state.next_reset = refusal.next_reset.or(account_state.next_reset);
         account_state.usage = refusal.usage.clone().or(account_state.usage);
         account_state.plan = refusal.plan.clone().or(account_state.plan);
+        account_state.families.extend(refusal.families.clone());
         if refusal.status == 401 {
             self.token_refused(candidate, login, at, refusal, &mut account_state);
+        } else if refusal.status == 402 {
+            self.workspace_refused(candidate, &mut account_state);
+        } else if let Some(model) = &refusal.model {
+            self.model_refused(candidate, model, at, refusal, &mut account_state);
         } else if let Some(new) = cooldown(refusal, at, self.floors, self.now) {
             let cooldown = merged(account_state.cooldown.as_ref(), new, self.now);
             if account_state.cooldown.as_ref() != Some(&cooldown) {
@@ -128,8 +136,42 @@ impl Interpreter<'_> {
         }
     }
 
+    /// A workspace that was deactivated is tried again, as a refused token is: it may be paid for again.
+    fn workspace_refused(&mut self, candidate: &Candidate, account_state: &mut AccountState) {
+        if account_state.cooldown.as_ref().is_some_and(|cooldown| cooldown.until > self.now) {
+            return;
+        }
+        let (refusals, cooldown) = refused_again(account_state.refusals, self.now);
+        self.log(format!("{}: its workspace is deactivated", capped(candidate.slot, &cooldown)));
+        (account_state.refusals, account_state.cooldown) = (Some(refusals), Some(cooldown));
+    }
+
+    /// An account that is refused for one model serves the others; if it is the one in use, another one is wanted that
+    /// serves this model, too.
+    fn model_refused(
+        &mut self,
+        candidate: &Candidate,
+        model: &str,
+        at: Timestamp,
+        refusal: &Refusal,
+        account_state: &mut AccountState,
+    ) {
+        let Some(new) = cooldown(refusal, at, self.floors, self.now) else { return };
+        // A plan without the model does not get it within minutes.
+        let is_not_in_the_plan = refusal.status == 400;
+        let until = if is_not_in_the_plan { self.now.plus(self.floors.cap) } else { new.until };
+        let cooldown = merged(account_state.models.get(model), Cooldown { until, ..new }, self.now);
+        if account_state.models.get(model) != Some(&cooldown) {
+            self.log(format!("{} capped for {model} until {cooldown}", candidate.slot));
+        }
+        account_state.models.insert(model.to_owned(), cooldown);
+        if self.active.is_some_and(|active| active.slot == candidate.slot) {
+            self.result.refused_model = Some(model.to_owned());
+        }
+    }
+
     fn serves_again(&mut self, account: &AccountId) {
-        let Some(candidate) = named(self.pool, None, account) else { return };
+        let Some(candidate) = self.pool.named(None, account) else { return };
         let Ok(login) = &candidate.login else { return };
         let mut account_state = self.account_state(&login.account);
         account_state.refusals = None;
@@ -185,25 +227,4 @@ fn is_of_an_old_token(login: &Login, refusal: &Refusal, at: Timestamp) -> bool {
         Some(token) => *token != login.access_token.fingerprint(),
         None => login.last_refresh.is_some_and(|refreshed| refreshed.plus(LONGEST_REQUEST) > at),
     }
-}
-
-/// The slot that a signal is about. Two people in one workspace share the account id: without a user, the account in use
-/// is meant, and if that has another account id, the only account that it can be.
-fn named<'a>(pool: &'a Pool, active: Option<InUse<'_>>, named: &AccountId) -> Option<&'a Candidate> {
-    let fits = |account: &AccountId| {
-        account.account_id == named.account_id
-            && (named.user_id.is_none() || account.user_id == named.user_id)
-    };
-    if let Some(active) = active.filter(|active| fits(active.account)) {
-        return pool.holder(active.account);
-    }
-    let mut fitting =
-        pool.slots.iter().filter(|slot| slot.login.as_ref().is_ok_and(|login| fits(&login.account)));
-    let first = fitting.next()?;
-    let is_the_same = |slot: &Candidate| match (&slot.login, &first.login) {
-        (Ok(a), Ok(b)) => a.account == b.account,
-        _ => false,
-    };
-    let only = first.login.as_ref().ok().filter(|_| fitting.all(is_the_same))?;
-    pool.holder(&only.account)
 }

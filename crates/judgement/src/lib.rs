@@ -19,3 +19,4 @@ pub mod pool;
 pub mod quota;
 pub mod recovery;
 pub mod report;
+pub mod take_readings;

@@ -44,6 +44,10 @@ pub enum Why {
     NextAfter(Slot),
     /// Its usage window resets before those of the others.
     EarliestReset,
+    /// It has used the smallest part of its windows.
+    LeastUsed,
+    /// It has most left, by what its plan holds.
+    MostLeft,
     /// It is in the first slot, and none was in use.
     First,
     /// All have a cooldown, and its cooldown ends first.
@@ -67,6 +71,8 @@ pub enum Reason {
     Cooling(Cooldown),
     /// An operator has parked it.
     Parked(Parked),
+    /// What is left of its usage is its owner's, until a window resets.
+    Reserved(Timestamp),
     /// Its grant has ended, by this code.
     NeedsLogin(String),
     /// It belonged to this account, and its last refresh brought another account's tokens.
@@ -82,6 +88,8 @@ impl fmt::Display for Why {
             Self::OnlyUsable => f.write_str("the only usable one"),
             Self::NextAfter(slot) => write!(f, "the next after {slot}"),
             Self::EarliestReset => f.write_str("its usage resets first"),
+            Self::LeastUsed => f.write_str("it has used the least"),
+            Self::MostLeft => f.write_str("it has most left"),
             Self::First => f.write_str("the first"),
             Self::BackFirst(until) => write!(f, "all are cooling down, and it comes back first, {until}"),
         }
@@ -104,6 +112,7 @@ impl Reason {
                 (format!("the same account as {other}, whose login is newer"), None)
             }
             Self::Cooling(cooldown) => (format!("capped until {cooldown}"), None),
+            Self::Reserved(until) => (format!("the rest of its usage is its owner's until {until}"), None),
             Self::Parked(parked) => (parked_by_the_operator(slot, parked), None),
             Self::NeedsLogin(code) => ("needs login".to_owned(), Some(code.clone())),
             Self::OtherAccount(from) => (
@@ -122,7 +131,11 @@ impl Reason {
             Self::Expired(_) | Self::NeedsLogin(_) => Some(remedy::login(slot)),
             Self::SameAccountAs(_) => Some(remedy::remove(slot)),
             Self::OtherAccount(_) => Some(remedy::login_replacing(slot)),
-            Self::NotItsTurn | Self::RefreshDue(_) | Self::Cooling(_) | Self::Parked(_) => None,
+            Self::NotItsTurn
+            | Self::RefreshDue(_)
+            | Self::Cooling(_)
+            | Self::Reserved(_)
+            | Self::Parked(_) => None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use records::Slot;
 
+use crate::quota::Quota;
+
 /// Which account is next when none is named or pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -11,8 +13,12 @@ pub enum Order {
     RoundRobin,
     /// The account in use stays until it is refused.
     Sticky,
-    /// As sticky, and then the account whose usage window resets first, as far as signals have said.
+    /// As sticky, and then the account whose usage window resets first, as far as is known.
     EarliestReset,
+    /// As sticky, and then the account that has used the smallest part of its windows.
+    LeastUsed,
+    /// As sticky, and then the account that has most left, by what its plan holds.
+    Weighted,
 }
 
 /// How long an account is left alone when the provider names no time.
@@ -37,13 +43,16 @@ pub struct PassOptions {
     pub floors: Floors,
     /// How long before its end a login is refreshed.
     pub refresh_before: Duration,
+    pub quota: Quota,
 }
 
 /// The rules by which an account is chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     pub order: Order,
     pub purpose: Purpose,
+    /// The model that the account in use is refused for, which another account may serve.
+    pub refused_model: Option<String>,
 }
 
 /// What a pass is for.

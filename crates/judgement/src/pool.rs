@@ -7,11 +7,13 @@ use std::time::Duration;
 use records::grant::{self, GrantStatus};
 use records::published::PublishedRecord;
 use records::state::{Active, State};
+use records::usage::Usage;
 use records::{AccountId, Login, Slot, Timestamp};
 
 use crate::candidate::Candidate;
 use crate::cooldown::REFUSED_COOLDOWN;
 use crate::plan::Reason;
+use crate::quota::Quota;
 
 /// How far the clock that dates files may lag behind ours: one tick of the kernel with the slowest timer.
 const KERNEL_TICK: Duration = Duration::from_millis(10);
@@ -27,6 +29,8 @@ pub struct Pool {
     pub state: State,
     pub published: PublishedRecord,
     pub published_at: Option<Timestamp>,
+    /// From which usage on an account is not used, or only by its owner.
+    pub quota: Quota,
     /// The index of the slot that counts for each account: the one with the newest login.
     holders: BTreeMap<AccountId, usize>,
 }
@@ -41,6 +45,16 @@ pub struct InUse<'a> {
     pub since: Option<Timestamp>,
     /// A signal whose file was written before this is about an account that was in use before.
     pub stale_before: Option<Timestamp>,
+}
+
+/// How many accounts of a pool can serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSummary {
+    /// How many can serve now.
+    pub usable: usize,
+    pub accounts: usize,
+    /// When the first of the others comes back, if one does by itself.
+    pub back_at: Option<Timestamp>,
 }
 
 /// Whether an account that can be used has a cooldown.
@@ -68,7 +82,7 @@ impl Pool {
                 }
             }
         }
-        Self { slots, state, published, published_at: None, holders }
+        Self { slots, state, published, published_at: None, quota: Quota::default(), holders }
     }
 
     /// The code by which a candidate's grant has ended, according to the state or to its marker.
@@ -88,7 +102,8 @@ impl Pool {
     /// This pool with other logins in it.
     #[must_use]
     pub fn with_slots(self, slots: Vec<Candidate>) -> Self {
-        Self { published_at: self.published_at, ..Self::new(slots, self.state, self.published) }
+        let (published_at, quota) = (self.published_at, self.quota);
+        Self { published_at, quota, ..Self::new(slots, self.state, self.published) }
     }
 
     /// The slot that counts for an account.
@@ -163,10 +178,59 @@ impl Pool {
         if let Some(parked) = parked {
             return Err(Reason::Parked(parked));
         }
+        if let Some(until) = self.quota.reserved_until(account_state.usage.as_ref(), now) {
+            return Err(Reason::Reserved(until));
+        }
         let cooling =
             account_state.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
         let cooling = cooling.max(self.yields_until(candidate, login, now));
         Ok((login, cooling.map_or(Availability::Ready, Availability::Cooling)))
+    }
+
+    /// What is known of an account's usage.
+    #[must_use]
+    pub fn usage(&self, account: &AccountId) -> Option<&Usage> {
+        self.state.accounts.get(account)?.usage.as_ref()
+    }
+
+    /// How many accounts can serve, and when the first of the others comes back.
+    #[must_use]
+    pub fn summary(&self, now: Timestamp) -> PoolSummary {
+        let mut summary = PoolSummary { usable: 0, accounts: self.holders.len(), back_at: None };
+        for at in self.holders.values() {
+            let back_at = match self.judge(&self.slots[*at], now) {
+                Ok((_, Availability::Ready)) => {
+                    summary.usable += 1;
+                    continue;
+                }
+                Ok((_, Availability::Cooling(until))) | Err(Reason::Reserved(until)) => Some(until),
+                Err(_) => None,
+            };
+            summary.back_at = [summary.back_at, back_at].into_iter().flatten().min();
+        }
+        summary
+    }
+
+    /// The slot that a signal or a reading is about. Two people in one workspace share the account id: without a user,
+    /// the account in use is meant, and if that has another account id, the only account that it can be.
+    #[must_use]
+    pub fn named(&self, active: Option<InUse<'_>>, named: &AccountId) -> Option<&Candidate> {
+        let fits = |account: &AccountId| {
+            account.account_id == named.account_id
+                && (named.user_id.is_none() || account.user_id == named.user_id)
+        };
+        if let Some(active) = active.filter(|active| fits(active.account)) {
+            return self.holder(active.account);
+        }
+        let mut fitting =
+            self.slots.iter().filter(|slot| slot.login.as_ref().is_ok_and(|login| fits(&login.account)));
+        let first = fitting.next()?;
+        let is_the_same = |slot: &Candidate| match (&slot.login, &first.login) {
+            (Ok(a), Ok(b)) => a.account == b.account,
+            _ => false,
+        };
+        let only = first.login.as_ref().ok().filter(|_| fitting.all(is_the_same))?;
+        self.holder(&only.account)
     }
 
     /// Until when other accounts serve instead of one whose access token was refused and that is being refreshed. The

@@ -1,30 +1,20 @@
 //! How much of an account's usage is left, and from when on another account serves in its place before it is refused.
 
-use std::collections::BTreeMap;
-
+use records::Timestamp;
 use records::usage::{Percent, Usage};
-use records::{Slot, Timestamp};
 
 /// How far below the threshold an account must be for the pool to move to it: without a gap two accounts that are near it
 /// would serve in turns.
 const GAP: f64 = 5.0;
 
 /// From which usage on the pool moves on, and what is left to an account's owner.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Quota {
-    /// Another account serves once a window of the active one is used up to this percentage; none: only a refusal moves it.
+    /// Another account serves once a window of the one in use is used up to this percentage. Without it only a refusal
+    /// moves the pool on.
     pub rotate_at: Option<Percent>,
-    /// The percentage of each window that stays with the account's owner.
-    pub reserve: Reserve,
-}
-
-/// What stays with the owners of accounts.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reserve {
-    /// Of slots that are not named.
-    pub others: Option<Percent>,
-    /// Of slots by their numbers.
-    pub of_slots: BTreeMap<Slot, Percent>,
+    /// The percentage of each account's windows that stays with its owner.
+    pub reserve: Option<Percent>,
 }
 
 impl Quota {
@@ -44,8 +34,8 @@ impl Quota {
 
     /// Until when only its owner may use an account: until the window resets whose reserve is reached.
     #[must_use]
-    pub fn reserved_until(&self, slot: Slot, usage: Option<&Usage>, now: Timestamp) -> Option<Timestamp> {
-        let reserve = self.reserve.of_slots.get(&slot).copied().or(self.reserve.others)?;
+    pub fn reserved_until(&self, usage: Option<&Usage>, now: Timestamp) -> Option<Timestamp> {
+        let reserve = self.reserve.filter(|reserve| *reserve > Percent::NONE)?;
         let windows =
             usage.into_iter().flat_map(|usage| usage.running(now).map(move |window| (usage.at, window)));
         let reached =
@@ -58,6 +48,24 @@ impl Quota {
 #[must_use]
 pub fn used(usage: Option<&Usage>, now: Timestamp) -> Option<Percent> {
     usage?.running(now).map(|window| window.used_percent).max()
+}
+
+/// How much an account has left, beside other accounts: the part of its fullest window, times what its plan holds.
+#[must_use]
+pub fn left(usage: Option<&Usage>, plan: Option<&str>, now: Timestamp) -> f64 {
+    let used = used(usage, now).unwrap_or(Percent::NONE).percent();
+    (100.0 - used).max(0.0) * weight(plan)
+}
+
+/// What a window of a plan holds beside one of Plus, roughly, as the provider's public price list has it. A plan that is
+/// not known counts as Plus.
+fn weight(plan: Option<&str>) -> f64 {
+    match plan {
+        Some("free") => 0.1,
+        Some("go") => 0.5,
+        Some("pro") => 6.0,
+        _ => 1.0,
+    }
 }
 
 #[cfg(test)]
@@ -109,16 +117,19 @@ mod tests {
 
     #[test]
     fn a_reserve_holds_until_the_window_resets_that_reaches_it() {
-        let reserve = Reserve {
-            others: Percent::new(10.0),
-            of_slots: BTreeMap::from([("2".parse().unwrap(), Percent::new(50.0).unwrap())]),
-        };
-        let quota = Quota { rotate_at: None, reserve };
-        let until =
-            |slot: &str, usage: &Usage| quota.reserved_until(slot.parse().unwrap(), Some(usage), now());
-        assert_eq!(until("1", &usage(89.0, 10.0)), None);
-        assert_eq!(until("1", &usage(90.0, 10.0)), Some(now().plus_seconds(600)));
-        assert_eq!(until("1", &usage(90.0, 91.0)), Some(now().plus_seconds(6000)));
-        assert_eq!(until("2", &usage(50.0, 10.0)), Some(now().plus_seconds(600)));
+        let quota = Quota { rotate_at: None, reserve: Percent::new(10.0) };
+        let until = |usage: &Usage| quota.reserved_until(Some(usage), now());
+        assert_eq!(until(&usage(89.0, 10.0)), None);
+        assert_eq!(until(&usage(90.0, 10.0)), Some(now().plus_seconds(600)));
+        assert_eq!(until(&usage(90.0, 91.0)), Some(now().plus_seconds(6000)));
+        assert_eq!(quota.reserved_until(None, now()), None);
+        assert_eq!(Quota::default().reserved_until(Some(&usage(100.0, 100.0)), now()), None);
+    }
+
+    #[test]
+    fn a_larger_plan_has_more_left_of_the_same_percentage() {
+        let left = |plan| left(Some(&usage(50.0, 10.0)), Some(plan), now());
+        assert!(left("pro") > left("plus") && left("plus") > left("free"));
+        assert_eq!(left("a plan of next year"), left("plus"));
     }
 }

@@ -54,6 +54,8 @@ pub enum RotationReason {
     Operator,
     /// An operator has pinned it.
     Pinned,
+    /// The previous one is near its cap.
+    Threshold,
     /// The previous one is capped.
     Capped,
     /// The previous one was refused for a reason that passes.
@@ -89,6 +91,7 @@ impl Counters {
             RotationReason::Signal => "signal",
             RotationReason::Operator => "operator",
             RotationReason::Pinned => "pinned",
+            RotationReason::Threshold => "threshold",
             RotationReason::Capped => "capped",
             RotationReason::Transient => "transient",
             RotationReason::Parked => "parked",

@@ -107,6 +107,12 @@ impl Signal {
         }
     }
 
+    /// The reading of an account's usage that it is.
+    #[must_use]
+    pub fn reading(&self) -> Option<&Reading> {
+        if let Self::UsageRead(reading) = self { Some(reading) } else { None }
+    }
+
     /// Whether it asks for another account to be published. What other signals say takes effect once it is in the state.
     #[must_use]
     pub fn asks_to_move_on(&self) -> bool {
@@ -213,6 +219,8 @@ mod tests {
         assert_eq!(at.milliseconds(), 1_795_439_506_200);
         assert_eq!(account.to_string(), "acct-A/user-A");
         let expected = Refusal {
+            model: None,
+            families: BTreeMap::new(),
             status: 429,
             usage_limit: true,
             resets_at: Some(Timestamp::from_seconds(1_795_439_575)),

@@ -191,13 +191,17 @@ impl State {
             known.next_reset.take_if(|reset| *reset <= now);
             known.usage = known.usage.take().and_then(|usage| usage.current(now));
             let families = std::mem::take(&mut known.families).into_iter();
-            known.families =
-                families.filter_map(|(name, usage)| Some((name, usage.current(now)?))).take(MOST_FAMILIES).collect();
+            known.families = families
+                .filter_map(|(name, usage)| Some((name, usage.current(now)?)))
+                .take(MOST_FAMILIES)
+                .collect();
             known.models.retain(|_, cooldown| cooldown.until > now);
             while known.models.len() > MOST_MODELS {
                 known.models.pop_first();
             }
-            known.usage_poll.take_if(|pause| pause.until <= now && now.since(pause.until) > POLL_PAUSE_COUNTS_FOR);
+            known
+                .usage_poll
+                .take_if(|pause| pause.until <= now && now.since(pause.until) > POLL_PAUSE_COUNTS_FOR);
             known.plan.take_if(|plan| now.since(plan.at) >= PLAN_COUNTS_FOR);
         }
         self.consumption.tidy(now);

@@ -170,6 +170,7 @@ proptest! {
             Signal::RotateNow { at, .. } | Signal::Refused { at, .. } | Signal::Unreadable { at } => {
                 prop_assert!(at <= left);
             }
+            Signal::UsageRead(reading) => prop_assert!(reading.at <= left),
             Signal::AccountsChanged | Signal::Served { .. } => {}
         }
     }

@@ -1,4 +1,5 @@
 mod properties;
+mod usage;
 
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ fn now() -> Timestamp {
 }
 
 fn run(pool: &Pool, purpose: Purpose, order: Order) -> Plan {
-    decide(pool, Policy { order, purpose }, now())
+    decide(pool, &Policy { order, purpose, refused_model: None }, now())
 }
 
 fn tick(pool: &Pool) -> Option<u32> {
@@ -68,9 +69,17 @@ fn tick(pool: &Pool) -> Option<u32> {
 /// The pool after a pass with these signals, and the slot that is in use then.
 fn after(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>) {
     let refresh_before = Duration::from_hours(24);
-    let options = PassOptions { order, to: None, offline: false, only: None, floors: FLOORS, refresh_before };
+    let options = PassOptions {
+        order,
+        to: None,
+        offline: false,
+        only: None,
+        floors: FLOORS,
+        refresh_before,
+        quota: pool.quota,
+    };
     let policy = assess(&mut pool, signals, options, Turn::First, now()).policy;
-    let chosen = decide(&pool, policy, now()).chosen;
+    let chosen = decide(&pool, &policy, now()).chosen;
     let slot = chosen.as_ref().map(|chosen| chosen.slot.number());
     pool.state.active =
         chosen.map(|Chosen { slot, login, since, .. }| Active { account: login.account, slot, since });

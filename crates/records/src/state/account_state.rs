@@ -151,6 +151,12 @@ impl ReportedPlan {
         &self.plan
     }
 
+    /// When it was reported.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// Whether it was reported after the login's token was made, which names the plan of that time.
     #[must_use]
     pub fn is_newer_than(&self, login: &Login) -> bool {

@@ -1,12 +1,14 @@
 //! Reading a state leniently. A word of a later release, or a mistyped value, costs that value and no other; a value that
 //! its part means nothing without costs the part.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    AccountState, Active, Cooldown, CooldownKind, CooldownSource, NeedsLogin, Parked, RefreshRefusal,
-    Refusals, ReportedPlan, State, VERSION,
+    AccountState, Active, Cooldown, CooldownKind, CooldownSource, NeedsLogin, Parked, PollPause,
+    RefreshRefusal, Refusals, ReportedPlan, State, VERSION,
 };
 use crate::counters::{Counters, Counts};
 use crate::grant::Grant;

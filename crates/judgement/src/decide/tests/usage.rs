@@ -1,0 +1,144 @@
+use records::state::ReportedPlan;
+use records::usage::{Minutes, Percent, Usage, Window};
+
+use super::*;
+
+/// How much of its five hours an account has used.
+fn has_used(pool: &mut Pool, name: &str, percent: f64) {
+    let window = Window {
+        minutes: Minutes::FIVE_HOURS,
+        used_percent: Percent::new(percent).unwrap(),
+        resets_at: Some(now().plus_seconds(600)),
+    };
+    pool.state.accounts.entry(account(name)).or_default().usage = Usage::reported(now(), [window]);
+}
+
+fn served(pool: &Pool, purpose: Purpose, order: Order) -> u32 {
+    run(pool, purpose, order).chosen.unwrap().slot.number()
+}
+
+#[test]
+fn an_account_near_its_cap_gives_way_to_one_with_room_and_not_to_another_that_is_near() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    pool.quota.rotate_at = Percent::new(95.0);
+    has_used(&mut pool, "a", 94.9);
+    assert_eq!(served(&pool, Purpose::Stay, Order::Sticky), 1);
+    has_used(&mut pool, "a", 95.0);
+    has_used(&mut pool, "b", 91.0);
+    assert_eq!(served(&pool, Purpose::Stay, Order::Sticky), 3, "b has no room, and c is unused");
+    has_used(&mut pool, "c", 90.0);
+    assert_eq!(
+        served(&pool, Purpose::Stay, Order::Sticky),
+        1,
+        "none has room: it serves until it is refused"
+    );
+    assert_eq!(served(&pool, Purpose::Tick, Order::RoundRobin), 2, "a tick moves among those below");
+}
+
+#[test]
+fn when_all_are_near_their_caps_a_refusal_moves_on_as_ever() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    pool.quota.rotate_at = Percent::new(95.0);
+    has_used(&mut pool, "a", 99.0);
+    has_used(&mut pool, "b", 99.0);
+    assert_eq!(served(&pool, Purpose::Stay, Order::Sticky), 1);
+    let (_, next) = after(pool, &[capped("a")], Order::Sticky);
+    assert_eq!(next, Some(2));
+}
+
+#[test]
+fn what_is_its_owners_serves_the_pool_no_more() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    pool.quota.reserve = Percent::new(20.0);
+    has_used(&mut pool, "a", 80.0);
+    let plan = run(&pool, Purpose::Stay, Order::Sticky);
+    assert_eq!(plan.chosen.unwrap().slot, slot(2));
+    assert_eq!(plan.passed_over, [(slot(1), Reason::Reserved(now().plus_seconds(600)))]);
+    has_used(&mut pool, "b", 85.0);
+    assert!(run(&pool, Purpose::Stay, Order::Sticky).chosen.is_none());
+    let summary = pool.summary(now());
+    assert_eq!((summary.usable, summary.back_at), (0, Some(now().plus_seconds(600))));
+}
+
+#[test]
+fn the_orders_by_usage_choose_when_the_pool_moves_on() {
+    let mut pool = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    for (name, used) in [("a", 10.0), ("b", 50.0), ("c", 40.0)] {
+        has_used(&mut pool, name, used);
+    }
+    for order in [Order::LeastUsed, Order::Weighted] {
+        assert_eq!(served(&pool, Purpose::Tick, order), 1, "a tick alone moves nothing");
+        assert_eq!(served(&pool, Purpose::MoveOn, order), 3);
+    }
+    let known = pool.state.accounts.get_mut(&account("b")).unwrap();
+    known.plan = ReportedPlan::new("pro", now());
+    assert_eq!(served(&pool, Purpose::MoveOn, Order::Weighted), 2, "half of a large plan is more");
+    assert_eq!(served(&pool, Purpose::MoveOn, Order::LeastUsed), 3);
+}
+
+fn refused_for(name: &str, model: &str, status: u16) -> Signal {
+    let refusal = Refusal {
+        status,
+        usage_limit: status == 429,
+        resets_at: (status == 429).then(|| now().plus_seconds(600)),
+        model: Some(model.to_owned()),
+        ..Refusal::default()
+    };
+    Signal::Refused { at: now(), account: account(name), refusal }
+}
+
+#[test]
+fn a_limit_of_one_model_rests_the_model_on_that_account_and_not_the_account() {
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (pool, next) = after(start, &[refused_for("a", "spark", 429)], Order::Sticky);
+    assert_eq!(next, Some(2));
+    assert_eq!(pool.state.account_state(&account("a")).cooldown, None);
+    let (pool, next) = after(pool, &[refused_for("b", "spark", 429)], Order::Sticky);
+    assert_eq!(next, Some(2), "no account serves it, so nothing moves");
+    let (_, next) = after(pool, &[capped("b")], Order::Sticky);
+    assert_eq!(next, Some(1), "the account itself still serves the other models");
+}
+
+#[test]
+fn a_model_that_is_not_in_a_plan_is_not_asked_for_again_for_hours() {
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (pool, next) = after(start, &[refused_for("a", "gpt-large", 400)], Order::Sticky);
+    assert_eq!(next, Some(2));
+    let until = pool.state.account_state(&account("a")).models["gpt-large"].until;
+    assert_eq!(until, now().plus(FLOORS.cap));
+}
+
+#[test]
+fn a_deactivated_workspace_rests_with_growing_cooldowns() {
+    let refusal = Refusal { status: 402, ..Refusal::default() };
+    let signal = || Signal::Refused { at: now(), account: account("a"), refusal: refusal.clone() };
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (mut pool, next) = after(start, &[signal()], Order::Sticky);
+    assert_eq!(next, Some(2));
+    let known = pool.state.accounts.get_mut(&account("a")).unwrap();
+    assert_eq!(known.cooldown.take().unwrap().until, now().plus(Duration::from_mins(5)));
+    let (pool, _) = after(pool, &[signal()], Order::Sticky);
+    let cooldown = pool.state.account_state(&account("a")).cooldown.unwrap();
+    assert_eq!(cooldown.until, now().plus(Duration::from_mins(10)));
+}
+
+#[test]
+fn a_reading_that_reaches_the_threshold_moves_the_pool_on() {
+    let mut start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    start.quota.rotate_at = Percent::new(95.0);
+    let reading = |percent: f64, seconds: i64| {
+        let at = NOW + seconds;
+        let text = format!(
+            r#"{{"at": {at}, "type": "usage", "status": 200, "account_id": "a", "headers": {{
+                "x-codex-primary-used-percent": "{percent}", "x-codex-primary-window-minutes": "300"}}}}"#
+        );
+        Signal::parse(text.as_bytes(), now())
+    };
+    let (pool, next) = after(start, &[reading(94.0, -9)], Order::Sticky);
+    assert_eq!(next, Some(1));
+    let (pool, next) = after(pool, &[reading(96.0, -10)], Order::Sticky);
+    assert_eq!(next, Some(1), "older than what is known");
+    let (pool, next) = after(pool, &[reading(96.0, -8)], Order::Sticky);
+    assert_eq!(next, Some(2));
+    assert!(!pool.state.consumption.is_empty(), "and the pool knows how fast it is used up");
+}
