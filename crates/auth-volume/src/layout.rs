@@ -72,6 +72,12 @@ impl Layout {
         self.auth.join("audit.jsonl")
     }
 
+    /// How many accounts can serve, for LiteLLM's callback.
+    #[must_use]
+    pub fn pool(&self) -> PathBuf {
+        self.live.join("pool.json")
+    }
+
     /// The heartbeat of LiteLLM's callback.
     #[must_use]
     pub fn callback(&self) -> PathBuf {

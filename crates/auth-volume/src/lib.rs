@@ -22,6 +22,7 @@ pub mod reserved_master;
 mod settle;
 pub mod signal_files;
 pub mod state_file;
+mod usage_files;
 pub mod volume;
 pub mod writers;
 

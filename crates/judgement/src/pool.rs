@@ -9,6 +9,7 @@ use records::published::PublishedRecord;
 use records::state::{Active, State};
 use records::usage::Usage;
 use records::{AccountId, Login, Slot, Timestamp};
+use serde_json::json;
 
 use crate::candidate::Candidate;
 use crate::cooldown::REFUSED_COOLDOWN;
@@ -55,6 +56,17 @@ pub struct PoolSummary {
     pub accounts: usize,
     /// When the first of the others comes back, if one does by itself.
     pub back_at: Option<Timestamp>,
+}
+
+impl PoolSummary {
+    /// The document that LiteLLM's callback reads.
+    #[must_use]
+    pub fn document(&self) -> Vec<u8> {
+        let back_at = self.back_at.map(Timestamp::seconds);
+        let document =
+            json!({"version": 1, "usable": self.usable, "accounts": self.accounts, "back_at": back_at});
+        format!("{document}\n").into_bytes()
+    }
 }
 
 /// Whether an account that can be used has a cooldown.

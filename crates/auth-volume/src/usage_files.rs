@@ -1,0 +1,125 @@
+//! The files in which LiteLLM's callback leaves how much each account has used, one for each of LiteLLM's processes, and
+//! the file in which the rotator tells the callback how many accounts can serve.
+
+use std::time::Duration;
+
+use durable_file::atomic::{self, Access};
+use durable_file::private_file::PrivateFile;
+use records::Timestamp;
+use records::readings::{self, Reading};
+
+use crate::error::cannot_write;
+use crate::heartbeats::written_at;
+use crate::layout::names;
+use crate::{Locked, Volume, VolumeError};
+
+/// How many files are read: LiteLLM has fewer processes, and the directory is not ours alone.
+const MOST: usize = 16;
+
+/// The largest file that is read, in bytes: readings of 64 accounts with all their headers.
+const LARGEST: u64 = 256 << 10;
+
+/// A file that was not written for this long is of a process that has ended.
+const OF_AN_ENDED_PROCESS: Duration = Duration::from_hours(24);
+
+impl Volume {
+    /// The readings that the callback has left, the oldest first. What cannot be read has none.
+    #[must_use]
+    pub fn usage_readings(&self, now: Timestamp) -> Vec<Reading> {
+        let files = self.usage_files().into_iter().take(MOST);
+        let files =
+            files.filter_map(|name| PrivateFile::read_within(&self.layout().live().join(name), LARGEST).ok());
+        let mut readings: Vec<_> = files.flat_map(|file| readings::parse(&file.content, now)).collect();
+        readings.sort_by_key(|reading| reading.at);
+        readings
+    }
+
+    fn usage_files(&self) -> Vec<String> {
+        let is_one = |name: &String| name.starts_with("usage-") && name.ends_with(".json");
+        let mut names: Vec<_> = names(self.layout().live()).into_iter().flatten().filter(is_one).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Locked<'_> {
+    /// Tells the callback how many accounts can serve, unless the file says so already.
+    ///
+    /// # Errors
+    /// It cannot be written. What it said before is still there.
+    pub fn publish_pool(&self, summary: &[u8], access: Access) -> Result<(), VolumeError> {
+        let path = self.volume().layout().pool();
+        if PrivateFile::read(&path).is_ok_and(|file| file.content == summary) {
+            return Ok(());
+        }
+        atomic::replace(&path, summary, access).map_err(cannot_write(&path))
+    }
+
+    /// Removes the readings of processes that have ended.
+    pub fn tidy_usage_files(&self, now: Timestamp) {
+        for name in self.volume().usage_files() {
+            let path = self.volume().layout().live().join(name);
+            if written_at(&path).is_some_and(|written| now.since(written) > OF_AN_ENDED_PROCESS) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+    use crate::clock;
+    use crate::fixture::volume;
+
+    fn reading(account: &str, at: i64) -> String {
+        format!(
+            r#"{{"version": 1, "readings": [{{"at": {at}, "account_id": "{account}", "headers": {{
+                "x-codex-primary-used-percent": "42", "x-codex-primary-window-minutes": "300"}}}}]}}"#
+        )
+    }
+
+    #[test]
+    fn the_readings_of_all_processes_are_read_and_nothing_else_in_the_directory() {
+        let (dir, volume) = volume();
+        let write = |name: &str, content: &str| fs::write(dir.path().join(name), content).unwrap();
+        write("usage-b.json", &reading("acct-ann", 20));
+        write("usage-a.json", &reading("acct-ann", 30));
+        write("usage-c.json", "{half");
+        write("usage-d.txt", &reading("acct-ben", 10));
+        fs::create_dir(dir.path().join("usage-e.json")).unwrap();
+        std::os::unix::fs::symlink("usage-a.json", dir.path().join("usage-f.json")).unwrap();
+        File::create(dir.path().join("usage-g.json")).unwrap().set_len(LARGEST + 1).unwrap();
+        let readings = volume.usage_readings(clock::now());
+        assert_eq!(readings.iter().map(|reading| reading.at.seconds()).collect::<Vec<_>>(), [20, 30]);
+    }
+
+    #[test]
+    fn the_readings_of_a_process_that_has_ended_go_after_a_day() {
+        let (dir, volume) = volume();
+        let path = dir.path().join("usage-a.json");
+        fs::write(&path, reading("acct-ann", 20)).unwrap();
+        let locked = volume.lock().unwrap();
+        locked.tidy_usage_files(clock::now());
+        assert!(path.exists());
+        let long_ago = std::time::SystemTime::now() - Duration::from_hours(25);
+        File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        locked.tidy_usage_files(clock::now());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_the_callback_is_told_of_the_pool_is_written_when_it_changes() {
+        let (dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        let path = dir.path().join("pool.json");
+        locked.publish_pool(b"{}", Access::PRIVATE).unwrap();
+        let first = fs::metadata(&path).unwrap().modified().unwrap();
+        locked.publish_pool(b"{}", Access::PRIVATE).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), first);
+        locked.publish_pool(b"{ }", Access::PRIVATE).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{ }");
+    }
+}
