@@ -103,6 +103,7 @@ pub fn is_near_its_end(login: &Login, before: Duration, now: Timestamp) -> bool 
     }
 }
 
-fn spread_of(account: &AccountId) -> u32 {
+/// A number up to 255 that is the same for an account each time, and another one for most others.
+pub(crate) fn spread_of(account: &AccountId) -> u32 {
     account.to_string().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).into()
 }

@@ -15,6 +15,7 @@ pub mod interpret;
 pub mod phrases;
 pub mod plan;
 pub mod policy;
+pub mod poll;
 pub mod pool;
 pub mod quota;
 pub mod recovery;
