@@ -54,9 +54,7 @@ pub fn paused(before: Option<PollPause>, now: Timestamp) -> PollPause {
 
 /// Up to a tenth more, the same for an account each time, so that a pool does not ask about all at once.
 fn jitter(account: &AccountId, interval: Duration) -> Duration {
-    let spread: u8 =
-        account.to_string().bytes().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte));
-    interval / 10 * u32::from(spread) / u32::from(u8::MAX)
+    interval / 10 * spread_of(account) / u32::from(u8::MAX)
 }
 
 #[cfg(test)]
