@@ -7,6 +7,7 @@ pub mod exit;
 mod interval_args;
 pub mod log;
 pub mod output;
+mod percent;
 mod policy_args;
 mod volume_args;
 

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use judgement::policy::{Floors, Order, PassOptions};
+use judgement::quota::Quota;
 use records::Slot;
+use records::usage::Percent;
 
 use crate::duration::{OptionalDuration, duration};
+use crate::percent::{OptionalPercent, percent};
 
 /// The flags of the policy.
 #[derive(Clone, Debug, Args)]
 pub struct PolicyArgs {
     /// Which account is next
-    #[arg(long, global = true, value_enum, value_name = "POLICY", env = "CODEX_ROTATION_POLICY", default_value_t = OrderArg::RoundRobin)]
+    #[arg(long, global = true, value_enum, value_name = "POLICY", env = "CODEX_ROTATION_POLICY", default_value_t = OrderArg::Sticky)]
     policy: OrderArg,
 
     /// Refresh a login this long before its access token ends
@@ -26,17 +29,29 @@ pub struct PolicyArgs {
     /// How long an account is left alone after a refusal that passes
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_TRANSIENT_COOLDOWN_SEC", default_value = "5m", value_parser = duration)]
     transient_cooldown: OptionalDuration,
+
+    /// Move on once the account in use has used this much of a window, in percent; 0 or 100 waits for a refusal
+    #[arg(long, global = true, value_name = "PERCENT", env = "CODEX_ROTATE_AT_PERCENT", default_value = "95", value_parser = percent)]
+    rotate_at: OptionalPercent,
+
+    /// Leave this much of each account's usage to its owner, in percent
+    #[arg(long, global = true, value_name = "PERCENT", env = "CODEX_RESERVE_PERCENT", default_value = "0", value_parser = percent)]
+    reserve: OptionalPercent,
 }
 
 /// Which account is next when none is named or pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OrderArg {
+    /// The account in use stays until it is refused or near its cap; then the next
+    Sticky,
     /// Each tick moves on to the next usable account
     RoundRobin,
-    /// The account in use stays until it is refused
-    Sticky,
-    /// As sticky, and then the account whose usage window resets first, as far as signals have said
+    /// As sticky, and then the account whose usage window resets first
     EarliestReset,
+    /// As sticky, and then the account that has used the smallest part of its windows
+    LeastUsed,
+    /// As sticky, and then the account that has most left, by what its plan holds
+    Weighted,
 }
 
 impl PolicyArgs {
@@ -48,6 +63,8 @@ impl PolicyArgs {
                 OrderArg::RoundRobin => Order::RoundRobin,
                 OrderArg::Sticky => Order::Sticky,
                 OrderArg::EarliestReset => Order::EarliestReset,
+                OrderArg::LeastUsed => Order::LeastUsed,
+                OrderArg::Weighted => Order::Weighted,
             },
             to,
             offline: false,
@@ -57,6 +74,17 @@ impl PolicyArgs {
                 transient: self.transient_cooldown.unwrap_or(Duration::from_mins(5)),
             },
             refresh_before: self.refresh_before(),
+            quota: self.quota(),
+        }
+    }
+
+    /// From which usage on the pool moves on, and what is left to owners.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        let is_threshold = |percent: &Percent| (0.1..100.0).contains(&percent.percent());
+        Quota {
+            rotate_at: self.rotate_at.or(Percent::new(95.0)).filter(is_threshold),
+            reserve: self.reserve.filter(|reserve| *reserve > Percent::NONE),
         }
     }
 

@@ -2,6 +2,7 @@
 //! refreshes nothing and uses nothing up, and its answer is never a reason to rotate.
 
 use anyhow::Context as _;
+use records::limits::{Limits, MOST_FAMILIES, family};
 use records::probe::ProbeResult;
 use records::state::ReportedPlan;
 use records::usage::{Minutes, Percent, Usage, Window};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::answer::code;
-use crate::client::{Client, Limits};
+use crate::client::{Client, Limits as ClientLimits};
 use crate::environment::Environment;
 
 /// The address of the model, unless `CHATGPT_API_BASE` (LiteLLM's own name) says otherwise.
@@ -31,7 +32,7 @@ impl Provider {
         let environment = Environment::of_process();
         let base = environment.text("CHATGPT_API_BASE").unwrap_or_else(|| API_BASE.to_owned());
         let address = Address::parse(Secret::new(&usage_url(&base))).context("CHATGPT_API_BASE")?;
-        Ok(Self { client: Client::new(address, environment, Limits::USUAL)? })
+        Ok(Self { client: Client::new(address, environment, ClientLimits::USUAL)? })
     }
 
     /// Asks about a login's access token.
@@ -59,14 +60,31 @@ fn judge(status: u16, body: &[u8], now: Timestamp) -> ProbeResult {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     match status {
         200..300 => {
-            let windows = ["primary_window", "secondary_window"];
-            let windows = windows.iter().filter_map(|name| window(&answer["rate_limit"][name]));
             let plan = answer["plan_type"].as_str().and_then(|plan| ReportedPlan::new(plan, now));
-            ProbeResult::Accepted(Usage::reported(now, windows), plan)
+            ProbeResult::Accepted(limits(&answer, now), plan)
         }
         401 => ProbeResult::Refused(code(&answer).unwrap_or("HTTP 401").to_owned()),
         status => ProbeResult::Unknown(format!("HTTP {status}")),
     }
+}
+
+/// The account's own limit, and those of families of models.
+fn limits(answer: &Value, now: Timestamp) -> Limits {
+    let additional = answer["additional_rate_limits"].as_array().into_iter().flatten();
+    let families = additional.filter_map(|limit| {
+        let name = limit["metered_feature"].as_str().or(limit["limit_name"].as_str()).and_then(family)?;
+        Some((name, usage(&limit["rate_limit"], now)?))
+    });
+    Limits {
+        own: usage(&answer["rate_limit"], now),
+        families: families.take(MOST_FAMILIES).collect(),
+        active: None,
+    }
+}
+
+fn usage(limit: &Value, now: Timestamp) -> Option<Usage> {
+    let windows = ["primary_window", "secondary_window"];
+    Usage::reported(now, windows.iter().filter_map(|name| window(&limit[name])))
 }
 
 fn window(window: &Value) -> Option<Window> {
@@ -100,11 +118,24 @@ mod tests {
         assert_eq!(judge(401, refused), ProbeResult::Refused("token_invalidated".to_owned()));
         assert_eq!(judge(401, "<html>"), ProbeResult::Refused("HTTP 401".to_owned()));
         assert_eq!(judge(503, ""), ProbeResult::Unknown("HTTP 503".to_owned()));
-        assert_eq!(judge(200, "{}"), ProbeResult::Accepted(None, None));
+        assert_eq!(judge(200, "{}"), ProbeResult::Accepted(Limits::default(), None));
         let used = r#"{"plan_type": "pro", "rate_limit": {"primary_window": {"used_percent": 12.5, "limit_window_seconds": 18000,
             "reset_at": 1795439575}, "secondary_window": null}}"#;
-        let ProbeResult::Accepted(Some(usage), Some(plan)) = judge(200, used) else { panic!("not taken") };
+        let ProbeResult::Accepted(limits, Some(plan)) = judge(200, used) else { panic!("not accepted") };
+        let usage = limits.own.unwrap();
         assert_eq!(plan.name(), "pro");
         assert_eq!((usage.windows.len(), usage.windows[0].minutes), (1, Minutes::FIVE_HOURS));
+    }
+
+    #[test]
+    fn a_family_of_models_has_limits_of_its_own() {
+        let answer = r#"{"additional_rate_limits": [{"limit_name": "GPT Spark", "metered_feature": "codex_bengalfox",
+            "rate_limit": {"primary_window": {"used_percent": 100, "limit_window_seconds": 18000}}}, {"rate_limit": 7}, 8]}"#;
+        let ProbeResult::Accepted(limits, None) = judge(200, answer.as_bytes(), Timestamp::from_seconds(1))
+        else {
+            panic!("not accepted")
+        };
+        assert_eq!(limits.own, None);
+        assert_eq!(limits.families.keys().collect::<Vec<_>>(), ["bengalfox"]);
     }
 }

@@ -18,7 +18,7 @@ const PREFIX: &str = "x-codex-";
 const OWN: &str = "codex";
 
 /// How many families are kept of an account; no plan has as many.
-const MOST: usize = 8;
+pub const MOST_FAMILIES: usize = 8;
 
 /// The longest name of a family, in characters.
 const LONGEST_NAME: usize = 48;
@@ -68,12 +68,13 @@ fn ids(headers: &Value) -> Vec<Option<String>> {
     let mut ids: Vec<_> = ids.collect();
     ids.sort_unstable_by(|a, b| b.cmp(a));
     ids.dedup();
-    ids.truncate(MOST);
+    ids.truncate(MOST_FAMILIES);
     ids
 }
 
 /// The name of a family; none, if it is the account's own limit.
-fn family(name: &str) -> Option<String> {
+#[must_use]
+pub fn family(name: &str) -> Option<String> {
     let name = printable(name).trim().to_lowercase().replace('_', "-");
     let name = name.strip_prefix("codex-").unwrap_or(&name).to_owned();
     (!name.is_empty() && name != OWN && name.chars().count() <= LONGEST_NAME).then_some(name)

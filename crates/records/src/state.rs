@@ -15,6 +15,7 @@ use thiserror::Error;
 use self::read::Fields;
 use crate::consumption::Consumption;
 use crate::counters::Counters;
+use crate::limits::MOST_FAMILIES;
 use crate::{AccountId, Slot, Timestamp};
 
 pub use self::account_state::{
@@ -37,9 +38,6 @@ const PLAN_COUNTS_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// How many models of an account may be refused at once; no plan has as many.
 const MOST_MODELS: usize = 16;
-
-/// How many families of limits are kept of an account.
-const MOST_FAMILIES: usize = 8;
 
 /// A refusal of the usage endpoint this long after the previous pause counts as the first again.
 const POLL_PAUSE_COUNTS_FOR: Duration = Duration::from_hours(24);

@@ -6,6 +6,7 @@
 pub mod error;
 pub mod observing;
 pub mod pass;
+pub mod polling;
 mod queue;
 pub mod reading;
 mod recover;

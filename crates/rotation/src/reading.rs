@@ -7,6 +7,7 @@ use auth_volume::{Volume, VolumeError};
 use judgement::candidate::{Broken, Candidate};
 use judgement::cooldown::LONGEST_COOLDOWN;
 use judgement::pool::Pool;
+use judgement::take_readings::take_readings;
 use records::grant::{Grant, GrantStatus, Marker, REMOVED};
 use records::state::{Active, Cooldown, CooldownKind, CooldownSource, Predecessor, State};
 use records::{AccountId, Login, Slot, Timestamp, env_fed, remedy};
@@ -66,6 +67,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
     if let Some(predecessor) = predecessor {
         pool.state = state_from(&predecessor, &pool, now);
     }
+    take_readings(&mut pool, &volume.usage_readings(now));
     Ok(Reading { pool, stored, is_state_broken, state_note: note, grants, too_open, notes })
 }
 

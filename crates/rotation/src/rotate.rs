@@ -58,6 +58,6 @@ pub fn preview(
     let mut pool = reading::read(volume, now)?.pool;
     let signals: Vec<_> = volume.signals()?.into_iter().map(|file| file.signal).collect();
     let assessment = assess(&mut pool, &signals, options, Turn::First, now);
-    let plan = decide(&pool, assessment.policy, now);
+    let plan = decide(&pool, &assessment.policy, now);
     Ok((pool, assessment, plan))
 }

@@ -75,6 +75,11 @@ impl Serving<'_> {
                 Err(e)
             }
         };
+        let summary = pool.summary(self.now).document();
+        let published = published.and(self.locked.publish_pool(&summary, self.access));
+        if self.turn == Turn::First && !self.options.offline {
+            self.locked.tidy_usage_files(self.now);
+        }
         self.remember(&mut pool.state, stored.as_ref(), is_state_broken)?;
         let live_directory = published.and(self.locked.end_signals(signals));
         Ok(Served { plan, due, live_directory })
@@ -86,7 +91,7 @@ impl Serving<'_> {
         let Assessment { interpretation, due, policy } =
             assess(pool, &signals, self.options, self.turn, self.now);
         interpretation.lines.into_iter().for_each(self.log);
-        let plan = decide(pool, policy, self.now);
+        let plan = decide(pool, &policy, self.now);
         let is_last = match self.turn {
             Turn::First => due.is_empty(),
             Turn::Again { is_last } => is_last,
@@ -97,7 +102,7 @@ impl Serving<'_> {
         // That there is no account is counted by the rotator only, and only after its refreshes.
         if plan.chosen.is_some() || is_last && !self.options.offline {
             let mut counters = std::mem::take(&mut pool.state.counters);
-            count(&mut counters, pool, &plan, policy, self.now);
+            count(&mut counters, pool, &plan, &policy, self.now);
             pool.state.counters = counters;
         }
         (plan, due)

@@ -78,8 +78,8 @@ fn directories(examined: &Examined) -> Vec<String> {
 
 fn accepted(observed: &Observed, examined: &Examined) -> Vec<String> {
     let accepted = examined.probed.iter().filter_map(|(slot, result)| {
-        let ProbeResult::Accepted(usage, plan) = result else { return None };
-        let windows = usage.iter().flat_map(|usage| &usage.windows);
+        let ProbeResult::Accepted(limits, plan) = result else { return None };
+        let windows = limits.own.iter().flat_map(|usage| &usage.windows);
         let used: Vec<_> =
             windows.map(|window| format!("{} {}", window.minutes, window.used_percent)).collect();
         let used = (!used.is_empty()).then(|| format!("{} used", used.join(", ")));
