@@ -8,6 +8,9 @@ pub const INTERVAL: Duration = Duration::from_mins(30);
 /// How long the issuer may refuse to refresh a login by the same unknown code.
 pub const REFUSED_FOR: Duration = Duration::from_hours(24);
 
+/// How soon a pool must run out at the rate of the last hours: enough time to sign in one more account.
+pub const RUNS_OUT_WITHIN: Duration = Duration::from_hours(6);
+
 /// How long a signal may wait. The sidecar takes it within milliseconds, and a pass lasts less than a minute.
 pub const SIGNAL_WAITS: Duration = Duration::from_mins(2);
 

@@ -103,6 +103,8 @@ ids! {
     PoolExhausted "pool-exhausted" Slots Critical,
     /// Every account that could serve is capped.
     PoolCapped "pool-capped" Slots Warning,
+    /// The pool will be exhausted within hours, if its accounts are used as in the last ones.
+    PoolRunsOut "pool-runs-out" Slots Warning,
     /// A grant has ended.
     NeedsLogin "needs-login" Slots Warning,
     /// A grant has been sent, and the issuer's answer is not known.

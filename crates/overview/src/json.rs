@@ -11,7 +11,7 @@ use crate::{AccountInfo, Overview, Published, Row, SlotState};
 /// The overview and the findings as one document, with every text in it printable.
 #[must_use]
 pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
-    let Overview { at, naming, rows, published, .. } = overview;
+    let Overview { at, naming, rows, published, exhausted_at, .. } = overview;
     let active = if let Published::Account(slot) = published { json!(slot) } else { Value::Null };
     let published = match published {
         Published::Account(_) => "account",
@@ -23,7 +23,7 @@ pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
     let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
     let findings: Vec<_> = findings.iter().map(Finding::document).collect();
     text::document(
-        json!({"version": 1, "at": at, "active": active, "published": published, "accounts": accounts, "findings": findings}),
+        json!({"version": 1, "at": at, "active": active, "published": published, "exhausted_at": exhausted_at, "accounts": accounts, "findings": findings}),
     )
 }
 
@@ -45,6 +45,9 @@ fn account(row: &Row, naming: Naming) -> Value {
         "expires_at": who_field(|who| json!(who.expiry)),
         "last_refresh": who_field(|who| json!(who.last_refresh)),
         "usage": who_field(|who| json!(who.usage)),
+        "families": who_field(|who| json!(who.families)),
+        "models": who_field(|who| json!(who.models)),
+        "reserved_until": if let SlotState::Reserved(until) = slot_state { json!(until) } else { Value::Null },
         "needs_login": Value::Null,
         "refresh_unanswered": Value::Null,
         "refresh_refused": Value::Null,
@@ -78,7 +81,9 @@ fn details(state: &SlotState) -> (Value, Value, Value) {
         SlotState::Duplicate(other) => {
             (Value::Null, Value::Null, json!(format!("the same account as {other}")))
         }
-        SlotState::Ready | SlotState::RefreshDue => (Value::Null, Value::Null, Value::Null),
+        SlotState::Ready | SlotState::RefreshDue | SlotState::Reserved(_) => {
+            (Value::Null, Value::Null, Value::Null)
+        }
     }
 }
 
@@ -102,6 +107,7 @@ pub fn state(row: &Row) -> &'static str {
         SlotState::Ready => "ready",
         SlotState::Capped(_) => "capped",
         SlotState::Parked(_) => "parked",
+        SlotState::Reserved(_) => "reserved",
         SlotState::RefreshDue => "refresh_due",
         SlotState::NeedsLogin(_) => "needs_login",
         SlotState::OtherAccount(_) => "other_account",

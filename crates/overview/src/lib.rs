@@ -9,10 +9,12 @@ pub mod observed;
 pub mod trouble;
 pub mod words;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use judgement::candidate::{Broken, Candidate};
 use judgement::due;
+use judgement::forecast::{self, Left};
 use judgement::plan::Reason;
 use judgement::pool::{Availability, Pool};
 use records::published::PublishedRecord;
@@ -34,6 +36,8 @@ pub struct Overview {
     pub published: Published,
     /// The pinned account is in no slot.
     pub pin_is_lost: bool,
+    /// When the pool will be exhausted, if its accounts are used as in the last hours and none comes back before.
+    pub exhausted_at: Option<Timestamp>,
 }
 
 /// The account of the published record.
@@ -80,6 +84,10 @@ pub struct AccountInfo {
     pub last_refresh: Option<Timestamp>,
     /// As far as the provider has reported it.
     pub usage: Option<Usage>,
+    /// The same of limits that are those of a family of models alone.
+    pub families: BTreeMap<String, Usage>,
+    /// The models that the provider refuses for this account alone, and until when.
+    pub models: BTreeMap<String, Timestamp>,
 }
 
 /// How an account stands.
@@ -91,6 +99,8 @@ pub enum SlotState {
     Capped(Cooldown),
     /// An operator has parked it.
     Parked(Parked),
+    /// What is left of its usage is its owner's, until a window resets.
+    Reserved(Timestamp),
     /// Its access token has ended, and the rotator will refresh it.
     RefreshDue,
     /// It needs a login, for this reason.
@@ -107,10 +117,11 @@ pub enum SlotState {
 #[must_use]
 pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -> Overview {
     let published = published(pool);
-    let rows =
+    let rows: Vec<_> =
         pool.slots.iter().map(|candidate| row(pool, candidate, published, before, naming, now)).collect();
+    let exhausted_at = exhausted_at(pool, &rows, now);
     let pin_is_lost = pool.state.pin.as_ref().is_some_and(|pin| pool.holder(pin).is_none());
-    Overview { at: now, naming, rows, published, pin_is_lost }
+    Overview { at: now, naming, rows, published, pin_is_lost, exhausted_at }
 }
 
 impl Row {
@@ -138,11 +149,12 @@ impl Overview {
         self.rows.iter().any(is_publishable)
     }
 
-    /// The capped account whose cooldown ends first, and when it ends.
+    /// The account that comes back first by itself, and when: at the end of its cooldown, or of a reserve.
     #[must_use]
     pub fn first_back(&self) -> Option<(&Row, Timestamp)> {
         let capped = self.rows.iter().filter_map(|row| match &row.state {
             SlotState::Capped(cooldown) => Some((row, cooldown.until)),
+            SlotState::Reserved(until) => Some((row, *until)),
             _ => None,
         });
         capped.min_by_key(|(row, until)| (*until, row.slot))
@@ -188,9 +200,31 @@ fn row(
             plan: plan(pool, login),
             expiry: login.expiry,
             last_refresh: login.last_refresh,
-            usage: pool.state.account_state(&login.account).usage.and_then(|usage| usage.current(now)),
+            usage: pool.usage(&login.account).and_then(|usage| usage.clone().current(now)),
+            families: families(pool, login, now),
+            models: models(pool, login, now),
         }),
     }
+}
+
+fn families(pool: &Pool, login: &Login, now: Timestamp) -> BTreeMap<String, Usage> {
+    let families = pool.state.account_state(&login.account).families.into_iter();
+    families.filter_map(|(name, usage)| Some((name, usage.current(now)?))).collect()
+}
+
+fn models(pool: &Pool, login: &Login, now: Timestamp) -> BTreeMap<String, Timestamp> {
+    let models = pool.state.account_state(&login.account).models.into_iter();
+    models.map(|(model, cooldown)| (model, cooldown.until)).filter(|(_, until)| *until > now).collect()
+}
+
+/// When the accounts that can serve now will be used up, if they are used on as in the last hours.
+fn exhausted_at(pool: &Pool, rows: &[Row], now: Timestamp) -> Option<Timestamp> {
+    let ready = rows.iter().filter(|row| row.state == SlotState::Ready);
+    let left: Vec<_> = ready
+        .filter_map(|row| row.who.as_ref())
+        .map(|who| Left { usage: pool.usage(&who.account) })
+        .collect();
+    forecast::exhausted_at(&left, &pool.state.consumption, now)
 }
 
 /// The subscription: what the provider has reported since the token was made, else what the token says.
@@ -210,6 +244,7 @@ fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
         }
         Err(Reason::Cooling(cooldown)) => SlotState::Capped(cooldown),
         Err(Reason::Parked(parked)) => SlotState::Parked(parked),
+        Err(Reason::Reserved(until)) => SlotState::Reserved(until),
         Err(Reason::RefreshDue(_)) => SlotState::RefreshDue,
         Err(Reason::Expired(expiry)) => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
         Err(Reason::NeedsLogin(code)) => SlotState::NeedsLogin(code),

@@ -18,6 +18,7 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
         SlotState::Parked(Parked { until: Some(until), .. }) => {
             Some(format!("parked until {}", clock(*until, now)))
         }
+        SlotState::Reserved(until) => Some(format!("reserved until {}", clock(*until, now))),
         SlotState::RefreshDue => None,
         SlotState::NeedsLogin(_) => Some("needs login".to_owned()),
         SlotState::OtherAccount(_) => Some("another account".to_owned()),
@@ -53,10 +54,10 @@ fn clock(time: Timestamp, now: Timestamp) -> String {
     time[from..16].replace('T', " ")
 }
 
-/// `in 9d`, or that it has expired.
+/// `in 9d`, or that it has ended.
 #[must_use]
 pub fn ends(expiry: Timestamp, now: Timestamp) -> String {
-    if expiry > now { format!("in {}", span(expiry.since(now))) } else { "expired".to_owned() }
+    if expiry > now { format!("in {}", span(expiry.since(now))) } else { "ended".to_owned() }
 }
 
 /// `9d`, `13h`, `45m` or `30s`, rounded down.

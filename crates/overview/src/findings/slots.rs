@@ -47,9 +47,11 @@ fn of_state(Row { slot, state, .. }: &Row) -> Option<Finding> {
         SlotState::Parked(Parked { reason: Some(reason), .. }) => {
             Finding::new(Id::Parked, format!("{slot} parked: {reason}"))
         }
-        SlotState::Ready | SlotState::Capped(_) | SlotState::Parked(_) | SlotState::RefreshDue => {
-            return None;
-        }
+        SlotState::Ready
+        | SlotState::Capped(_)
+        | SlotState::Parked(_)
+        | SlotState::Reserved(_)
+        | SlotState::RefreshDue => return None,
     })
 }
 
