@@ -79,5 +79,5 @@ fn note(
             known.usage_poll = Some(pause);
         }
     }
-    locked.remember(&pool.state)
+    locked.store_state(&pool.state)
 }
