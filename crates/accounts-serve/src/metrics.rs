@@ -20,11 +20,12 @@ use crate::snapshot::{SharedSnapshot, Snapshot};
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// Every state that `/accounts.json` knows, so that a series that was 1 becomes 0 instead of ending.
-const STATES: [&str; 9] = [
+const STATES: [&str; 10] = [
     "active",
     "ready",
     "capped",
     "parked",
+    "reserved",
     "refresh_due",
     "needs_login",
     "other_account",
@@ -84,7 +85,13 @@ impl Families<'_, '_> {
         self.one("active_slot", "The slot of the active account, 0 for none", None, active.into())?;
         let usable = count(overview.usable());
         self.one("accounts_usable", "Accounts that can serve now without a cooldown", None, usable)?;
-        self.one("accounts_slots", "Slots that hold a login", None, count(overview.rows.len()))
+        self.one("accounts_slots", "Slots that hold a login", None, count(overview.rows.len()))?;
+        if let Some(at) = overview.exhausted_at {
+            let help = "Time until the pool is exhausted at the rate of the last hours";
+            let left = at.since(snapshot.now()).as_secs_f64();
+            self.one("pool_exhausted", help, Some(&Unit::Seconds), left)?;
+        }
+        Ok(())
     }
 
     fn accounts(&mut self, snapshot: &Snapshot) -> fmt::Result {
@@ -145,7 +152,12 @@ impl Families<'_, '_> {
         let reset = windows(rows).filter_map(|(row, window)| {
             Some((of_window(row, window), window.resets_at?.since(now).as_secs_f64()))
         });
-        self.gauge("account_usage_reset", "Time until the usage window resets", Some(&Unit::Seconds), reset)
+        self.gauge("account_usage_reset", "Time until the usage window resets", Some(&Unit::Seconds), reset)?;
+        let age = rows.iter().filter_map(|row| {
+            let usage = row.who.as_ref()?.usage.as_ref()?;
+            Some((labels(row, []), now.since(usage.at).as_secs_f64()))
+        });
+        self.gauge("account_usage_age", "Time since usage was last read", Some(&Unit::Seconds), age)
     }
 
     fn rotator(&mut self, snapshot: &Snapshot) -> fmt::Result {

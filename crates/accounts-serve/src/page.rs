@@ -124,11 +124,11 @@ fn line(row: &Row, now: Timestamp) -> String {
         Escaped(&states(row, now).join(", ")),
         cell("Expires", &known(&|who| Some(ends(who.expiry?.0, now)))),
         cell("Refreshed", &known(&|who| Some(format!("{} ago", span(now.since(who.last_refresh?)))))),
-        who.map_or_else(|| "-".to_owned(), usage),
+        who.map_or_else(|| "-".to_owned(), |who| usage(who, now)),
     )
 }
 
-fn usage(who: &AccountInfo) -> String {
+fn usage(who: &AccountInfo, now: Timestamp) -> String {
     let windows = who.usage.iter().flat_map(|usage| &usage.windows);
     let bars: Vec<_> = windows
         .map(|window| {
@@ -140,7 +140,9 @@ fn usage(who: &AccountInfo) -> String {
             )
         })
         .collect();
-    if bars.is_empty() { "-".to_owned() } else { bars.concat() }
+    let read = who.usage.as_ref().map(|usage| span(now.since(usage.at)));
+    let read = read.map(|age| format!("<span class=\"quiet\">read {age} ago</span>"));
+    if bars.is_empty() { "-".to_owned() } else { bars.concat() + &read.unwrap_or_default() }
 }
 
 fn colour(row: &Row) -> &'static str {
@@ -149,7 +151,7 @@ fn colour(row: &Row) -> &'static str {
         SlotState::Ready if row.is_active => "good",
         SlotState::Ready => "plain",
         SlotState::Capped(_) | SlotState::RefreshDue => "wait",
-        SlotState::Parked(_) => "aside",
+        SlotState::Parked(_) | SlotState::Reserved(_) => "aside",
         SlotState::NeedsLogin(_)
         | SlotState::OtherAccount(_)
         | SlotState::Duplicate(_)

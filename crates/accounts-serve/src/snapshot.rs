@@ -39,6 +39,7 @@ impl SnapshotReader {
             naming: if args.show_identity { Naming::InFull } else { Naming::Masked },
             refresh_before: args.policy.refresh_before(),
             interval: args.interval.or(INTERVAL),
+            quota: args.policy.quota(),
         };
         Self { volume: args.volume.clone(), observer }
     }

@@ -176,6 +176,7 @@ impl Args {
             naming: self.naming(),
             refresh_before: self.policy.refresh_before(),
             interval: self.interval.or(INTERVAL),
+            quota: self.policy.quota(),
         }
     }
 

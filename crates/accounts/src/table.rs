@@ -54,8 +54,9 @@ struct Line {
 }
 
 fn head(windows: &[Minutes]) -> Vec<String> {
-    let fixed = ["SLOT", "ACCOUNT", "PLAN", "STATE (UTC)", "EXPIRES", "REFRESH"].map(str::to_owned);
-    fixed.into_iter().chain(windows.iter().map(|window| window.to_string().to_uppercase())).collect()
+    let fixed = ["SLOT", "ACCOUNT", "PLAN", "STATE (UTC)", "ENDS", "AGE"].map(str::to_owned);
+    let windows = windows.iter().map(|window| window.to_string().to_uppercase());
+    fixed.into_iter().chain(windows).chain(["READ".to_owned()]).collect()
 }
 
 /// The two usage windows that most plans have, and any other that an account has.
@@ -87,10 +88,12 @@ fn lines(row: &Row, windows: &[Minutes], now: Timestamp) -> Vec<Line> {
         known(&|who| who.plan.as_deref().map(|plan| cut(&printable(plan), PLAN_WIDTH))),
         states.next().unwrap_or_default(),
         known(&|who| Some(ends(who.expiry?.0, now))),
-        known(&|who| Some(format!("{} ago", span(now.since(who.last_refresh?))))),
+        known(&|who| Some(span(now.since(who.last_refresh?)))),
     ];
     let colour = colour(row);
-    let first = Line { cells: first.into_iter().chain(windows.iter().map(used)).collect(), colour };
+    let read = known(&|who| Some(span(now.since(who.usage.as_ref()?.at))));
+    let cells = first.into_iter().chain(windows.iter().map(used)).chain([read]).collect();
+    let first = Line { cells, colour };
     let further = states.map(|state| {
         let mut cells = vec![String::new(); first.cells.len()];
         cells[STATE] = state;
@@ -106,7 +109,7 @@ fn colour(row: &Row) -> Colour {
         SlotState::Ready if row.is_active => Colour::Green,
         SlotState::Ready => Colour::Plain,
         SlotState::Capped(_) | SlotState::RefreshDue => Colour::Yellow,
-        SlotState::Parked(_) => Colour::Blue,
+        SlotState::Parked(_) | SlotState::Reserved(_) => Colour::Blue,
         SlotState::NeedsLogin(_)
         | SlotState::OtherAccount(_)
         | SlotState::Duplicate(_)

@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::time::Duration;
+
 use clap::Parser;
-use cli::{PolicyArgs, VolumeArgs};
+use cli::{PolicyArgs, VolumeArgs, duration};
 use durable_file::Access;
 use judgement::policy::PassOptions;
+use judgement::poll::SHORTEST_INTERVAL;
 use records::{Secret, Slot};
 
 /// Makes one pass: chooses an account, publishes its record for LiteLLM and refreshes what is due
@@ -37,6 +40,11 @@ pub struct Args {
     #[command(flatten)]
     policy: PolicyArgs,
 
+    /// Ask the provider how much an account has used, if that was not read for this long; at least 5m, and not at all
+    /// without it
+    #[arg(long, value_name = "DURATION", env = "CODEX_USAGE_POLL_SEC", default_value = "", hide_default_value = true, value_parser = poll_interval)]
+    pub(crate) usage_poll: PollInterval,
+
     /// Permissions of the published auth.json
     #[arg(long, value_name = "OCTAL", env = "CHATGPT_PUBLISHED_MODE", default_value = "600", value_parser = mode)]
     published_mode: u32,
@@ -54,7 +62,7 @@ pub(crate) const COMMAND_VARIABLE: &str = "CODEX_EVENT_COMMAND";
 pub(crate) const WEBHOOK_VARIABLE: &str = "CODEX_EVENT_WEBHOOK";
 
 const AFTER_HELP: &str = "\
-Events: needs-login, refresh-failing, pool-exhausted and recovered, each sent once, after the pass; one that cannot be sent is one line \
+Events: needs-login, refresh-failing, pool-exhausted, pool-runs-out and recovered, each sent once, after the pass; one that cannot be sent is one line \
 of log, is sent by a later pass, and changes no exit code
 
 Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last record or a placeholder stays), \
@@ -67,6 +75,17 @@ impl Args {
 
     pub(crate) fn options(&self) -> PassOptions {
         PassOptions { offline: self.init, ..self.policy.options(self.to) }
+    }
+}
+
+/// How often usage is polled, or not at all. It has a name of its own for the same reason as a group.
+type PollInterval = Option<Duration>;
+
+fn poll_interval(text: &str) -> Result<PollInterval, String> {
+    match duration(text)? {
+        Some(interval) if interval.is_zero() => Ok(None),
+        Some(interval) if interval < SHORTEST_INTERVAL => Err("expected at least 5m (300)".to_owned()),
+        interval => Ok(interval),
     }
 }
 
@@ -106,6 +125,13 @@ mod tests {
     #[test]
     fn args_are_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_is_polled_every_five_minutes_at_most_and_not_unless_asked_for() {
+        assert_eq!((poll_interval(""), poll_interval("0")), (Ok(None), Ok(None)));
+        assert_eq!(poll_interval("300"), Ok(Some(Duration::from_mins(5))));
+        assert!(poll_interval("299").unwrap_err().starts_with("expected at least 5m"));
     }
 
     #[test]

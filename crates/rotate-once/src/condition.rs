@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum About {
     /// No account can serve.
     Pool,
+    /// The pool will be exhausted within hours.
+    Forecast,
     /// This account needs a login.
     Account(AccountId),
     /// This account cannot be refreshed, and serves until its access token ends.
@@ -72,6 +74,7 @@ fn condition(finding: &Finding, overview: &Overview, pool: &Pool) -> Option<Cond
     let account = || who.map(|who| who.account.clone());
     let about = match finding.id {
         Id::PoolExhausted | Id::PoolCapped => About::Pool,
+        Id::PoolRunsOut => About::Forecast,
         Id::NeedsLogin | Id::OtherAccount => About::Account(account()?),
         Id::SlotBroken | Id::SlotBlocked => About::File(slot?),
         Id::RefreshUnanswered | Id::RefreshRefused | Id::NotStorable => About::Refresh(account()?),
@@ -91,6 +94,6 @@ fn since(id: Id, about: &About, row: Option<&Row>, pool: &Pool) -> Option<Timest
     match about {
         About::Account(account) => pool.state.account_state(account).needs_login.map(|dead| dead.since),
         About::Refresh(_) => row?.troubles.iter().find(|trouble| trouble.id() == id)?.since(),
-        About::Pool | About::File(_) => None,
+        About::Pool | About::Forecast | About::File(_) => None,
     }
 }

@@ -31,6 +31,7 @@ impl Event {
         let row = row(entry, overview);
         let kind_of_condition = match entry.about {
             About::Pool => "pool-exhausted",
+            About::Forecast => "pool-runs-out",
             About::Account(_) | About::File(_) => "needs-login",
             About::Refresh(_) => "refresh-failing",
         };
@@ -83,7 +84,7 @@ struct Content {
 fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
     let mut rows = overview.rows.iter();
     match &entry.about {
-        About::Pool => None,
+        About::Pool | About::Forecast => None,
         About::File(slot) => rows.find(|row| row.slot == *slot),
         About::Account(account) | About::Refresh(account) => rows.find(|row| {
             row.who.as_ref().is_some_and(|who| who.account == *account)
@@ -108,6 +109,7 @@ fn began(condition: &Condition, who: &str, row: Option<&Row>, overview: &Overvie
     let state = match condition.about {
         About::Pool if condition.is_grave => Some("unusable"),
         About::Pool => Some("capped"),
+        About::Forecast => Some("ready"),
         _ => row.map(json::state),
     };
     Content {
@@ -142,6 +144,10 @@ fn ended(about: &About, who: &str, row: Option<&Row>, overview: &Overview) -> Co
     let text = match (about, row) {
         (About::Pool, _) => {
             let text = format!("{} of {} accounts can serve again", overview.usable(), overview.rows.len());
+            return Content { text, state: Some("ready"), ..Content::default() };
+        }
+        (About::Forecast, _) => {
+            let text = "at the rate of the last hours the pool lasts".to_owned();
             return Content { text, state: Some("ready"), ..Content::default() };
         }
         (_, None) if who.is_empty() => return Content::default(),

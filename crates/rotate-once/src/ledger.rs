@@ -97,6 +97,8 @@ impl Ledger {
             }
             // A pool without accounts has not recovered.
             (_, None) if conditions.is_empty && entry.about == About::Pool => None,
+            // The pool has run out, which has an event of its own.
+            (_, None) if entry.about == About::Forecast && conditions.about(&About::Pool).is_some() => None,
             (Stage::Notified | Stage::NotifiedGrave, None) => Some(Change::Ended),
             _ => None,
         };

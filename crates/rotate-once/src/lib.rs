@@ -24,6 +24,7 @@ use judgement::policy::PassOptions;
 use judgement::report;
 use records::text;
 use rotation::pass::Pass;
+use rotation::polling;
 use rotation::rotate::{self, rotate};
 
 use crate::receiver::Receiver;
@@ -47,6 +48,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             report::nothing_chosen(&plan, args.to, volume.layout().auth()),
         )),
         _ => Ok(()),
+    }
+}
+
+/// Asks after the pass how much idle accounts have used, if that is wanted. It changes no exit code.
+pub fn poll(args: &Args) {
+    let Some(interval) = args.usage_poll.filter(|_| !args.init && !args.dry_run) else { return };
+    let log = |line| log::line(COMMAND, line);
+    // If there is no volume, the pass has said so.
+    if let Ok(volume) = Volume::at(args.volume.directories())
+        && let Err(e) = polling::poll(&volume, interval, &log)
+    {
+        log(format!("usage was not read: {e:#}"));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use auth_volume::{Volume, VolumeError, misnamed};
 use judgement::candidate::Candidate;
 use judgement::pool::Pool;
+use judgement::quota::Quota;
 use overview::finding::Finding;
 use overview::findings;
 use overview::observed::{Observed, SlotFile};
@@ -22,6 +23,7 @@ pub struct Observer {
     pub refresh_before: Duration,
     /// How often the rotator runs.
     pub interval: Duration,
+    pub quota: Quota,
 }
 
 impl Observer {
@@ -30,8 +32,9 @@ impl Observer {
     /// # Errors
     /// The logins or the state cannot be read; [`unreadable`] makes a finding of that.
     pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<(Observed, Counters), VolumeError> {
-        let Reading { pool, mut notes, mut state_note, is_state_broken, too_open, .. } =
+        let Reading { mut pool, mut notes, mut state_note, is_state_broken, too_open, .. } =
             reading::read(volume, now)?;
+        pool.quota = self.quota;
         // The predecessor's state is taken over, and nothing is wrong with it.
         notes.extend(state_note.take_if(|_| !is_state_broken));
         let signals = volume.signals().unwrap_or_default();

@@ -4,12 +4,14 @@ use std::time::Duration;
 use auth_volume::directory_check::{DirectoryCheck, Fault};
 use auth_volume::{Layout, Volume, VolumeError};
 use fixture::every_state;
+use judgement::quota::Quota;
 use overview::Published;
 use overview::finding::Id;
 use overview::observed::Examined;
 use records::Naming;
 use records::grant::Marker;
 use records::heartbeat::Heartbeat;
+use records::limits::Limits;
 use records::probe::ProbeResult;
 use records::state::{NotAState, ReportedPlan};
 use records::writer::Writer;
@@ -32,6 +34,7 @@ fn everything() -> Observed {
         naming: Naming::Masked,
         refresh_before: Duration::from_hours(24),
         interval: Duration::from_mins(30),
+        quota: Quota::default(),
     };
     let (facts, _) = observer.observe(&volume, at(0)).unwrap();
     let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
@@ -270,7 +273,8 @@ fn the_plan_that_the_provider_reports_is_shown_with_that_of_the_token_if_they_di
     let said = |plan: &str| {
         let plan = ReportedPlan::new(plan, at(0));
         let mut observed = healthy();
-        examined(&mut observed).probed = vec![("2".parse().unwrap(), ProbeResult::Accepted(None, plan))];
+        examined(&mut observed).probed =
+            vec![("2".parse().unwrap(), ProbeResult::Accepted(Limits::default(), plan))];
         text(&observed).lines().last().unwrap().replace("ok       provider  ", "")
     };
     assert_eq!(said("pro"), "the provider accepts account-2 (plan pro)");

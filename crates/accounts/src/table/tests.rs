@@ -3,6 +3,7 @@ use std::time::Duration;
 use auth_volume::{Layout, Volume};
 use clap::Parser as _;
 use fixture::every_state;
+use judgement::quota::Quota;
 use overview::findings::findings;
 use overview::observed::Observed;
 use records::Naming;
@@ -23,6 +24,7 @@ fn observed_at(now: i64) -> Observed {
         naming: Naming::Masked,
         refresh_before: Duration::from_hours(24),
         interval: Duration::from_mins(30),
+        quota: Quota::default(),
     };
     let (facts, _) = observer.observe(&volume, now).unwrap();
     let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned() };
