@@ -108,6 +108,12 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
   value: {{ include "codex-podkit.interval" . | quote }}
 - name: CODEX_ROTATION_POLICY
   value: {{ .policy }}
+- name: CODEX_ROTATE_AT_PERCENT
+  value: {{ .rotateAtPercent | quote }}
+- name: CODEX_RESERVE_PERCENT
+  value: {{ .reservePercent | quote }}
+- name: CODEX_USAGE_POLL_SEC
+  value: {{ .usagePoll | quote }}
 {{- with .extraEnv }}
 {{ toYaml . }}
 {{- end }}

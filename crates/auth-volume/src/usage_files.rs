@@ -35,7 +35,9 @@ impl Volume {
     }
 
     fn usage_files(&self) -> Vec<String> {
-        let is_one = |name: &String| name.starts_with("usage-") && name.ends_with(".json");
+        let is_one = |name: &String| {
+            name.strip_prefix("usage-").is_some_and(|rest| rest.strip_suffix(".json").is_some())
+        };
         let mut names: Vec<_> = names(self.layout().live()).into_iter().flatten().filter(is_one).collect();
         names.sort_unstable();
         names

@@ -105,8 +105,8 @@ mod tests {
 
     const NOW: i64 = 1_795_439_575;
 
-    fn limits(headers: Value) -> Limits {
-        Limits::of_headers(&headers, Timestamp::from_seconds(NOW))
+    fn limits(headers: &Value) -> Limits {
+        Limits::of_headers(headers, Timestamp::from_seconds(NOW))
     }
 
     fn shown(usage: &Usage) -> String {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn plain_headers_are_the_accounts_and_windows_are_known_by_their_length() {
-        let limits = limits(json!({
+        let limits = limits(&json!({
             "x-codex-primary-used-percent": "42.0",
             "x-codex-primary-window-minutes": "10080",
             "x-codex-secondary-used-percent": 7,
@@ -139,12 +139,12 @@ mod tests {
             "x-codex-bengalfox-primary-window-minutes": "300",
             "x-codex-bengalfox-limit-name": "GPT-Spark",
         });
-        let told = limits(both.clone());
+        let told = limits(&both);
         assert_eq!(shown(&told.own.unwrap()), "5h 42%");
         assert_eq!(shown(&told.families["bengalfox"]), "5h 100%");
-        let mut of_the_family = both;
+        let mut of_the_family = both.clone();
         of_the_family["x-codex-active-limit"] = json!("codex_bengalfox");
-        let told = limits(of_the_family);
+        let told = limits(&of_the_family);
         assert_eq!(told.own, None, "the plain headers describe the family");
         assert_eq!(shown(&told.families["bengalfox"]), "5h 100%");
         assert_eq!(told.active.as_deref(), Some("bengalfox"));
@@ -153,19 +153,19 @@ mod tests {
     #[test]
     fn what_is_no_number_is_no_reading() {
         for nonsense in [json!("NaN"), json!("inf"), json!("soon"), json!(null), json!([1]), json!(-1)] {
-            let told = limits(json!({
+            let told = limits(&json!({
                 "x-codex-primary-used-percent": nonsense,
                 "x-codex-primary-window-minutes": "300",
             }));
             assert_eq!(told, Limits::default(), "{nonsense}");
         }
-        assert_eq!(limits(json!({"x-codex-primary-used-percent": 5})), Limits::default(), "of no length");
-        assert_eq!(limits(json!(null)), Limits::default());
+        assert_eq!(limits(&json!({"x-codex-primary-used-percent": 5})), Limits::default(), "of no length");
+        assert_eq!(limits(&json!(null)), Limits::default());
     }
 
     #[test]
     fn the_accounts_own_limit_may_be_named_too() {
-        let told = limits(json!({
+        let told = limits(&json!({
             "x-codex-active-limit": "codex",
             "x-codex-primary-used-percent": 5,
             "x-codex-primary-window-minutes": 300,

@@ -167,10 +167,7 @@ impl Refusal {
                 .into_iter()
                 .find_map(|plan| ReportedPlan::new(plan.as_str()?, at)),
             token: document["token"].as_str().map(str::to_owned),
-            model: document["model"]
-                .as_str()
-                .filter(|_| document["scope"] == MODEL_SCOPE)
-                .map(|model| printable(model)),
+            model: document["model"].as_str().filter(|_| document["scope"] == MODEL_SCOPE).map(printable),
             families: limits.families,
         }
     }

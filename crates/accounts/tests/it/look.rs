@@ -125,11 +125,11 @@ fn why_says_what_the_rotator_would_do() {
     // The login that is due sooner is refreshed first.
     assert_eq!(lines.next().unwrap(), "would refresh account-8: its access token ends");
     assert_eq!(lines.next().unwrap(), "would refresh account-5: its access token ends");
-    assert!(lines.next().unwrap().starts_with("would publish account-5 (expires "), "{text}");
+    assert!(lines.next().unwrap().starts_with("would publish account-1 (expires "), "{text}");
     assert!(text.contains(
         "account-7 passed over: the same account as account-1, whose login is newer: run accounts remove 7\n"
     ));
-    assert!(text.contains("account-1 passed over: not its turn\n"));
+    assert!(text.contains("account-5 passed over: not its turn\n"));
 }
 
 #[test]

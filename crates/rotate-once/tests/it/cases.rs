@@ -75,7 +75,7 @@ fn tree(directory: &Path, volume: &str) -> BTreeMap<String, String> {
             files.extend(below.into_iter().map(|(file, content)| (format!("{name}/{file}"), content)));
         } else if kind.is_symlink() {
             files.insert(name, format!("-> {}", fs::read_link(entry.path()).unwrap().display()));
-        } else if ![".lock", ".last-pass", ".gitkeep"].contains(&name.as_str()) {
+        } else if ![".lock", ".last-pass", ".gitkeep", "pool.json"].contains(&name.as_str()) {
             let content = fs::read_to_string(entry.path()).unwrap();
             // The state is written for programs; in the folders it can be read.
             let state = serde_json::from_str::<serde_json::Value>(&content).ok().filter(|_| name == STATE);

@@ -137,7 +137,7 @@ fn litellm_can_be_given_a_directory_of_its_own() {
     let (volume, live) = (volume_of_ann(), Volume::new());
     fs::write(live.file("rotate-now"), "").unwrap();
     rotate_once(volume.path()).env("CHATGPT_LIVE_DIR", live.path()).assert().success();
-    assert_eq!(live.names(), ["auth.json"]);
+    assert_eq!(live.names(), ["auth.json", "pool.json"]);
     assert_eq!(volume.names(), [".last-pass", ".lock", "auth-1.json", "rotator_state.json"]);
 }
 

@@ -35,7 +35,7 @@ fn a_login_near_its_end_is_served_refreshed_stored_and_then_published() {
     let (grants, names): (Vec<_>, Vec<_>) =
         volume.names().into_iter().partition(|name| name.starts_with(".grant-"));
     assert!(grants.len() == 2 && grants.iter().all(|name| name.contains(".ended")), "{grants:?}");
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
 }
 
 #[test]
