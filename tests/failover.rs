@@ -101,13 +101,13 @@ fn litellm_1_106_2_hides_a_refused_account_from_the_agent() {
 }
 
 #[test]
-fn litellm_1_88_1_hides_a_refused_account_from_the_agent() {
-    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[1]);
+fn litellm_1_110_2_hides_a_refused_account_from_the_agent() {
+    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[2]);
 }
 
 #[test]
 fn litellm_1_109_1_hides_a_refused_account_from_the_agent() {
-    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[2]);
+    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[1]);
 }
 
 fn a_crowd_does_not_see_that_its_account_is_capped(version: &str) {
@@ -158,13 +158,13 @@ fn litellm_1_106_2_hides_a_cap_from_two_hundred_at_once() {
 }
 
 #[test]
-fn litellm_1_88_1_hides_a_cap_from_two_hundred_at_once() {
-    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[1]);
+fn litellm_1_110_2_hides_a_cap_from_two_hundred_at_once() {
+    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[2]);
 }
 
 #[test]
 fn litellm_1_109_1_hides_a_cap_from_two_hundred_at_once() {
-    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[2]);
+    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[1]);
 }
 
 fn the_worst_that_is_known_of_an_account_is_told(version: &str) {
@@ -206,6 +206,6 @@ fn litellm_1_106_2_tells_the_worst_that_is_known_of_an_account() {
 }
 
 #[test]
-fn litellm_1_88_1_tells_the_worst_that_is_known_of_an_account() {
-    the_worst_that_is_known_of_an_account_is_told(VERSIONS[1]);
+fn litellm_1_110_2_tells_the_worst_that_is_known_of_an_account() {
+    the_worst_that_is_known_of_an_account_is_told(VERSIONS[2]);
 }

@@ -19,3 +19,4 @@ mod sign_in;
 mod signals;
 mod sizes;
 mod steering;
+mod threads;

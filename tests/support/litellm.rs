@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::pod::{Pod, codex};
 
-/// The version that is used by default, and the oldest and the newest that are proven.
-pub const VERSIONS: [&str; 3] = ["1.106.2", "1.88.1", "1.109.1"];
+/// The version that is used by default and the oldest that is proven, and the newer ones.
+pub const VERSIONS: [&str; 3] = ["1.106.2", "1.109.1", "1.110.2"];
 
 /// The key with which an agent asks it.
 pub const KEY: &str = "sk-end-to-end";
@@ -119,16 +119,40 @@ pub struct Said {
 /// Runs the real codex in a home that `seed-codex-config` made; it must succeed.
 #[must_use]
 pub fn codex_exec(pod: &Pod, litellm: &LiteLlm) -> Said {
-    let home = tempfile::tempdir().unwrap();
-    let mut seed = pod.command("seed-codex-config");
-    seed.env("HOME", home.path())
-        .env("LITELLM_BASE_URL", litellm.base_url())
-        .env("LITELLM_API_KEY", format!("{KEY}\n"))
-        .current_dir(home.path())
-        .arg("--")
-        .arg(codex())
-        .args(["exec", "--skip-git-repo-check", "Who are you?"]);
-    let answer = assert_cmd::Command::from_std(seed).assert().success();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    Said { stdout: text(&answer.get_output().stdout), stderr: text(&answer.get_output().stderr) }
+    Conversation::new(pod, litellm).say("Who are you?")
+}
+
+/// A thread of the real codex, which `codex exec` begins and `codex exec resume` goes on with.
+pub struct Conversation<'a> {
+    pod: &'a Pod,
+    litellm: &'a LiteLlm,
+    home: TempDir,
+    has_begun: bool,
+}
+
+impl<'a> Conversation<'a> {
+    /// One in a home of its own.
+    #[must_use]
+    pub fn new(pod: &'a Pod, litellm: &'a LiteLlm) -> Self {
+        Self { pod, litellm, home: tempfile::tempdir().unwrap(), has_begun: false }
+    }
+
+    /// One turn; codex must succeed.
+    #[must_use]
+    pub fn say(&mut self, prompt: &str) -> Said {
+        let mut seed = self.pod.command("seed-codex-config");
+        seed.env("HOME", self.home.path())
+            .env("LITELLM_BASE_URL", self.litellm.base_url())
+            .env("LITELLM_API_KEY", format!("{KEY}\n"))
+            .current_dir(self.home.path())
+            .arg("--")
+            .arg(codex())
+            .arg("exec");
+        let resume: &[&str] = if self.has_begun { &["resume", "--last"] } else { &[] };
+        seed.args(resume).args(["--skip-git-repo-check", prompt]);
+        let answer = assert_cmd::Command::from_std(seed).assert().success();
+        self.has_begun = true;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        Said { stdout: text(&answer.get_output().stdout), stderr: text(&answer.get_output().stderr) }
+    }
 }

@@ -405,35 +405,38 @@ def remember(memory: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
 
 
 class Reasoning:
-    """Which account made which encrypted item, and what an account has refused: items, and all that another made.
+    """Which account made which encrypted item, and which were refused.
 
-    Whether the provider takes an item from another account than its maker's is reported both ways, so each account is
-    asked once. After a restart, and by another worker, it is asked once more."""
+    Whether the provider takes an item from another account than its maker's is reported both ways, so it is asked once.
+    After a restart, and by another worker, it is asked once more."""
 
     LIMIT = 20_000
 
     def __init__(self) -> None:
         self.makers: dict[int, Owner] = {}
-        self.refused: dict[tuple[Owner | int, Owner], None] = {}
+        self.refused: dict[int, None] = {}
+        self.are_bound = False
 
     def made(self, item: Fields, owner: Owner) -> None:
         remember(self.makers, hash(item["encrypted_content"]), owner, self.LIMIT)
 
     def refuse(self, body: Fields, owner: Owner) -> None:
-        """The account has refused this body: for what others made, or else for any of it."""
-        items = [hash(item["encrypted_content"]) for item in encrypted_items(body)]
-        for item in [item for item in items if self.makers.get(item) != owner] or items:
-            maker = self.makers.get(item, owner)
-            remember(self.refused, (item if maker == owner else maker, owner), None, self.LIMIT)
+        """The account has refused this body: for what others made or may have made, or else for what it made itself."""
+        items = {name: self.makers.get(name) for name in (hash(i["encrypted_content"]) for i in encrypted_items(body))}
+        foreign = [name for name, maker in items.items() if maker not in (None, owner)]
+        self.are_bound |= bool(foreign)
+        unknown = [name for name, maker in items.items() if maker is None]
+        for name in unknown if unknown or foreign else items:
+            remember(self.refused, name, None, self.LIMIT)
 
     def without_refused(self, body: Fields, owner: Owner) -> Fields:
-        """The body without what this account is known to refuse."""
+        """The body without what this account would refuse, as far as is known."""
         refused = {id(item) for item in encrypted_items(body) if self.is_refused(item, owner)}
         return {**body, "input": [item for item in body["input"] if id(item) not in refused]} if refused else body
 
     def is_refused(self, item: Fields, owner: Owner) -> bool:
         name = hash(item["encrypted_content"])
-        return (name, owner) in self.refused or (self.makers.get(name, name), owner) in self.refused
+        return name in self.refused or (self.are_bound and self.makers.get(name, owner) != owner)
 
 
 def encrypted_items(body: Fields) -> list[Fields]:
