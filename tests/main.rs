@@ -13,6 +13,7 @@ mod habits;
 mod killed_login;
 mod litellm;
 mod pages;
+mod refusals;
 mod remedies;
 mod rotation;
 mod sign_in;

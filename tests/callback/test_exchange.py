@@ -277,12 +277,30 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             response = await self.refused_with(self.post())
             self.assertEqual(response.status_code, 429)
             self.assertAlmostEqual(int(response.headers["retry-after"]), 3600, delta=5)
-            self.assertTrue(response.text.startswith("All 5 ChatGPT accounts are at the limit. Try again in "))
+            self.assertTrue(
+                response.text.startswith("All 5 ChatGPT accounts are at their limit; the first is back in ")
+            )
         self.assertLess(time.monotonic() - begun, 1)
         self.assertEqual(self.who(), ["ann"], "the provider was asked once")
         headers = await rotate_now.handler.async_post_call_response_headers_hook({}, None, None, request_headers={})
-        self.assertEqual(headers, {"retry-after": response.headers["retry-after"]})
+        self.assertEqual(headers, {name: response.headers[name] for name in ("retry-after", "x-codex-promo-message")})
         self.assertIsNone(await rotate_now.handler.async_post_call_response_headers_hook({}, None, object()))
+
+    async def test_a_client_that_would_wait_too_long_is_told_that_it_is_the_limit(self) -> None:
+        for status, text, back_in, type_ in (
+            (429, "All are at their limit", 3600, "usage_limit_reached"),
+            (429, "All are at their limit", 60, None),
+            (429, '{"error": {"type": "usage_limit_reached"}}', 60, None),
+            (429, '{"error": {"type": "usage_limit_reached"}}', None, "usage_limit_reached"),
+            (429, "Rate limit exceeded", None, None),
+            (404, "usage_limit_reached", 3600, None),
+        ):
+            back_at = int(time.time()) + back_in if back_in else None
+            rotate_now.POOL.write_text(json.dumps({"usable": 0, "accounts": 5, "back_at": back_at}))
+            failure: Any = Exception(text)
+            failure.llm_provider, failure.status_code, failure.type = "chatgpt", status, None
+            await rotate_now.handler.async_post_call_failure_hook({}, failure, None, traceback_str="")
+            self.assertEqual(failure.type, type_, (status, text, back_in))
 
     async def test_a_success_after_a_cap_is_signalled_once(self) -> None:
         self.behaviours[ANN], self.order = CAP, [ANN]

@@ -382,15 +382,24 @@ def is_spent(pool: Pool, now: float) -> bool:
     return pool.usable == 0 and pool.back_at is not None and pool.back_at > now
 
 
+SPENT_HEADERS = ("retry-after", "x-codex-promo-message")
+
+
 def spent_answer(pool: Pool, now: float) -> httpx.Response:
-    """What a client is answered then: when it may come back, in a header and for a person."""
+    """What a client is answered then: when it may come back, in headers and for a person. Codex shows the second."""
     seconds = max(1, math.ceil((pool.back_at or 0) - now))
-    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, math.ceil(seconds % 3600 / 60)
-    span = f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    minutes = math.ceil(seconds / 60)
+    days, hours = minutes // 1440, minutes % 1440 // 60
+    span = f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
     at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now + seconds))
-    who = f"All {pool.accounts} ChatGPT accounts are" if (pool.accounts or 1) > 1 else "The ChatGPT account is"
-    text = f"{who} at the limit. Try again in {span}, at {at} UTC."
-    return httpx.Response(429, headers={"retry-after": str(seconds)}, text=text)
+    are_many = (pool.accounts or 1) > 1
+    who = (
+        f"All {pool.accounts} ChatGPT accounts are at their limit; the first"
+        if are_many
+        else "The account is at its limit; it"
+    )
+    text = f"{who} is back in {span}, at {at} UTC"
+    return httpx.Response(429, headers={"retry-after": str(seconds), "x-codex-promo-message": text}, text=f"{text}.")
 
 
 # From here on: what is kept in memory.
@@ -605,6 +614,7 @@ def write_usage() -> None:
 
 OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
 PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
+CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
 CHALLENGE_SEC = 600.0  # so often a challenge makes us move on; if the next account meets it, too, it is the address
 PAUSES_SEC = (0.5, 1.0, 2.0)  # before an account is asked again that was refused for a moment, when there is no other
 MOST_ACCOUNTS = 64
@@ -884,12 +894,24 @@ class RotateNow(CustomLogger):
                 return {**kwargs, "client": sender()}
         return kwargs
 
+    async def async_post_call_failure_hook(
+        self, request_data: Any, original_exception: Any, user_api_key_dict: Any, *_: Any, **__: Any
+    ) -> None:
+        """At any other 429 codex ends without a reason, or it waits without a word for as long as `retry-after` says.
+        At one of this type it ends and says why, and until when."""
+        with failing_no_request():
+            is_ours = getattr(original_exception, "llm_provider", None) == PROVIDER
+            if is_ours and getattr(original_exception, "status_code", None) == 429:
+                wait = (pool().back_at or 0) - time.time() if is_spent(pool(), time.time()) else 0
+                if wait > CLIENT_WAITS_SEC or (not wait and CAP in str(original_exception)):
+                    original_exception.type = CAP
+
     async def async_post_call_response_headers_hook(
         self, data: Any, user_api_key_dict: Any, response: Any, *_: Any, **__: Any
     ) -> dict[str, str] | None:
         with failing_no_request():
             if response is None and is_spent(pool(), time.time()):  # it is about a failure
-                return {"retry-after": spent_answer(pool(), time.time()).headers["retry-after"]}
+                return {name: spent_answer(pool(), time.time()).headers[name] for name in SPENT_HEADERS}
         return None
 
 
