@@ -129,14 +129,15 @@ fn litellm_1_110_2_tells_each_way_to_say_no_more() {
 }
 
 /// A window of five hours that has so much used, and fills by so much with each request.
-fn window(used_percent: f64, percent_per_request: f64) -> Option<Vec<WindowRequest>> {
+fn window(used_percent: f64, percent_per_request: f64) -> Vec<WindowRequest> {
     let (used_percent, percent_per_request) = (Some(used_percent), Some(percent_per_request));
-    Some(vec![WindowRequest { minutes: 300, used_percent, percent_per_request, resets_in_seconds: None }])
+    vec![WindowRequest { minutes: 300, used_percent, percent_per_request, resets_in_seconds: None }]
 }
 
 fn usage_is_read_before_a_limit_is_met(version: &str) {
     let (pod, litellm) = alone(version);
-    let own = UsageRequest { email: ANN.to_owned(), windows: window(92.0, 0.4), ..UsageRequest::default() };
+    let own =
+        UsageRequest { email: ANN.to_owned(), windows: Some(window(92.0, 0.4)), ..UsageRequest::default() };
     pod.openai.limit(&own);
     let mut told = Vec::new();
     for number in 0..12 {
@@ -167,7 +168,7 @@ fn usage_is_read_before_a_limit_is_met(version: &str) {
         email: ANN.to_owned(),
         family: Some("codex_bengalfox".to_owned()),
         models: Some(vec!["gpt-5.6-sol".to_owned()]),
-        windows: window(100.0, 0.0),
+        windows: Some(window(100.0, 0.0)),
         ..UsageRequest::default()
     };
     pod.openai.limit(&spark);
