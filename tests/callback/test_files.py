@@ -8,6 +8,7 @@ import time
 import unittest
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import litellm
 from loaded import rotate_now
@@ -88,6 +89,13 @@ class Files(unittest.TestCase):
         litellm.callbacks.append(rotate_now.handler)
         self.wait_until(lambda: self.beat().get("held"))
         self.assertEqual((self.beat()["pid"], self.beat()["litellm"]), (os.getpid(), "0"))
+
+    def test_a_litellm_that_sends_with_a_handler_of_its_own_is_found_out(self) -> None:
+        litellm.callbacks.append(rotate_now.handler)
+        for given, sent, held in ((4, 0, True), (5, 0, False), (5, 1, True)):
+            with mock.patch.dict(rotate_now.counts, {"handlers given": given, "requests sent": sent}):
+                rotate_now.heartbeat_is_due.set()
+                self.wait_until(lambda: self.beat().get("held") is held)  # noqa: B023 (it is called at once)
 
     def test_readings_lie_in_a_file_of_this_worker(self) -> None:
         headers = {"x-codex-primary-used-percent": "42.0", "x-codex-plan-type": "plus"}

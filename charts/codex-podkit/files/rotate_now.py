@@ -42,6 +42,7 @@ PROVIDER, CAP, CAP_MESSAGE = "chatgpt", "usage_limit_reached", "The usage limit 
 ACCOUNT_HEADER, USED = "chatgpt-account-id", "-used-percent"
 # A word is looked at from its beginning only, or a page of one long word would take seconds.
 SECRET = re.compile(r"(?i)bearer\s+\S+|(?<![\w-])[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)?")
+MOST_JSON = 1 << 20  # that is read, for more would hold up the event loop
 # What foreign JSON raises when it is not what it should be, or nested too deeply.
 UNREADABLE = (LookupError, RecursionError, TypeError, ValueError)
 # The status that a code stands for, wherever it is found: in a stream it comes after a 200.
@@ -150,7 +151,7 @@ def headers_for(sent: Sent, headers: Fields) -> dict[str, Any]:
 def answer_of_body(status: int, headers: Headers, text: str) -> Answer:
     """What a body says; the error is empty if it has none, or is no JSON."""
     try:
-        error, is_json = error_of(json.loads(text)), True
+        error, is_json = error_of(json.loads(text[:MOST_JSON])), True
     except UNREADABLE:
         error, is_json = {}, False
     return Answer(status_of(error, status), headers, error, is_json)
@@ -270,7 +271,8 @@ def clean(value: object, bearer: str = "") -> str | None:
     that the cut goes through may be a part of a token."""
     if not isinstance(value, str):
         return None
-    text = value if len(value) <= 4000 else re.sub(r"\S+\Z", "…", value[:4000])
+    words = value[:4000].rsplit(maxsplit=1) if len(value) > 4000 else [value]
+    text = words[0] if len(value) <= 4000 else f"{words[0]} …" if len(words) > 1 else "…"
     return SECRET.sub("…", text.replace(bearer, "…") if bearer else text)[:500]
 
 
@@ -460,14 +462,13 @@ class Events:
 
     PRELUDE = frozenset({"response.created", "response.in_progress", "response.queued", "codex.rate_limits"})
     FAILED = frozenset({"error", "response.failed", "response.incomplete"})
-    LONGEST = 1 << 20
 
     def __init__(self) -> None:
         self.rest, self.name = b"", ""
 
     def read(self, chunk: bytes) -> Iterator[tuple[str, Fields]]:
         *lines, self.rest = (self.rest + chunk).split(b"\n")
-        if len(self.rest) > self.LONGEST:
+        if len(self.rest) > MOST_JSON:
             self.rest = b""  # and what comes of it will not be JSON
         for line in lines:
             if line.startswith(b"event:"):
@@ -507,6 +508,7 @@ signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
 usage: queue.SimpleQueue[list[Reading]] = queue.SimpleQueue()
 heartbeat_is_due = threading.Event()
 cannot_write: str | None = None
+counts = {"handlers given": 0, "requests sent": 0}
 
 
 def content_of(file: Path) -> bytes | None:
@@ -584,10 +586,12 @@ def write_signals() -> None:
 
 
 def write_heartbeats() -> None:
-    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`; imported is not called."""
+    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`. Imported is not called, and LiteLLM may
+    be given our handler and send with another."""
     while True:
-        held = any(callback is handler for callback in litellm.callbacks)
         heartbeat_is_due.clear()
+        is_used = bool(counts["requests sent"]) or counts["handlers given"] < 5
+        held = is_used and any(callback is handler for callback in litellm.callbacks)
         beat = {"at": time.time(), "pid": os.getpid(), "litellm": version("litellm"), "held": held}
         with (
             contextlib.suppress(OSError),
@@ -767,7 +771,8 @@ class Exchange:
         """The response as LiteLLM gets it, and the answer if it begins with its end."""
         self.headers = {name.lower(): value for name, value in response.headers.items()}
         self.reads(self.headers)
-        if response.is_stream_consumed or response.is_closed:
+        if response.is_closed:
+            self.was_served()
             return response, None
         watched = Watched(response, self)
         answer = await watched.opening()
@@ -837,6 +842,7 @@ class Sender(AsyncHTTPHandler):
 
     async def post(self, *args: Any, **options: Any) -> Any:
         exchange, instead = None, None
+        counts["requests sent"] += 1
         with failing_no_request():
             exchange = exchange_of(options)
             if exchange and is_spent(pool(), time.time()) and not is_due("probe", PROBE_SEC):
@@ -891,6 +897,7 @@ class RotateNow(CustomLogger):
         if kwargs.get("client") is None and (provider == PROVIDER or model.startswith(f"{PROVIDER}/")):
             with failing_no_request():
                 published()
+                counts["handlers given"] += 1
                 return {**kwargs, "client": sender()}
         return kwargs
 
