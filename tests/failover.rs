@@ -1,5 +1,5 @@
-//! An account is refused while agents use it, and no agent sees it: LiteLLM's callback holds LiteLLM's own retry
-//! until the sidecar has published another account.
+//! An account is refused while agents use it, and no agent sees it: LiteLLM's callback sends the request again when the
+//! sidecar has published another account.
 
 use std::fs::{self, File};
 use std::thread;
@@ -15,9 +15,6 @@ const CEM: &str = "cem@example.test";
 const DAN: &str = "dan@example.test";
 const EVE: &str = "eve@example.test";
 const FAY: &str = "fay@example.test";
-
-/// LiteLLM retries at once: the callback alone gives the rotator time.
-const NO_PAUSE: [(&str, &str); 2] = [("INITIAL_RETRY_DELAY", "0"), ("JITTER", "0")];
 
 /// How many ask at once while the account in use becomes capped.
 const CROWD: usize = 200;
@@ -73,7 +70,7 @@ fn codex_while_the_rotator_is_late(pod: &Pod, litellm: &LiteLlm, refused: &str, 
 
 fn an_agent_does_not_see_that_an_account_is_refused(version: &str) {
     let (pod, _sidecar) = pod_with(&[ANN, BEN, CEM, DAN, EVE, FAY]);
-    let litellm = LiteLlm::start_with(version, &pod, &NO_PAUSE);
+    let litellm = LiteLlm::start(version, &pod);
     let capped = |email| (email, Behaviour::Capped, 429);
     let revoked = |email| (email, Behaviour::Invalidated, 401);
     for (refused, next) in
@@ -171,9 +168,7 @@ fn the_worst_that_is_known_of_an_account_is_told(version: &str) {
     let pod = Pod::new();
     pod.put_login(1, ANN);
     pod.rotate_once(&[]).success();
-    let [no_delay, no_jitter] = NO_PAUSE;
-    let no_wait = ("CHATGPT_FAILOVER_WAIT_SEC", "0");
-    let litellm = LiteLlm::start_with(version, &pod, &[no_delay, no_jitter, no_wait]);
+    let litellm = LiteLlm::start_with(version, &pod, &[("CHATGPT_FAILOVER_WAIT_SEC", "0")]);
     for (behaviour, stream, told) in [
         (Behaviour::RateLimited, false, json!([429, "requests", false])),
         (Behaviour::CappedInStream, true, json!([429, "usage_limit_reached", false])),
