@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fixture::{ANN, BEN, Running, wait_until};
 use serde_json::{Value, json};
-use stand_in::Behaviour;
+use stand_in::{Behaviour, RefusalRequest, Way};
 use support::litellm::{LiteLlm, Said, VERSIONS, codex_exec};
 use support::pod::Pod;
 
@@ -15,6 +15,7 @@ const CEM: &str = "cem@example.test";
 const DAN: &str = "dan@example.test";
 const EVE: &str = "eve@example.test";
 const FAY: &str = "fay@example.test";
+const GIL: &str = "gil@example.test";
 
 /// How many ask at once while the account in use becomes capped.
 const CROWD: usize = 200;
@@ -69,7 +70,7 @@ fn codex_while_the_rotator_is_late(pod: &Pod, litellm: &LiteLlm, refused: &str, 
 }
 
 fn an_agent_does_not_see_that_an_account_is_refused(version: &str) {
-    let (pod, _sidecar) = pod_with(&[ANN, BEN, CEM, DAN, EVE, FAY]);
+    let (pod, _sidecar) = pod_with(&[ANN, BEN, CEM, DAN, EVE, FAY, GIL]);
     let litellm = LiteLlm::start(version, &pod);
     let capped = |email| (email, Behaviour::Capped, 429);
     let revoked = |email| (email, Behaviour::Invalidated, 401);
@@ -87,9 +88,15 @@ fn an_agent_does_not_see_that_an_account_is_refused(version: &str) {
             assert_ne!(answered(&pod, email, status), 0, "{email} was asked");
         }
     }
-    // When the answer has begun LiteLLM cannot ask again, but codex does.
+    // A stream that begins with its end has not begun for the agent.
     pod.openai.set(EVE, Behaviour::CappedInStream);
-    assert_eq!(codex_exec(&pod, &litellm).stdout, answer_of(FAY));
+    let said = codex_exec(&pod, &litellm);
+    assert_eq!(said.stdout, answer_of(FAY));
+    assert_eq!(complaints(&said.stderr), [""; 0], "{}", said.stderr);
+    // When the agent has had a word nobody can ask again for it, but codex does.
+    let (way, email) = (Way::FailedInMidstream, Some(FAY.to_owned()));
+    pod.openai.refuse(RefusalRequest { way, email, ..RefusalRequest::default() });
+    assert_eq!(codex_exec(&pod, &litellm).stdout, answer_of(GIL));
 }
 
 #[test]

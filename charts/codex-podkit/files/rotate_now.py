@@ -586,8 +586,8 @@ def write_signals() -> None:
 
 
 def write_heartbeats() -> None:
-    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`. Imported is not called, and LiteLLM may
-    be given our handler and send with another."""
+    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`. Imported is not called, and LiteLLM
+    may be given our handler and send with another."""
     while True:
         heartbeat_is_due.clear()
         is_used = bool(counts["requests sent"]) or counts["handlers given"] < 5
