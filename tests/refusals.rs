@@ -217,7 +217,7 @@ fn a_pool_at_its_limit_is_not_asked_in_vain(version: &str) {
         assert!((hours - 60..=hours).contains(&retry_after), "{answer:?}");
         let error: Value = serde_json::from_str(&answer.body).unwrap();
         let message = error["error"]["message"].as_str().unwrap();
-        assert!(message.contains("All 5 ChatGPT accounts are at their limit; the first is back in "));
+        assert!(message.contains("None of the 5 ChatGPT accounts can serve now; the first is back in "));
         assert_eq!(error["error"]["type"], "usage_limit_reached");
     }
     assert!(quickest < Duration::from_secs(1), "{quickest:?}");
@@ -227,7 +227,7 @@ fn a_pool_at_its_limit_is_not_asked_in_vain(version: &str) {
     let Err(said) = Conversation::new(&pod, &litellm).try_to_say("Who are you?") else {
         panic!("codex was served")
     };
-    let reason = "hit your usage limit. All 5 ChatGPT accounts are at their limit; the first is back in ";
+    let reason = "hit your usage limit. None of the 5 ChatGPT accounts can serve now; the first is back in ";
     assert!(said.stderr.contains(reason), "{}", said.stderr);
 }
 

@@ -278,7 +278,7 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(response.status_code, 429)
             self.assertAlmostEqual(int(response.headers["retry-after"]), 3600, delta=5)
             self.assertTrue(
-                response.text.startswith("All 5 ChatGPT accounts are at their limit; the first is back in ")
+                response.text.startswith("None of the 5 ChatGPT accounts can serve now; the first is back in ")
             )
         self.assertLess(time.monotonic() - begun, 1)
         self.assertEqual(self.who(), ["ann"], "the provider was asked once")

@@ -443,11 +443,11 @@ class SpentPools(unittest.TestCase):
             (
                 5,
                 3 * 3600 + 11.2 * 60,
-                "All 5 ChatGPT accounts are at their limit; the first is back in 3 h 12 min, at ",
+                "None of the 5 ChatGPT accounts can serve now; the first is back in 3 h 12 min, at ",
             ),
-            (5, 2 * 86400 + 3600, "All 5 ChatGPT accounts are at their limit; the first is back in 2 d 1 h, at "),
-            (5, 3 * 3600 - 1, "All 5 ChatGPT accounts are at their limit; the first is back in 3 h 0 min, at "),
-            (1, 30, "The account is at its limit; it is back in 1 min, at 2026-11-23 17:12 UTC."),
+            (5, 2 * 86400 + 3600, "None of the 5 ChatGPT accounts can serve now; the first is back in 2 d 1 h, at "),
+            (5, 3 * 3600 - 1, "None of the 5 ChatGPT accounts can serve now; the first is back in 3 h 0 min, at "),
+            (1, 30, "The account cannot serve now; it is back in 1 min, at 2026-11-23 17:12 UTC."),
         ):
             answer = rotate_now.spent_answer(Pool(0, accounts, int(1795453891 + seconds)), 1795453891)
             self.assertEqual(answer.status_code, 429)

@@ -396,9 +396,9 @@ def spent_answer(pool: Pool, now: float) -> httpx.Response:
     at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now + seconds))
     are_many = (pool.accounts or 1) > 1
     who = (
-        f"All {pool.accounts} ChatGPT accounts are at their limit; the first"
+        f"None of the {pool.accounts} ChatGPT accounts can serve now; the first"
         if are_many
-        else "The account is at its limit; it"
+        else "The account cannot serve now; it"
     )
     text = f"{who} is back in {span}, at {at} UTC"
     return httpx.Response(429, headers={"retry-after": str(seconds), "x-codex-promo-message": text}, text=f"{text}.")
