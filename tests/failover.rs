@@ -1,5 +1,5 @@
-//! An account is refused while agents use it, and no agent sees it: LiteLLM's callback holds LiteLLM's own retry
-//! until the sidecar has published another account.
+//! An account is refused while agents use it, and no agent sees it: LiteLLM's callback sends the request again when the
+//! sidecar has published another account.
 
 use std::fs::{self, File};
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fixture::{ANN, BEN, Running, wait_until};
 use serde_json::{Value, json};
-use stand_in::Behaviour;
+use stand_in::{Behaviour, RefusalRequest, Way};
 use support::litellm::{LiteLlm, Said, VERSIONS, codex_exec};
 use support::pod::Pod;
 
@@ -15,9 +15,7 @@ const CEM: &str = "cem@example.test";
 const DAN: &str = "dan@example.test";
 const EVE: &str = "eve@example.test";
 const FAY: &str = "fay@example.test";
-
-/// LiteLLM retries at once: the callback alone gives the rotator time.
-const NO_PAUSE: [(&str, &str); 2] = [("INITIAL_RETRY_DELAY", "0"), ("JITTER", "0")];
+const GIL: &str = "gil@example.test";
 
 /// How many ask at once while the account in use becomes capped.
 const CROWD: usize = 200;
@@ -72,8 +70,8 @@ fn codex_while_the_rotator_is_late(pod: &Pod, litellm: &LiteLlm, refused: &str, 
 }
 
 fn an_agent_does_not_see_that_an_account_is_refused(version: &str) {
-    let (pod, _sidecar) = pod_with(&[ANN, BEN, CEM, DAN, EVE, FAY]);
-    let litellm = LiteLlm::start_with(version, &pod, &NO_PAUSE);
+    let (pod, _sidecar) = pod_with(&[ANN, BEN, CEM, DAN, EVE, FAY, GIL]);
+    let litellm = LiteLlm::start(version, &pod);
     let capped = |email| (email, Behaviour::Capped, 429);
     let revoked = |email| (email, Behaviour::Invalidated, 401);
     for (refused, next) in
@@ -90,9 +88,15 @@ fn an_agent_does_not_see_that_an_account_is_refused(version: &str) {
             assert_ne!(answered(&pod, email, status), 0, "{email} was asked");
         }
     }
-    // When the answer has begun LiteLLM cannot ask again, but codex does.
+    // A stream that begins with its end has not begun for the agent.
     pod.openai.set(EVE, Behaviour::CappedInStream);
-    assert_eq!(codex_exec(&pod, &litellm).stdout, answer_of(FAY));
+    let said = codex_exec(&pod, &litellm);
+    assert_eq!(said.stdout, answer_of(FAY));
+    assert_eq!(complaints(&said.stderr), [""; 0], "{}", said.stderr);
+    // When the agent has had a word nobody can ask again for it, but codex does.
+    let (way, email) = (Way::FailedInMidstream, Some(FAY.to_owned()));
+    pod.openai.refuse(RefusalRequest { way, email, ..RefusalRequest::default() });
+    assert_eq!(codex_exec(&pod, &litellm).stdout, answer_of(GIL));
 }
 
 #[test]
@@ -101,13 +105,13 @@ fn litellm_1_106_2_hides_a_refused_account_from_the_agent() {
 }
 
 #[test]
-fn litellm_1_88_1_hides_a_refused_account_from_the_agent() {
-    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[1]);
+fn litellm_1_110_2_hides_a_refused_account_from_the_agent() {
+    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[2]);
 }
 
 #[test]
 fn litellm_1_109_1_hides_a_refused_account_from_the_agent() {
-    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[2]);
+    an_agent_does_not_see_that_an_account_is_refused(VERSIONS[1]);
 }
 
 fn a_crowd_does_not_see_that_its_account_is_capped(version: &str) {
@@ -158,22 +162,20 @@ fn litellm_1_106_2_hides_a_cap_from_two_hundred_at_once() {
 }
 
 #[test]
-fn litellm_1_88_1_hides_a_cap_from_two_hundred_at_once() {
-    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[1]);
+fn litellm_1_110_2_hides_a_cap_from_two_hundred_at_once() {
+    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[2]);
 }
 
 #[test]
 fn litellm_1_109_1_hides_a_cap_from_two_hundred_at_once() {
-    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[2]);
+    a_crowd_does_not_see_that_its_account_is_capped(VERSIONS[1]);
 }
 
 fn the_worst_that_is_known_of_an_account_is_told(version: &str) {
     let pod = Pod::new();
     pod.put_login(1, ANN);
     pod.rotate_once(&[]).success();
-    let [no_delay, no_jitter] = NO_PAUSE;
-    let no_wait = ("CHATGPT_FAILOVER_WAIT_SEC", "0");
-    let litellm = LiteLlm::start_with(version, &pod, &[no_delay, no_jitter, no_wait]);
+    let litellm = LiteLlm::start_with(version, &pod, &[("CHATGPT_FAILOVER_WAIT_SEC", "0")]);
     for (behaviour, stream, told) in [
         (Behaviour::RateLimited, false, json!([429, "requests", false])),
         (Behaviour::CappedInStream, true, json!([429, "usage_limit_reached", false])),
@@ -206,6 +208,6 @@ fn litellm_1_106_2_tells_the_worst_that_is_known_of_an_account() {
 }
 
 #[test]
-fn litellm_1_88_1_tells_the_worst_that_is_known_of_an_account() {
-    the_worst_that_is_known_of_an_account_is_told(VERSIONS[1]);
+fn litellm_1_110_2_tells_the_worst_that_is_known_of_an_account() {
+    the_worst_that_is_known_of_an_account_is_told(VERSIONS[2]);
 }

@@ -41,12 +41,12 @@ fn litellm_1_106_2_serves_each_account_in_turn() {
 }
 
 #[test]
-fn litellm_1_88_1_serves_each_account_in_turn() {
+fn litellm_1_109_1_serves_each_account_in_turn() {
     each_account_answers_and_litellm_is_not_restarted(VERSIONS[1]);
 }
 
 #[test]
-fn litellm_1_109_1_serves_each_account_in_turn() {
+fn litellm_1_110_2_serves_each_account_in_turn() {
     each_account_answers_and_litellm_is_not_restarted(VERSIONS[2]);
 }
 
@@ -55,7 +55,7 @@ fn a_record_whose_account_is_gone_is_a_plain_401_and_hangs_nobody() {
     let pod = Pod::new();
     pod.put_login(1, "ann@example.test");
     pod.rotate_once(&[]).success();
-    let litellm = LiteLlm::start(VERSIONS[1], &pod);
+    let litellm = LiteLlm::start(VERSIONS[0], &pod);
     assert_eq!(litellm.ask().0, 200);
     pod.openai.set("ann@example.test", stand_in::Behaviour::Invalidated);
     let (status, body) = litellm.ask();

@@ -71,8 +71,8 @@ fn litellm_1_106_2_tells_the_rotator() {
 }
 
 #[test]
-fn litellm_1_88_1_tells_the_rotator() {
-    a_refused_account_is_named_and_the_rotator_moves_on(VERSIONS[1]);
+fn litellm_1_110_2_tells_the_rotator() {
+    a_refused_account_is_named_and_the_rotator_moves_on(VERSIONS[2]);
 }
 
 fn a_success_ends_the_cooldown_of_the_account_that_serves(version: &str) {
@@ -102,13 +102,13 @@ fn litellm_1_106_2_tells_of_a_success_after_a_cap() {
 }
 
 #[test]
-fn litellm_1_88_1_tells_of_a_success_after_a_cap() {
-    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[1]);
+fn litellm_1_110_2_tells_of_a_success_after_a_cap() {
+    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[2]);
 }
 
 #[test]
 fn litellm_1_109_1_tells_of_a_success_after_a_cap() {
-    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[2]);
+    a_success_ends_the_cooldown_of_the_account_that_serves(VERSIONS[1]);
 }
 
 /// What a swap of auth.json between LiteLLM's two reads of it comes to: one account's token, another's id.
@@ -135,11 +135,11 @@ fn litellm_1_106_2_never_names_another_account_than_its_token_does() {
 }
 
 #[test]
-fn litellm_1_88_1_never_names_another_account_than_its_token_does() {
-    a_request_never_names_another_account_than_its_token_does(VERSIONS[1]);
+fn litellm_1_110_2_never_names_another_account_than_its_token_does() {
+    a_request_never_names_another_account_than_its_token_does(VERSIONS[2]);
 }
 
 #[test]
 fn litellm_1_109_1_never_names_another_account_than_its_token_does() {
-    a_request_never_names_another_account_than_its_token_does(VERSIONS[2]);
+    a_request_never_names_another_account_than_its_token_does(VERSIONS[1]);
 }

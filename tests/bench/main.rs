@@ -8,6 +8,7 @@
 mod as_pid_1;
 mod chart;
 mod cold_start;
+mod failover;
 mod growth;
 mod images;
 mod load;
@@ -51,6 +52,8 @@ enum Section {
     Growth,
     /// LiteLLM under load
     Load,
+    /// An account that is refused, as an agent notices it
+    Failover,
     /// Images and containers
     Images,
 }
@@ -64,6 +67,7 @@ impl Section {
             Self::Signal => signal::measure(),
             Self::Growth => growth::measure(),
             Self::Load => load::measure(),
+            Self::Failover => failover::measure(),
             Self::Images => images::measure(),
         }
     }

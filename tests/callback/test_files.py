@@ -1,30 +1,47 @@
 """What the callback leaves in the live directory."""
 
-import asyncio
 import json
 import os
-import queue
+import shutil
+import socket
 import time
 import unittest
 from collections.abc import Callable
+from pathlib import Path
 from unittest import mock
 
 import litellm
 from loaded import rotate_now
-from rotate_now import Signal
-from test_rules import ANN, CAPPED, LiteLLMError, call_with, signal_of
+from rotate_now import Reading, Signal
+from test_rules import ANN, BEN, CAPPED, NOW, answer_of, signal_of
 
-# How long the rotator takes, in seconds: long beside what a machine that is busy adds, short beside WAIT_SEC.
-LATE = 0.5
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def bound_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+def dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def link_to_a_file(path: Path) -> None:
+    path.symlink_to(__file__)
 
 
 class Files(unittest.TestCase):
     def setUp(self) -> None:
         self.addCleanup(rotate_now.SIGNAL.unlink, missing_ok=True)
-        self.addCleanup(rotate_now.RECORD.unlink, missing_ok=True)
 
     def there(self) -> Signal:
         return dict(json.loads(rotate_now.SIGNAL.read_bytes()))
+
+    def beat(self) -> Signal:
+        return dict(json.loads(rotate_now.content_of(rotate_now.HEARTBEAT) or b"{}"))
 
     def wait_until(self, is_true: Callable[[], object]) -> None:
         deadline = time.monotonic() + 10
@@ -33,60 +50,80 @@ class Files(unittest.TestCase):
             time.sleep(0.01)
 
     def test_a_signal_is_one_whole_file_that_the_group_may_read_and_take(self) -> None:
-        signal = signal_of(LiteLLMError(429, CAPPED))
+        signal = signal_of(answer_of(429, CAPPED))
         self.assertTrue(rotate_now.put(signal))
         self.assertEqual(self.there(), signal)
         self.assertEqual(rotate_now.SIGNAL.stat().st_mode & 0o777, 0o660)
-        self.assertEqual([name for name in rotate_now.LIVE.iterdir() if name.name.startswith("rotate-now.")], [])
+        self.assertEqual(rotate_now.SIGNAL.stat().st_nlink, 1)
+        left = {name.name for name in rotate_now.LIVE.iterdir()}
+        self.assertLessEqual(left, {"rotate-now", "callback.json", "auth.json", "pool.json", rotate_now.USAGE.name})
 
     def test_a_stronger_signal_takes_the_place_of_a_weaker_one_and_no_other_does(self) -> None:
-        limited, capped = signal_of(LiteLLMError(429)), signal_of(LiteLLMError(429, CAPPED))
+        limited, capped = signal_of(answer_of(429)), signal_of(answer_of(429, CAPPED))
         for signal, left in ((limited, limited), (capped, capped), (limited, capped)):
             self.assertTrue(rotate_now.put(signal))
             self.assertEqual(self.there(), left)
 
     def test_a_signal_waits_for_one_of_an_operator(self) -> None:
         rotate_now.SIGNAL.touch()
-        self.assertFalse(rotate_now.put(signal_of(LiteLLMError(429, CAPPED))))
+        self.assertFalse(rotate_now.put(signal_of(answer_of(429, CAPPED))))
         self.assertEqual(rotate_now.SIGNAL.read_bytes(), b"")
+
+    def test_what_is_in_the_way_blocks_nothing_is_reported_and_may_go(self) -> None:
+        litellm.callbacks.append(rotate_now.handler)
+        for lay in (fifo, Path.mkdir, bound_socket, dangling_link, link_to_a_file):
+            lay(rotate_now.SIGNAL)
+            signal = {**signal_of(answer_of(429, CAPPED)), "at": time.time()}
+            rotate_now.signals.put(signal)
+            self.wait_until(lambda: str(rotate_now.SIGNAL) in self.beat().get("cannot_write", ""))
+            if rotate_now.SIGNAL.is_dir() and not rotate_now.SIGNAL.is_symlink():
+                shutil.rmtree(rotate_now.SIGNAL)
+            else:
+                rotate_now.SIGNAL.unlink()
+            self.wait_until(rotate_now.SIGNAL.exists)
+            self.assertEqual(self.there(), signal, lay)
+            self.wait_until(lambda: "cannot_write" not in self.beat())
+            rotate_now.SIGNAL.unlink()
 
     def test_the_heartbeat_says_which_litellm_runs_us(self) -> None:
         litellm.callbacks.append(rotate_now.handler)
-        self.wait_until(lambda: json.loads(rotate_now.content_of(rotate_now.HEARTBEAT) or b"{}").get("held"))
-        beat = json.loads(rotate_now.HEARTBEAT.read_bytes())
-        self.assertEqual((beat["pid"], beat["litellm"]), (os.getpid(), "0"))
+        self.wait_until(lambda: self.beat().get("held"))
+        self.assertEqual((self.beat()["pid"], self.beat()["litellm"]), (os.getpid(), "0"))
 
-    async def held(self, status: int) -> float:
-        """How long a call that failed for a cap is held, while the rotator takes a while."""
+    def test_a_litellm_that_sends_with_a_handler_of_its_own_is_found_out(self) -> None:
+        litellm.callbacks.append(rotate_now.handler)
+        for given, sent, held in ((4, 0, True), (5, 0, False), (5, 1, True)):
+            with mock.patch.dict(rotate_now.counts, {"handlers given": given, "requests sent": sent}):
+                rotate_now.heartbeat_is_due.set()
+                self.wait_until(lambda: self.beat().get("held") is held)  # noqa: B023 (it is called at once)
 
-        async def publish_later() -> None:
-            await asyncio.sleep(LATE)
-            rotate_now.RECORD.write_text(json.dumps({"access_token": "another"}))
+    def test_readings_lie_in_a_file_of_this_worker(self) -> None:
+        headers = {"x-codex-primary-used-percent": "42.0", "x-codex-plan-type": "plus"}
+        readings = [Reading(NOW, rotate_now.owner_of(bearer), "gpt-5.6-sol", headers) for bearer in (ANN, BEN)]
+        rotate_now.usage.put(readings)
+        self.wait_until(rotate_now.USAGE.exists)
+        content = json.loads(rotate_now.USAGE.read_bytes())
+        self.assertEqual((content["version"], len(content["readings"])), (1, 2))
+        of_ann = {
+            "at": NOW,
+            "account_id": "acct-ann",
+            "user_id": "user-ann",
+            "model": "gpt-5.6-sol",
+            "plan_type": "plus",
+        }
+        self.assertEqual(content["readings"][0], {**of_ann, "headers": headers})
+        self.assertEqual(rotate_now.USAGE.stat().st_mode & 0o777, 0o640)
+        self.assertRegex(rotate_now.USAGE.name, r"\Ausage-[0-9a-f]+-[0-9a-f]+\.json\Z")
 
-        rotate_now.RECORD.write_text(json.dumps({"access_token": ANN}))
-        publishing = asyncio.create_task(publish_later())
-        begun = time.monotonic()
-        await rotate_now.handler.failed(call_with(ANN), LiteLLMError(status, CAPPED))
-        held = time.monotonic() - begun
-        await publishing
-        return held
-
-    def test_a_retry_is_held_until_another_token_is_published(self) -> None:
-        held = asyncio.run(self.held(429))
-        self.assertTrue(LATE - 0.01 < held < rotate_now.WAIT_SEC, held)
-        self.wait_until(rotate_now.SIGNAL.exists)
-        self.assertEqual(self.there()["account_id"], "acct-ann")
-
-    def test_a_stream_that_has_begun_is_not_held(self) -> None:
-        self.assertLess(asyncio.run(self.held(500)), LATE)
-        self.wait_until(rotate_now.SIGNAL.exists)
-
-    def test_an_attempt_is_signalled_once_however_often_litellm_calls(self) -> None:
-        rotate_now.RECORD.write_text(json.dumps({"access_token": "another"}))
-        call = call_with(ANN)
-        signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
-        with mock.patch.object(rotate_now, "signals", signals):
-            for attempt, signalled in ((1, 1), (1, 1), (2, 2)):
-                call["api_call_start_time"] = attempt
-                asyncio.run(rotate_now.handler.failed(call, LiteLLMError(429, CAPPED)))
-                self.assertEqual(signals.qsize(), signalled)
+    def test_what_the_rotator_says_of_the_pool_is_read_and_nonsense_is_nothing(self) -> None:
+        self.addCleanup(rotate_now.POOL.unlink, missing_ok=True)
+        self.assertEqual(rotate_now.pool(), rotate_now.Pool())
+        for text, pool in (
+            ('{"version": 1, "usable": 0, "accounts": 5, "back_at": 1795439575}', rotate_now.Pool(0, 5, 1795439575)),
+            ('{"usable": 2, "accounts": 5, "back_at": null}', rotate_now.Pool(2, 5, None)),
+            ('{"usable": "0", "accounts": true, "back_at": NaN}', rotate_now.Pool()),
+            ("[]", rotate_now.Pool()),
+            ("[" * 100_000, rotate_now.Pool()),
+        ):
+            rotate_now.POOL.write_text(text)
+            self.assertEqual(rotate_now.pool(), pool, text[:20])

@@ -175,7 +175,7 @@ fn leave_signals(volume: &Volume, is_over: &dyn Fn() -> bool) -> Option<i64> {
     last
 }
 
-/// Reads the record as LiteLLM does on every request, and now and then writes one as LiteLLM 1.88 does.
+/// Reads the record as LiteLLM does on every request, and now and then writes one as LiteLLM does.
 fn be_litellm(volume: &Volume, is_over: &dyn Fn() -> bool) -> Met {
     let (mut met, mut written, mut refreshed) = (Met::default(), None::<Written>, Instant::now());
     while !is_over() || written.is_some() {

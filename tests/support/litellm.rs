@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::pod::{Pod, codex};
 
-/// The version that is used by default, and the oldest and the newest that are proven.
-pub const VERSIONS: [&str; 3] = ["1.106.2", "1.88.1", "1.109.1"];
+/// The version that is used by default and the oldest that is proven, and the newer ones.
+pub const VERSIONS: [&str; 3] = ["1.106.2", "1.109.1", "1.110.2"];
 
 /// The key with which an agent asks it.
 pub const KEY: &str = "sk-end-to-end";
@@ -78,6 +78,13 @@ impl LiteLlm {
     /// Asks as an agent does, for a stream, or without one.
     #[must_use]
     pub fn ask_for(&self, stream: bool) -> (u16, String) {
+        let answer = self.answer(stream);
+        (answer.status, answer.body)
+    }
+
+    /// The same, and when it says that it is worth asking again.
+    #[must_use]
+    pub fn answer(&self, stream: bool) -> Answer {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let input = json!([{"role": "user", "content": "Who are you?"}]);
         let question = json!({"model": "gpt-5.6-sol", "stream": stream, "input": input});
@@ -86,7 +93,10 @@ impl LiteLlm {
             .header("Authorization", format!("Bearer {KEY}"))
             .send_json(question)
             .unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        let retry_after =
+            answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = answer.body_mut().read_to_string().unwrap();
+        Answer { status: answer.status().as_u16(), retry_after, body }
     }
 
     /// All it wrote.
@@ -108,6 +118,17 @@ impl LiteLlm {
     }
 }
 
+/// What an agent is answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The header `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
+    /// The whole body.
+    pub body: String,
+}
+
 /// What the real codex says, and what it shows beside it.
 pub struct Said {
     /// Its answer.
@@ -119,16 +140,50 @@ pub struct Said {
 /// Runs the real codex in a home that `seed-codex-config` made; it must succeed.
 #[must_use]
 pub fn codex_exec(pod: &Pod, litellm: &LiteLlm) -> Said {
-    let home = tempfile::tempdir().unwrap();
-    let mut seed = pod.command("seed-codex-config");
-    seed.env("HOME", home.path())
-        .env("LITELLM_BASE_URL", litellm.base_url())
-        .env("LITELLM_API_KEY", format!("{KEY}\n"))
-        .current_dir(home.path())
-        .arg("--")
-        .arg(codex())
-        .args(["exec", "--skip-git-repo-check", "Who are you?"]);
-    let answer = assert_cmd::Command::from_std(seed).assert().success();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    Said { stdout: text(&answer.get_output().stdout), stderr: text(&answer.get_output().stderr) }
+    Conversation::new(pod, litellm).say("Who are you?")
+}
+
+/// A thread of the real codex, which `codex exec` begins and `codex exec resume` goes on with.
+pub struct Conversation<'a> {
+    pod: &'a Pod,
+    litellm: &'a LiteLlm,
+    home: TempDir,
+    has_begun: bool,
+}
+
+impl<'a> Conversation<'a> {
+    /// One in a home of its own.
+    #[must_use]
+    pub fn new(pod: &'a Pod, litellm: &'a LiteLlm) -> Self {
+        Self { pod, litellm, home: tempfile::tempdir().unwrap(), has_begun: false }
+    }
+
+    /// One turn; codex must succeed.
+    #[must_use]
+    pub fn say(&mut self, prompt: &str) -> Said {
+        let said = self.try_to_say(prompt);
+        said.unwrap_or_else(|said| panic!("codex has failed: {}{}", said.stdout, said.stderr))
+    }
+
+    /// One turn, in which codex may fail.
+    ///
+    /// # Errors
+    /// When it does, with what it says.
+    pub fn try_to_say(&mut self, prompt: &str) -> Result<Said, Said> {
+        let mut seed = self.pod.command("seed-codex-config");
+        seed.env("HOME", self.home.path())
+            .env("LITELLM_BASE_URL", self.litellm.base_url())
+            .env("LITELLM_API_KEY", format!("{KEY}\n"))
+            .current_dir(self.home.path())
+            .arg("--")
+            .arg(codex())
+            .arg("exec");
+        let resume: &[&str] = if self.has_begun { &["resume", "--last"] } else { &[] };
+        seed.args(resume).args(["--skip-git-repo-check", prompt]);
+        let output = seed.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let said = Said { stdout: text(&output.stdout), stderr: text(&output.stderr) };
+        self.has_begun |= output.status.success();
+        if output.status.success() { Ok(said) } else { Err(said) }
+    }
 }

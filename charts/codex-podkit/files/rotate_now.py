@@ -1,47 +1,63 @@
-"""Signals the rotator that an account was refused, and holds LiteLLM's own retry until another one is published.
+"""Serves each request with an account that is not refused, and signals the rotator which one was.
 
-A refusal becomes the file `rotate-now`. The retry is held, CHATGPT_FAILOVER_WAIT_SEC at most, until auth.json has
-another token. First come the rules: pure functions that know no file, clock or LiteLLM. Then comes what LiteLLM calls.
-Nothing here may fail a request or hold up the event loop, and no token may get into a file."""
+LiteLLM sends what is for ChatGPT through the handler below. A refusal becomes the file `rotate-now`, and the request is
+sent again as soon as the rotator has published another account, CHATGPT_FAILOVER_WAIT_SEC at most later. First come
+the rules: functions that know no file, clock or LiteLLM. Then come what is kept in memory, files and threads, and what
+LiteLLM calls. Nothing here may fail a request or hold up the event loop, and no token may get into a file."""
 
 import asyncio
 import atexit
 import base64
 import contextlib
 import enum
+import errno
+import functools
 import gc
 import hashlib
 import json
+import math
 import os
 import queue
 import re
+import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import litellm
 from litellm._logging import verbose_proxy_logger as log
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
 Fields = Mapping[str, Any]
+Headers = Mapping[str, str]
 Signal = dict[str, Any]
 
-PROVIDER, CAP = "chatgpt", "usage_limit_reached"
-ACCOUNT_HEADER = "chatgpt-account-id"
-SECRET = re.compile(r"(?i)bearer\s+\S+|[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)?")
+PROVIDER, CAP, CAP_MESSAGE = "chatgpt", "usage_limit_reached", "The usage limit has been reached"
+ACCOUNT_HEADER, USED = "chatgpt-account-id", "-used-percent"
+# A word is looked at from its beginning only, or a page of one long word would take seconds.
+SECRET = re.compile(r"(?i)bearer\s+\S+|(?<![\w-])[\w-]{16,}\.[\w-]{16,}(?:\.[\w-]*)?")
+MOST_JSON = 1 << 20  # that is read, for more would hold up the event loop
 # What foreign JSON raises when it is not what it should be, or nested too deeply.
 UNREADABLE = (LookupError, RecursionError, TypeError, ValueError)
-
-
-class Sent(NamedTuple):
-    """What a request was sent with; the bearer is empty if none was sent."""
-
-    bearer: str
-    account_id: str | None
+# The status that a code stands for, wherever it is found: in a stream it comes after a 200.
+STATUS_OF_CODE = {
+    CAP: 429,
+    "usage_not_included": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "deactivated_workspace": 402,
+    "token_invalidated": 401,
+    "token_expired": 401,
+    "invalid_encrypted_content": 400,
+}
+# The codes of a 429 that are not about the load of the moment.
+LASTING = {CAP, "usage_not_included", "insufficient_quota"}
 
 
 class Owner(NamedTuple):
@@ -49,6 +65,36 @@ class Owner(NamedTuple):
 
     account_id: str | None
     user_id: str | None
+
+
+class Sent(NamedTuple):
+    """What a request is sent with; the bearer is empty if there is none."""
+
+    bearer: str
+    account_id: str | None
+
+
+class Answer(NamedTuple):
+    """What the provider said, by a body or by an event of a stream. The names of headers are in lower case."""
+
+    status: int
+    headers: Headers
+    error: Fields
+    is_json: bool = True
+
+
+class Scope(enum.Enum):
+    """What of an account is refused."""
+
+    ACCOUNT = "the account"
+    MODEL = "one model on this account"
+
+
+class Refusal(NamedTuple):
+    """That an account was refused, and how."""
+
+    status: int
+    scope: Scope
 
 
 class Placing(enum.Enum):
@@ -60,9 +106,25 @@ class Placing(enum.Enum):
     WAIT = "the rotator must first take what lies there"
 
 
-def sent_with(call: Fields) -> Sent:
-    """What LiteLLM's record of a call says it was sent with."""
-    headers = (call.get("additional_args") or {}).get("headers") or {}
+class Reading(NamedTuple):
+    """What an answer's headers say of the account's usage."""
+
+    at: float
+    owner: Owner
+    model: str | None
+    headers: Headers
+
+
+class Pool(NamedTuple):
+    """What the rotator says of all accounts; nothing is known until it does."""
+
+    usable: int | None = None
+    accounts: int | None = None
+    back_at: int | None = None
+
+
+def sent_with(headers: Fields) -> Sent:
+    """What a request is sent with by its headers."""
     sent = {name.lower(): str(value) for name, value in headers.items()}
     return Sent(sent.get("authorization", "")[len("Bearer ") :], sent.get(ACCOUNT_HEADER))
 
@@ -78,89 +140,230 @@ def owner_of(bearer: str) -> Owner:
     return Owner(*(name if isinstance(name, str) and name else None for name in (account, user)))
 
 
-def account_to_name(call: Fields) -> str | None:
-    """The account of a request's token, if its headers name another: auth.json may have been swapped between
-    LiteLLM's two reads of it."""
-    if call.get("custom_llm_provider") != PROVIDER:
-        return None
-    sent = sent_with(call)
-    account = owner_of(sent.bearer).account_id
-    return None if sent.account_id in (None, account) else account
+def headers_for(sent: Sent, headers: Fields) -> dict[str, Any]:
+    """The headers of a request that is sent with this token. They name the account of the token: auth.json may have
+    been swapped between LiteLLM's two reads of it."""
+    account = owner_of(sent.bearer).account_id or sent.account_id
+    ours = {"authorization": f"Bearer {sent.bearer}", ACCOUNT_HEADER: account}
+    return {name: ours.get(name.lower()) or value for name, value in headers.items()}
 
 
-def upstream_error(text: str) -> Fields:
-    """The `error` of the provider's body, which LiteLLM puts behind its own words in the exception's text."""
+def answer_of_body(status: int, headers: Headers, text: str) -> Answer:
+    """What a body says; the error is empty if it has none, or is no JSON."""
     try:
-        return dict(json.JSONDecoder().raw_decode(text[text.index("{") :])[0]["error"])
-    except UNREADABLE:  # of a stream's `response.failed` only the message is left
-        return {"type": CAP} if "The usage limit has been reached" in text else {}
+        error, is_json = error_of(json.loads(text[:MOST_JSON])), True
+    except UNREADABLE:
+        error, is_json = {}, False
+    return Answer(status_of(error, status), headers, error, is_json)
 
 
-def refusal_status(failure: object, error: Fields) -> int | None:
-    """The status by which an account was refused. The exception's class says nothing: LiteLLM 1.88 and 1.106 raise
-    BadRequestError for a 401. Nor does it speak against a cap that 1.88 says 500 of a stream that fails."""
-    status = str(getattr(failure, "status_code", None))
-    if status == "500" and error.get("type") == CAP:
-        return 429
-    return int(status) if status in ("401", "403", "429") else None
+def answer_of_event(event: Fields, headers: Headers) -> Answer:
+    """What an event says that ends a stream badly: `error`, `response.failed` or `response.incomplete`. Its own headers
+    count more than those of the stream."""
+    response = event.get("response")
+    error = error_of(response if isinstance(response, dict) else event)
+    own = event.get("headers")
+    own = {str(name).lower(): str(value) for name, value in own.items()} if isinstance(own, dict) else {}
+    status = event.get("status_code") or event.get("status")
+    return Answer(status_of(error, status if type(status) is int else 500), {**headers, **own}, error)
 
 
-def is_retried(signal: Signal, failure: object) -> bool:
-    """Whether LiteLLM asks again: it does not once a stream has begun, whose status is another."""
-    return str(signal["status"]) == str(getattr(failure, "status_code", None))
+def error_of(document: Any) -> Fields:
+    """The error in a body, in an event, or in an event's response, wherever it lies there."""
+    document = document if isinstance(document, dict) else {}
+    error = document.get("error") or document.get("detail") or document.get("incomplete_details")
+    if isinstance(error, str):
+        error = {"message": error}
+    elif not isinstance(error, dict):
+        error = document if document.get("type") == "error" else {}
+    if CAP_MESSAGE in str(error.get("message")):
+        return {**error, "type": CAP}
+    return {"code": error["reason"], **error} if "reason" in error else error
 
 
-def clean(value: object, bearer: str) -> Any:
-    """What of a foreign value may get into the signal: a text without tokens, or a number that JSON can hold."""
-    if isinstance(value, str):
-        return SECRET.sub("…", value.replace(bearer, "…"))[:500]
-    return value if isinstance(value, int | float) and abs(value) < 1e12 else None
+def codes_of(error: Fields) -> set[str]:
+    return {str(error.get(name)) for name in ("type", "code")}
 
 
-def refusal_signal(call: Fields, failure: object, now: float) -> Signal | None:
-    """What a failed call says of the account that it was sent for, if it says that the account was refused."""
-    sent, error = sent_with(call), upstream_error(str(failure))
-    status = refusal_status(failure, error)
-    if call.get("custom_llm_provider") != PROVIDER or status is None or not sent.bearer:
+def status_of(error: Fields, status: int) -> int:
+    """The status that an error's code stands for; the one that it came with if that is not known."""
+    return next((STATUS_OF_CODE[code] for code in sorted(codes_of(error)) if code in STATUS_OF_CODE), status)
+
+
+def refusal_of(answer: Answer) -> Refusal | None:
+    """What was refused, if anything: the one place that says it.
+
+    | status   | and                                   | is refused                     |
+    |----------|---------------------------------------|--------------------------------|
+    | 403, 429 | a challenge                           | nothing: it is for an address  |
+    | 400      | the model is not for ChatGPT accounts | the model on this account      |
+    | 429      | the limit of a family of models       | the model on this account      |
+    | 401, 402 |                                       | the account                    |
+    | 403, 429 | anything else                         | the account                    |
+    | other    |                                       | nothing                        |
+    """
+    said = str(answer.error.get("message")).lower()
+    if is_challenge(answer):
         return None
-    owner = owner_of(sent.bearer)
-    headers = getattr(failure, "litellm_response_headers", None) or {}
-    codex = {name.lower(): clean(str(headers[name]), sent.bearer) for name in headers}
-    said = ("type", "code", "plan_type", "resets_at", "resets_in_seconds")
+    if answer.status == 400 and "model is not supported" in said and "chatgpt account" in said:
+        return Refusal(400, Scope.MODEL)
+    if answer.status == 429 and family_of(answer.headers):
+        return Refusal(429, Scope.MODEL)
+    return Refusal(answer.status, Scope.ACCOUNT) if answer.status in (401, 402, 403, 429) else None
+
+
+def is_challenge(answer: Answer) -> bool:
+    """Whether it comes from the provider's gate: a page that a browser would pass. The provider itself speaks JSON."""
+    is_marked = answer.headers.get("cf-mitigated") == "challenge"
+    return (answer.status == 403 and not answer.is_json) or (answer.status in (403, 429) and is_marked)
+
+
+def family_of(headers: Headers) -> str | None:
+    """The family of models whose limit was met, such as `x-codex-bengalfox`, if it was not the account's own limit: the
+    one that is called active, else one that is used up while the account's own is not."""
+    used = {(window.rpartition("-")[0], number) for window, number in percents(headers).items()}
+    active = "x-" + headers.get("x-codex-active-limit", "").lower().replace("_", "-")
+    full = {family for family, number in used if number >= 100}
+    if active != "x-codex" and active in {family for family, _ in used}:
+        return active
+    return None if "x-codex" in full else min(full, default=None)
+
+
+def is_about_reasoning(answer: Answer) -> bool:
+    """Whether encrypted items were refused, as they are when another account made them."""
+    said = str(answer.error.get("message")).lower()
+    return answer.status == 400 and (
+        "invalid_encrypted_content" in codes_of(answer.error) or "encrypted content" in said
+    )
+
+
+def is_momentary(answer: Answer) -> bool:
+    """Whether the same account may well serve in a second: no limit is known to last, or says when it ends."""
+    lasts = codes_of(answer.error) & LASTING or any(number >= 100 for number in percents(answer.headers).values())
+    return answer.status == 429 and not lasts and not number_of(answer.error.get("resets_at"))
+
+
+def percents(headers: Headers) -> dict[str, float]:
+    """How much of each window is used; a window is called `x-codex-primary`, say."""
+    used = {name.removesuffix(USED): finite(headers[name]) for name in headers if name.endswith(USED)}
+    return {window: number for window, number in used.items() if number is not None}
+
+
+def finite(value: object) -> float | None:
+    """A number in any form in which JSON, headers and people write one."""
+    try:
+        number = float(str(value))
+    except UNREADABLE:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def number_of(value: object) -> int | None:
+    """The same as whole seconds, if it can be such; a time in milliseconds is taken for what it is."""
+    number = finite(value)
+    if number is not None and 1e11 < number < 1e14:
+        number /= 1000
+    return int(number) if number is not None and 0 < number < 1e11 else None
+
+
+def clean(value: object, bearer: str = "") -> str | None:
+    """What of a foreign text may get into a file: a piece without tokens. It is cut first, for it may be a page; a word
+    that the cut goes through may be a part of a token."""
+    if not isinstance(value, str):
+        return None
+    words = value[:4000].rsplit(maxsplit=1) if len(value) > 4000 else [value]
+    text = words[0] if len(value) <= 4000 else f"{words[0]} …" if len(words) > 1 else "…"
+    return SECRET.sub("…", text.replace(bearer, "…") if bearer else text)[:500]
+
+
+def headers_about_limits(headers: Headers, bearer: str = "") -> dict[str, str]:
+    """What of the headers is about limits, safe for a file."""
+    windows = ("-primary-", "-secondary-")
+    about = [name for name in headers if name.startswith("x-codex-") or any(window in name for window in windows)]
+    return {name[:100]: clean(str(headers[name])[:200], bearer) or "" for name in about[:64]}
+
+
+def refusal_signal(refusal: Refusal, answer: Answer, sent: Sent, model: object, now: float) -> Signal:
+    """What a refusal says of the account that the request was sent with."""
+    owner, error = owner_of(sent.bearer), answer.error
     signal = {
         "at": now,
-        "status": status,
+        "status": refusal.status,
+        "scope": "model" if refusal.scope is Scope.MODEL else None,
         "account_id": owner.account_id or sent.account_id,
         "user_id": owner.user_id,
-        # Tells a refreshed token from the one before it.
-        "token": hashlib.sha256(sent.bearer.encode()).hexdigest()[:16],
-        **{name: clean(error.get(name), sent.bearer) for name in said},
-        "headers": {name: codex[name] for name in codex if name.startswith("x-codex-")} or None,
-        "model": call.get("model"),
-        "message": clean(str(error.get("message") or failure), sent.bearer),
+        "token": fingerprint(sent.bearer),
+        **{name: clean(error.get(name), sent.bearer) for name in ("type", "code", "plan_type")},
+        **{name: number_of(error.get(name)) for name in ("resets_at", "resets_in_seconds")},
+        "headers": headers_about_limits(answer.headers, sent.bearer) or None,
+        "model": clean(model),
+        "message": clean(error.get("message"), sent.bearer),
     }
     return {name: value for name, value in signal.items() if value is not None or name == "code"}
 
 
-def success_signal(call: Fields, capped: Mapping[str, float], now: float) -> Signal | None:
-    """What a success says of an account that was refused for its usage at that time: it serves again. A call that was
-    under way when the account was refused says nothing."""
-    sent = sent_with(call)
-    if sent.bearer not in capped or call["api_call_start_time"].timestamp() <= capped[sent.bearer]:
+def served_signal(bearer: str, begun: float, capped: Mapping[str, float], now: float) -> Signal | None:
+    """What a success says of an account that was refused for its usage at that time: it serves again. A request that
+    was under way when the account was refused says nothing."""
+    owner = owner_of(bearer)
+    if bearer not in capped or begun <= capped[bearer] or not owner.account_id:
         return None
-    owner = owner_of(sent.bearer)
-    signal = {"at": now, "status": 200, "account_id": owner.account_id, "user_id": owner.user_id}
-    return {name: value for name, value in signal.items() if value} if owner.account_id else None
+    return without_nothing({"at": now, "status": 200, **owner._asdict()})
+
+
+def usage_signal(reading: Reading, bearer: str) -> Signal:
+    """That a window has come close to its end."""
+    about = {"at": reading.at, "status": 200, "type": "usage", **reading.owner._asdict(), "token": fingerprint(bearer)}
+    return without_nothing({**about, "model": reading.model, "headers": dict(reading.headers)})
+
+
+def fingerprint(bearer: str) -> str:
+    """Tells a refreshed token from the one before it."""
+    return hashlib.sha256(bearer.encode()).hexdigest()[:16]
+
+
+def without_nothing(fields: Fields) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def is_news(reading: Reading, last: Reading | None) -> bool:
+    """Whether a reading is worth a file: each minute, or when a window has moved by one percent."""
+    if last is None or reading.at - last.at >= 60:
+        return True
+    now, then = percents(reading.headers), percents(last.headers)
+    return now.keys() != then.keys() or any(abs(now[window] - then[window]) >= 1 for window in now)
+
+
+def has_crossed(reading: Reading, last: Reading | None, percent: float) -> bool:
+    """Whether a window is at or above this percentage, and was below it when it was last read."""
+    then = percents(last.headers) if last else {}
+    return any(number >= percent > then.get(window, 0) for window, number in percents(reading.headers).items())
+
+
+def headers_of_event(event: Fields) -> dict[str, str]:
+    """What the event `codex.rate_limits` says, as the headers that would have said it."""
+    family = str(event.get("metered_limit_name") or "codex").lower().replace("_", "-")
+    headers = {"x-codex-plan-type": str(event.get("plan_type"))}
+    limits = event.get("rate_limits")
+    limits = limits if isinstance(limits, dict) else {}
+    for place, window in limits.items():
+        if place in ("primary", "secondary") and isinstance(window, dict):
+            for name in ("used_percent", "window_minutes", "reset_at"):
+                headers[f"x-{family}-{place}-{name.replace('_', '-')}"] = str(window.get(name))
+    return {name: value for name, value in headers.items() if value != "None"}
 
 
 def subject(signal: Fields) -> tuple[Any, ...]:
     """What a signal is about; of several with the same subject the strongest is enough."""
-    return tuple(signal.get(name) for name in ("account_id", "user_id", "token"))
+    model = signal.get("model") if signal.get("scope") == "model" else None
+    return signal.get("account_id"), signal.get("user_id"), signal.get("token"), model
 
 
 def strength(signal: Fields) -> tuple[bool, ...]:
-    """A lost login outweighs a cap, a cap a passing limit, and one that says when it ends one that does not."""
-    return signal.get("status") in (401, 403), signal.get("type") == CAP, "resets_at" in signal
+    """A lost login outweighs a cap, a cap a passing limit, one that says when it ends one that does not, and all of
+    them a mere reading."""
+    status = signal.get("status")
+    return status in (401, 402, 403), signal.get("type") == CAP, "resets_at" in signal, status != 200
 
 
 def placing(signal: Signal, there: bytes | None) -> Placing:
@@ -176,7 +379,116 @@ def placing(signal: Signal, there: bytes | None) -> Placing:
     return Placing.DROP if strength(other) >= strength(signal) else Placing.REPLACE
 
 
-# From here on: files, threads and LiteLLM.
+def is_spent(pool: Pool, now: float) -> bool:
+    """Whether no account can serve, and it is known when one can."""
+    return pool.usable == 0 and pool.back_at is not None and pool.back_at > now
+
+
+SPENT_HEADERS = ("retry-after", "x-codex-promo-message")
+
+
+def spent_answer(pool: Pool, now: float) -> httpx.Response:
+    """What a client is answered then: when it may come back, in headers and for a person. Codex shows the second."""
+    seconds = max(1, math.ceil((pool.back_at or 0) - now))
+    minutes = math.ceil(seconds / 60)
+    days, hours = minutes // 1440, minutes % 1440 // 60
+    span = f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+    at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now + seconds))
+    are_many = (pool.accounts or 1) > 1
+    who = (
+        f"None of the {pool.accounts} ChatGPT accounts can serve now; the first"
+        if are_many
+        else "The account cannot serve now; it"
+    )
+    text = f"{who} is back in {span}, at {at} UTC"
+    return httpx.Response(429, headers={"retry-after": str(seconds), "x-codex-promo-message": text}, text=f"{text}.")
+
+
+# From here on: what is kept in memory.
+
+
+def remember(memory: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+    """Keeps the newest so many."""
+    memory.pop(key, None)
+    memory[key] = value
+    if len(memory) > limit:
+        del memory[next(iter(memory))]
+
+
+class Reasoning:
+    """Which account made which encrypted item, and which were refused.
+
+    Whether the provider takes an item from another account than its maker's is reported both ways, so it is asked once.
+    After a restart, and by another worker, it is asked once more."""
+
+    LIMIT = 20_000
+
+    def __init__(self) -> None:
+        self.makers: dict[int, Owner] = {}
+        self.refused: dict[int, None] = {}
+        self.are_bound = False
+
+    def made(self, item: Fields, owner: Owner) -> None:
+        remember(self.makers, hash(item["encrypted_content"]), owner, self.LIMIT)
+
+    def refuse(self, body: Fields, owner: Owner) -> None:
+        """The account has refused this body: for what others made or may have made, or else for what it made itself."""
+        items = {name: self.makers.get(name) for name in (hash(i["encrypted_content"]) for i in encrypted_items(body))}
+        foreign = [name for name, maker in items.items() if maker not in (None, owner)]
+        self.are_bound |= bool(foreign)
+        unknown = [name for name, maker in items.items() if maker is None]
+        for name in unknown if unknown or foreign else items:
+            remember(self.refused, name, None, self.LIMIT)
+
+    def without_refused(self, body: Fields, owner: Owner) -> Fields:
+        """The body without what this account would refuse, as far as is known."""
+        refused = {id(item) for item in encrypted_items(body) if self.is_refused(item, owner)}
+        return {**body, "input": [item for item in body["input"] if id(item) not in refused]} if refused else body
+
+    def is_refused(self, item: Fields, owner: Owner) -> bool:
+        name = hash(item["encrypted_content"])
+        return name in self.refused or (self.are_bound and self.makers.get(name, owner) != owner)
+
+
+def encrypted_items(body: Fields) -> list[Fields]:
+    """What of its input a request replays unread."""
+    items = body.get("input")
+    dicts = [item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict)]
+    return [item for item in dicts if isinstance(item.get("encrypted_content"), str)]
+
+
+class Events:
+    """The events in a stream's bytes: the name of each, and the content of those that matter here."""
+
+    PRELUDE = frozenset({"response.created", "response.in_progress", "response.queued", "codex.rate_limits"})
+    FAILED = frozenset({"error", "response.failed", "response.incomplete"})
+
+    def __init__(self) -> None:
+        self.rest, self.name = b"", ""
+
+    def read(self, chunk: bytes) -> Iterator[tuple[str, Fields]]:
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
+        if len(self.rest) > MOST_JSON:
+            self.rest = b""  # and what comes of it will not be JSON
+        for line in lines:
+            if line.startswith(b"event:"):
+                self.name = line[len(b"event:") :].strip().decode(errors="replace")
+            elif line.startswith(b"data:"):
+                content = self.content(line[len(b"data:") :])
+                yield self.name or str(content.get("type")), content
+                self.name = ""
+
+    def content(self, data: bytes) -> Fields:
+        is_item = self.name == "response.output_item.done" and b"encrypted_content" in data
+        if self.name and not is_item and self.name not in self.FAILED | {"codex.rate_limits"}:
+            return {}
+        try:
+            return dict(json.loads(data))
+        except UNREADABLE:
+            return {}
+
+
+# From here on: files and threads.
 
 LIVE = Path(
     os.environ.get("CHATGPT_LIVE_DIR")
@@ -185,72 +497,179 @@ LIVE = Path(
     or "/chatgpt-auth"
 )
 SIGNAL, RECORD = LIVE / "rotate-now", LIVE / (os.environ.get("CHATGPT_AUTH_FILE") or "auth.json")
-HEARTBEAT = LIVE / "callback.json"
+HEARTBEAT, POOL = LIVE / "callback.json", LIVE / "pool.json"
+# Each worker of LiteLLM has one. In a container the process id alone comes back with each start.
+USAGE = LIVE / f"usage-{os.getpid():x}-{time.time_ns() // 1_000_000:x}.json"
 WAIT_SEC = float(os.environ.get("CHATGPT_FAILOVER_WAIT_SEC") or 2)
+ROTATE_AT = finite(os.environ.get("CODEX_ROTATE_AT_PERCENT") or 95) or 100
+NO_NEWS_SEC = 600  # a signal that could not be left for so long
 
 signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
-capped: dict[str, float] = {}  # bearers that were refused for their usage, and when; a later success ends it
-
-
-def is_published(bearer: str) -> bool:
-    """Whether a retry would be sent with this token. Read on the loop: it is small, and LiteLLM reads it there, too."""
-    try:
-        return bool(json.loads(RECORD.read_bytes())["access_token"] == bearer)
-    except (OSError, *UNREADABLE):
-        return True
-
-
-def put(signal: Signal) -> bool:
-    """Leaves the signal in the file; False if it has to wait."""
-    try:
-        place = placing(signal, content_of(SIGNAL))
-        if place in (Placing.DROP, Placing.WAIT):
-            return place is Placing.DROP
-        # A link is complete at once like a rename, but never replaces a signal that was not taken yet.
-        leave: Callable[[Path, Path], None] = os.replace if place is Placing.REPLACE else os.link
-        with tempfile.TemporaryDirectory(prefix="rotate-now.", dir=LIVE) as own:
-            draft = Path(own, "draft")
-            draft.write_text(json.dumps(signal))
-            draft.chmod(0o660)  # the rotator is another user of our group
-            leave(draft, SIGNAL)
-        # Watchers take a file for whole when it is closed after writing, and a link is no writing.
-        with contextlib.suppress(FileNotFoundError):  # taken already
-            os.close(os.open(SIGNAL, os.O_WRONLY))
-    except FileExistsError:
-        return False
-    except OSError as error:
-        log.error("rotate_now: cannot write %s: %s", SIGNAL, error)
-    return True
+usage: queue.SimpleQueue[list[Reading]] = queue.SimpleQueue()
+heartbeat_is_due = threading.Event()
+cannot_write: str | None = None
+counts = {"handlers given": 0, "requests sent": 0}
 
 
 def content_of(file: Path) -> bytes | None:
+    """What is in a file; an OSError if what lies there cannot be read at once, like a FIFO."""
     try:
-        return file.read_bytes()
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileExistsError(errno.EEXIST, "not a regular file", str(file))
+        return os.read(descriptor, 1 << 16)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def draft_of(content: object, mode: int) -> Iterator[Path]:
+    """A whole file, to be linked or moved to its place; it is gone afterwards."""
+    descriptor, name = tempfile.mkstemp(prefix=".callback.", dir=LIVE)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(content))
+        draft.chmod(mode)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def put(signal: Signal) -> bool:
+    """Leaves the signal in the file; False if it has to wait, an OSError if it cannot be left."""
+    place = placing(signal, content_of(SIGNAL))
+    if place in (Placing.DROP, Placing.WAIT):
+        return place is Placing.DROP
+    with draft_of(signal, 0o660) as draft:  # the rotator is another user of our group
+        if place is Placing.REPLACE:
+            draft.replace(SIGNAL)
+        else:
+            # It is complete at once like a rename, but never replaces a signal that was not taken yet.
+            try:
+                SIGNAL.hardlink_to(draft)
+            except FileExistsError:
+                return False
+    # Watchers take a file for whole when it is closed after writing, and a link is no writing.
+    with contextlib.suppress(OSError):  # taken already
+        os.close(os.open(SIGNAL, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW))
+    return True
+
+
+def try_to_put(signal: Signal) -> bool:
+    """The same, but what is in the way is reported. It may be gone the next time."""
+    global cannot_write
+    try:
+        done, why = put(signal), None
+    except OSError as error:
+        done, why = False, f"{SIGNAL}: {error.strerror}"
+    if why != cannot_write:
+        cannot_write = why
+        heartbeat_is_due.set()
+        if why:
+            log.error("rotate_now: cannot leave a signal: %s", why)
+    return done
 
 
 def write_signals() -> None:
-    """Puts each signal as soon as it can be. No task: in 1.88 a failed stream's loop ends with it."""
+    """Puts each signal as soon as it can be."""
     waiting: dict[tuple[Any, ...], Signal] = {}
     while True:
         with contextlib.suppress(queue.Empty):
             signal = signals.get(timeout=0.2 if waiting else None)
             waiting[subject(signal)] = max(waiting.get(subject(signal), signal), signal, key=strength)
-        waiting = {about: signal for about, signal in waiting.items() if not put(signal)}
+        news = {about: signal for about, signal in waiting.items() if time.time() - signal["at"] < NO_NEWS_SEC}
+        waiting = {about: signal for about, signal in news.items() if not try_to_put(signal)}
 
 
 def write_heartbeats() -> None:
-    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`; imported is not called."""
-    draft = LIVE / f".callback.json.{os.getpid()}"
+    """Says each minute that a LiteLLM runs that calls us, for `accounts doctor`. Imported is not called, and LiteLLM
+    may be given our handler and send with another."""
     while True:
-        held = any(callback is handler for callback in litellm.callbacks)
+        heartbeat_is_due.clear()
+        is_used = bool(counts["requests sent"]) or counts["handlers given"] < 5
+        held = is_used and any(callback is handler for callback in litellm.callbacks)
         beat = {"at": time.time(), "pid": os.getpid(), "litellm": version("litellm"), "held": held}
-        with contextlib.suppress(OSError):
-            draft.write_text(json.dumps(beat))
-            draft.chmod(0o644)
+        with (
+            contextlib.suppress(OSError),
+            draft_of(without_nothing({**beat, "cannot_write": cannot_write}), 0o644) as draft,
+        ):
             draft.replace(HEARTBEAT)
-        time.sleep(60 if held else 1)
+        heartbeat_is_due.wait(60 if held else 1)
+
+
+def write_usage() -> None:
+    """Keeps the latest reading of each account where the rotator finds it at its next pass."""
+    while readings := usage.get():
+        latest = []
+        for at, owner, model, headers in readings:
+            plan = headers.get("x-codex-plan-type")
+            latest.append(
+                without_nothing({"at": at, **owner._asdict(), "model": model, "plan_type": plan, "headers": headers})
+            )
+        with contextlib.suppress(OSError), draft_of({"version": 1, "readings": latest}, 0o640) as draft:
+            draft.replace(USAGE)
+
+
+# From here on: the event loop.
+
+OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
+PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
+CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
+CHALLENGE_SEC = 600.0  # so often a challenge makes us move on; if the next account meets it, too, it is the address
+PAUSES_SEC = (0.5, 1.0, 2.0)  # before an account is asked again that was refused for a moment, when there is no other
+MOST_ACCOUNTS = 64
+
+reasoning = Reasoning()
+readings: dict[Owner, Reading] = {}
+capped: dict[str, float] = {}  # bearers that were refused for their usage, and when; a later success ends it
+of_the_pool: dict[str, None] = {}  # bearers that were published lately
+looked: tuple[float, Sent | None] = 0.0, None
+done_at: dict[object, float] = {}
+
+
+def published(max_age: float = 0.01) -> Sent | None:
+    """What a request would be sent with by auth.json. Hundreds may wait for another account at once."""
+    global looked
+    if time.monotonic() - looked[0] > max_age:
+        record = None
+        with contextlib.suppress(OSError, *UNREADABLE):
+            content = dict(json.loads(RECORD.read_bytes()))
+            record = Sent(str(content["access_token"]), content.get("account_id"))
+            remember(of_the_pool, record.bearer, None, 4 * MOST_ACCOUNTS)
+        looked = time.monotonic(), record
+    return looked[1]
+
+
+def pool() -> Pool:
+    with contextlib.suppress(OSError, *UNREADABLE):
+        content = dict(json.loads(content_of(POOL) or b"{}"))
+        return Pool(*(number if type(number := content.get(name)) is int else None for name in Pool._fields))
+    return Pool()
+
+
+def is_due(what: object, seconds: float) -> bool:
+    """Whether something was not done for so long. Then it is now."""
+    now = time.monotonic()
+    if now - done_at.get(what, -seconds) < seconds:
+        return False
+    remember(done_at, what, now, 4 * MOST_ACCOUNTS)
+    return True
+
+
+async def another_record(tried: Collection[str]) -> Sent | None:
+    """The first record with another token that is published while we wait; nothing once there will be none."""
+    give_up = time.monotonic() + WAIT_SEC
+    while True:
+        record = published()
+        if record and record.bearer not in tried:
+            return record
+        if time.monotonic() >= give_up or is_spent(pool(), time.time()):
+            return None
+        await asyncio.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -261,47 +680,251 @@ def failing_no_request() -> Iterator[None]:
         log.error("rotate_now: cannot look at a request: %s", type(error).__name__)
 
 
-class RotateNow(CustomLogger):
-    def log_pre_api_call(self, model: Any, messages: Any, kwargs: Any) -> None:
-        with failing_no_request():
-            if account := account_to_name(kwargs):
-                headers = kwargs["additional_args"]["headers"]  # the very ones that are sent next
-                headers.update({name: account for name in headers if name.lower() == ACCOUNT_HEADER})
+class Exchange:
+    """One request to the provider on its way from account to account."""
 
-    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-        # For each attempt the hook below is called. 1.88 has none and calls this, but without a stream only if told to.
-        kwargs["has_logged_async_failure"] = hasattr(CustomLogger, "async_post_call_failure_deployment_hook")
-        await self.failed(kwargs, kwargs["exception"])
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options, self.body = options, options.get("json") or {}
+        self.begun, self.headers = time.time(), dict[str, str]()
+        self.tried: set[str] = set()
+        self.healed: set[Owner] = set()
+        self.pauses = iter(PAUSES_SEC)
+        self.send_with(sent_with(options["headers"]))
 
-    async def async_post_call_failure_deployment_hook(self, request: Any, failure: Any, *_: Any, **__: Any) -> None:
-        await self.failed(request["litellm_logging_obj"].model_call_details, failure)
+    def send_with(self, sent: Sent) -> None:
+        self.sent, self.owner = sent, owner_of(sent.bearer)
+        self.options = {**self.options, "headers": headers_for(sent, self.options["headers"])}
+        if self.body:
+            self.options["json"] = reasoning.without_refused(self.body, self.owner)
 
-    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
-        with failing_no_request():
-            if capped and (signal := success_signal(kwargs, capped, time.time())):
-                capped.pop(sent_with(kwargs).bearer)
-                signals.put(signal)
+    async def goes_on(self, answer: Answer) -> bool:
+        """Whether the request is to be sent again, as the options are then."""
+        if is_about_reasoning(answer):
+            return self.heals()
+        if is_challenge(answer) and is_due("challenge", CHALLENGE_SEC):
+            signals.put({"at": time.time(), "status": answer.status, "type": "challenge"})
+        elif not self.reports(answer):
+            return False
+        self.tried.add(self.sent.bearer)
+        record = await another_record(self.tried) if len(self.tried) < MOST_ACCOUNTS else None
+        if record is None and is_momentary(answer) and (pause := next(self.pauses, None)):
+            await asyncio.sleep(pause)
+            record = published()
+        if record:
+            self.send_with(record)
+        return record is not None
 
-    async def failed(self, call: dict[str, Any], failure: Any) -> None:
-        with failing_no_request():
-            signal = refusal_signal(call, failure, time.time())
-            attempt = call.get("api_call_start_time")
-            if signal is None or call.get("rotate_now", "") == attempt:  # this attempt has been signalled
-                return
-            call["rotate_now"] = attempt
+    def heals(self) -> bool:
+        """Leaves out what the account refuses, for it refuses all of the request because of that."""
+        if self.owner in self.healed:
+            return False
+        self.healed.add(self.owner)
+        refused = self.options["json"]
+        reasoning.refuse(refused, self.owner)
+        self.send_with(self.sent)
+        return bool(self.options["json"] != refused)
+
+    def reports(self, answer: Answer) -> bool:
+        """Signals the rotator if the answer says that the account was refused."""
+        refusal, now = refusal_of(answer), time.time()
+        if refusal is None:
+            return False
+        signals.put(refusal_signal(refusal, answer, self.sent, self.body.get("model"), now))
+        if refusal == Refusal(429, Scope.ACCOUNT):
+            remember(capped, self.sent.bearer, now, 1000)
+        return True
+
+    def reads(self, headers: Headers) -> None:
+        """Keeps what the headers say of the account's usage, and signals the rotator if it comes close to its limit."""
+        about = headers_about_limits(headers, self.sent.bearer)
+        reading, last = Reading(time.time(), self.owner, clean(self.body.get("model")), about), readings.get(self.owner)
+        if not self.owner.account_id or not percents(about) or not is_news(reading, last):
+            return
+        remember(readings, self.owner, reading, MOST_ACCOUNTS)
+        usage.put(list(readings.values()))
+        if ROTATE_AT < 100 and has_crossed(reading, last, ROTATE_AT) and is_due(self.owner, 60):
+            signals.put(usage_signal(reading, self.sent.bearer))
+
+    def sees(self, name: str, event: Fields) -> Answer | None:
+        """Looks at an event of the stream, and gives the answer if it ends it badly."""
+        if name in Events.FAILED:
+            return answer_of_event(event, self.headers)
+        if name == "response.output_item.done":
+            for item in encrypted_items({"input": [event.get("item")]}):
+                reasoning.made(item, self.owner)
+        elif name == "codex.rate_limits":
+            self.reads(headers_of_event(event))
+        elif name == "response.completed":
+            self.was_served()
+        return None
+
+    def was_served(self) -> None:
+        if signal := served_signal(self.sent.bearer, self.begun, capped, time.time()):
+            capped.pop(self.sent.bearer)
             signals.put(signal)
-            bearer = sent_with(call).bearer
-            if signal["status"] == 429:
-                capped[bearer] = time.time()
-            # Of a stream that has begun 1.88 would stand still while we waited.
-            give_up = time.monotonic() + (WAIT_SEC if is_retried(signal, failure) else 0)
-            while is_published(bearer) and time.monotonic() < give_up:  # noqa: ASYNC110 (another process publishes)
-                await asyncio.sleep(0.02)
+
+    def failed(self, response: httpx.Response) -> Answer:
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        return answer_of_body(response.status_code, self.headers, response.text)
+
+    async def opens(self, response: httpx.Response) -> tuple[httpx.Response, Answer | None]:
+        """The response as LiteLLM gets it, and the answer if it begins with its end."""
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.reads(self.headers)
+        if response.is_closed:
+            self.was_served()
+            return response, None
+        watched = Watched(response, self)
+        answer = await watched.opening()
+        # The bytes are decoded already.
+        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, stream=watched, request=response.request), answer
+
+
+class Watched(httpx.AsyncByteStream):
+    """A stream that is passed on as it is while its events are looked at."""
+
+    def __init__(self, response: httpx.Response, exchange: Exchange) -> None:
+        self.response, self.exchange, self.events = response, exchange, Events()
+        self.chunks = response.aiter_bytes()
+        self.held: list[bytes] = []
+        self.next: asyncio.Task[bytes | None] | None = None
+        self.answer: Answer | None = None
+        self.is_opening = True
+
+    async def opening(self) -> Answer | None:
+        """Holds the stream back until it is known how it begins."""
+        give_up = time.monotonic() + OPENING_SEC
+        try:
+            while self.is_opening:
+                self.next = asyncio.create_task(self.read())
+                await asyncio.wait({self.next}, timeout=give_up - time.monotonic())
+                if not self.next.done() or self.next.exception() or (first := self.next.result()) is None:
+                    break
+                self.next = None
+                self.held.append(first)
+                self.look(first)
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+        self.is_opening = False
+        return self.answer
+
+    async def read(self) -> bytes | None:
+        return await anext(self.chunks, None)
+
+    def look(self, chunk: bytes) -> None:
+        with failing_no_request():
+            for name, event in self.events.read(chunk):
+                answer = self.exchange.sees(name, event)
+                if answer and not self.is_opening:
+                    self.exchange.reports(answer)
+                self.answer = self.answer or answer
+                self.is_opening = self.is_opening and name in Events.PRELUDE
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.held:
+            yield chunk
+        self.held = []
+        while (following := await (self.next or self.read())) is not None:
+            self.next = None
+            self.look(following)
+            yield following
+
+    async def aclose(self) -> None:
+        if self.next:
+            self.next.cancel()
+        await self.response.aclose()
+
+
+class Sender(AsyncHTTPHandler):
+    """LiteLLM's HTTP handler, which goes on to the next account when one is refused."""
+
+    async def post(self, *args: Any, **options: Any) -> Any:
+        exchange, instead = None, None
+        counts["requests sent"] += 1
+        with failing_no_request():
+            exchange = exchange_of(options)
+            if exchange and is_spent(pool(), time.time()) and not is_due("probe", PROBE_SEC):
+                instead = spent(options)
+        while not instead:
+            response, failure, goes_on = None, None, False
+            try:
+                response = await super().post(*args, **(exchange.options if exchange else options))
+            except httpx.HTTPStatusError as error:
+                failure = error
+            with failing_no_request():
+                answer = None
+                if exchange and response:
+                    response, answer = await exchange.opens(response)
+                elif exchange and failure:
+                    answer = exchange.failed(failure.response)
+                goes_on = bool(exchange and answer and await exchange.goes_on(answer))
+                if goes_on and response:
+                    await response.aclose()
+                elif answer and refusal_of(answer) and is_spent(pool(), time.time()):
+                    instead = spent(options)
+            if not goes_on and not instead:
+                if failure:
+                    raise failure
+                return response
+        raise instead
+
+
+def exchange_of(options: dict[str, Any]) -> Exchange | None:
+    """The exchange of a request that is sent with an account of the pool, not with a bearer of the client's own."""
+    bearer = sent_with(options.get("headers") or {}).bearer
+    if bearer not in of_the_pool:
+        published(max_age=0)
+    return Exchange(options) if bearer in of_the_pool else None
+
+
+def spent(options: Fields) -> httpx.HTTPStatusError:
+    answer = spent_answer(pool(), time.time())
+    answer.request = httpx.Request("POST", str(options.get("url")))
+    return httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
+
+
+@functools.cache
+def sender() -> Sender:
+    """Made when LiteLLM has read its settings."""
+    return Sender()
+
+
+class RotateNow(CustomLogger):
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:
+        model, provider = str(kwargs.get("model")), kwargs.get("custom_llm_provider")
+        if kwargs.get("client") is None and (provider == PROVIDER or model.startswith(f"{PROVIDER}/")):
+            with failing_no_request():
+                published()
+                counts["handlers given"] += 1
+                return {**kwargs, "client": sender()}
+        return kwargs
+
+    async def async_post_call_failure_hook(
+        self, request_data: Any, original_exception: Any, user_api_key_dict: Any, *_: Any, **__: Any
+    ) -> None:
+        """At any other 429 codex ends without a reason, or it waits without a word for as long as `retry-after` says.
+        At one of this type it ends and says why, and until when."""
+        with failing_no_request():
+            is_ours = getattr(original_exception, "llm_provider", None) == PROVIDER
+            if is_ours and getattr(original_exception, "status_code", None) == 429:
+                wait = (pool().back_at or 0) - time.time() if is_spent(pool(), time.time()) else 0
+                if wait > CLIENT_WAITS_SEC or (not wait and CAP in str(original_exception)):
+                    original_exception.type = CAP
+
+    async def async_post_call_response_headers_hook(
+        self, data: Any, user_api_key_dict: Any, response: Any, *_: Any, **__: Any
+    ) -> dict[str, str] | None:
+        with failing_no_request():
+            if response is None and is_spent(pool(), time.time()):  # it is about a failure
+                return {name: spent_answer(pool(), time.time()).headers[name] for name in SPENT_HEADERS}
+        return None
 
 
 handler = RotateNow()
-threading.Thread(target=write_signals, daemon=True).start()
-threading.Thread(target=write_heartbeats, daemon=True).start()
+for work in (write_signals, write_heartbeats, write_usage):
+    threading.Thread(target=work, daemon=True).start()
 # As PID 1 LiteLLM does not die of the SIGTERM that uvicorn raises once more when it has shut down. Python then takes
 # seconds to collect LiteLLM's modules before it ends, unless there is nothing to collect.
 atexit.register(gc.freeze)

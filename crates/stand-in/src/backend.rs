@@ -43,6 +43,7 @@ pub(crate) async fn responses(State(world): State<Shared>, headers: HeaderMap, b
     }
     if let Some(message) = &replay.refused {
         turn.refusal = Some(reasoning::INVALID.to_owned());
+        turn.refused_again = world.reasoning.refuse(&account, &request["input"]);
         return note.failing(reasoning::INVALID).about(turn).on(reasoning::refused(message));
     }
     world.account(&account.email).usage.spend(&model);

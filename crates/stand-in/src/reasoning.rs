@@ -43,6 +43,8 @@ struct Maker {
     email: String,
     account_id: String,
     thread: Option<String>,
+    /// Whether another account was refused for it already.
+    refused: bool,
 }
 
 impl Reasoning {
@@ -53,10 +55,25 @@ impl Reasoning {
             email: account.email.clone(),
             account_id: account.account_id.clone(),
             thread: turn.thread().map(str::to_owned),
+            refused: false,
         };
         self.sealed.insert(content.clone(), maker);
         let id = format!("rs_{}", random());
         json!({"id": id, "type": "reasoning", "summary": [], "encrypted_content": content})
+    }
+
+    /// Takes note that `account` is refused for the foreign items of `input`, and counts those that it is not the first
+    /// to be refused for.
+    pub(crate) fn refuse(&mut self, account: &Account, input: &Value) -> usize {
+        let mut again = 0;
+        for item in input.as_array().into_iter().flatten() {
+            let maker = item["encrypted_content"].as_str().and_then(|content| self.sealed.get_mut(content));
+            if let Some(maker) = maker.filter(|maker| !maker.is(account)) {
+                again += usize::from(maker.refused);
+                maker.refused = true;
+            }
+        }
+        again
     }
 
     /// Looks at each encrypted item of `input`, whatever its type.

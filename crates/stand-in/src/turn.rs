@@ -24,6 +24,8 @@ pub struct Turn {
     pub foreign_items: usize,
     /// Those of them that were made in another thread.
     pub stray_items: usize,
+    /// Those of the foreign items for which a request had been refused before this one was.
+    pub refused_again: usize,
     /// How it was refused, as the control API calls it; absent when it was served, or never admitted.
     pub refusal: Option<String>,
     /// The accounts that would have served it when this one was refused for its limits.

@@ -1,2 +1,2 @@
 class CustomLogger:
-    """As 1.88 has it, without the hook for each failed attempt."""
+    """A base class to derive from."""
