@@ -57,7 +57,7 @@ fn rotate_once_works_from_scratch() {
         .stderr(contains("published a placeholder"));
     assert!(fs::read_to_string(volume.join("auth.json")).unwrap().contains("placeholder"));
     let names: Vec<_> = fs::read_dir(&volume).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "auth.json and .lock, and nothing half-written: {names:?}");
+    assert_eq!(names.len(), 3, "auth.json, pool.json and .lock, and nothing half-written: {names:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How states of logins and of grants are made. Most need a person at the browser in the end, whom the stand-in knows.
 
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use fixture::{ANN, BEN};
 use serde_json::json;
@@ -34,6 +35,17 @@ pub(crate) fn without_refresh_token(it: &mut Patient) {
 pub(crate) fn capped(it: &mut Patient) {
     it.put_login(1, ANN);
     it.know("ann", &json!({"cooldown": {"until": "2099-01-01T00:00:00Z"}}));
+    it.openai.approve_next(BEN);
+}
+
+/// Ann has a tenth left, and used a twentieth in the last hour; Ben is at the browser.
+pub(crate) fn nearly_used_up(it: &mut Patient) {
+    it.put_login(1, ANN);
+    let reset = humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_hours(4)).to_string();
+    let window = json!({"minutes": 300, "used_percent": 90.0, "resets_at": reset});
+    let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    it.know("ann", &json!({"usage": {"at": at, "windows": [window]}}));
+    it.remember("consumption", json!({"300": [[at, 50]]}));
     it.openai.approve_next(BEN);
 }
 

@@ -115,6 +115,14 @@ impl Patient {
         self.write("rotator_state.json", state.to_string());
     }
 
+    /// Has the rotator know this of the pool.
+    pub(crate) fn remember(&self, what: &str, value: Value) {
+        let mut state = self.json_or_null("rotator_state.json");
+        state["version"] = 1.into();
+        state[what] = value;
+        self.write("rotator_state.json", state.to_string());
+    }
+
     /// Dates a file so many seconds back, or ahead.
     pub(crate) fn age(&self, name: &str, seconds: i64) {
         let time = UNIX_EPOCH + Duration::from_secs((now() - seconds).unsigned_abs());

@@ -44,6 +44,7 @@ pub(crate) const STATES: &[State] = &[
     state(Id::PoolExhausted, "one slot of each kind that cannot serve", logins::exhausted, Explained),
     state(Id::PoolExhausted, "the only account is parked", logins::parked_alone, Explained),
     state(Id::PoolCapped, "the only account is capped", logins::capped, Gone),
+    state(Id::PoolRunsOut, "the only account is nearly used up", logins::nearly_used_up, Gone),
     state(Id::NeedsLogin, "the issuer ended it, and it still serves", logins::ended_and_serving, Gone),
     state(Id::NeedsLogin, "the issuer ended it, and its access token, too", logins::ended, Gone),
     state(Id::NeedsLogin, "expired, and without a refresh token", logins::without_refresh_token, Gone),

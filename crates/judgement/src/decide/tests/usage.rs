@@ -1,3 +1,5 @@
+//! Choosing by what accounts have used: the threshold, reserves, models, and the orders by usage.
+
 use records::state::ReportedPlan;
 use records::usage::{Minutes, Percent, Usage, Window};
 
