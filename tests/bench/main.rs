@@ -6,6 +6,7 @@
 #![expect(clippy::cast_precision_loss, reason = "nothing here needs 52 bits")]
 
 mod as_pid_1;
+mod caps;
 mod chart;
 mod cold_start;
 mod failover;
@@ -54,6 +55,8 @@ enum Section {
     Load,
     /// An account that is refused, as an agent notices it
     Failover,
+    /// Usage that grows up to the caps
+    Caps,
     /// Images and containers
     Images,
 }
@@ -68,6 +71,7 @@ impl Section {
             Self::Growth => growth::measure(),
             Self::Load => load::measure(),
             Self::Failover => failover::measure(),
+            Self::Caps => caps::measure(),
             Self::Images => images::measure(),
         }
     }
