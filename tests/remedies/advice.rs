@@ -37,6 +37,7 @@ pub(crate) const ADVICE: &[Advice] = &[
     advice(Id::CallbackMissing, served),
     advice(Id::CallbackLate, |it| heartbeat(it, 600, true)),
     advice(Id::CallbackNotCalled, |it| heartbeat(it, 0, false)),
+    advice(Id::CallbackBlocked, blocked),
     advice(Id::CodexMissing, |it| it.set("CODEX_BIN", "/nonexistent/codex")),
     advice(Id::ProviderUnknown, unreachable),
 ];
@@ -79,6 +80,14 @@ fn two_rotators(it: &mut Patient) {
 fn heartbeat(it: &mut Patient, seconds_ago: i64, held: bool) {
     served(it);
     let heartbeat = json!({"at": now() - seconds_ago, "litellm": "1.106.2", "held": held});
+    it.write("callback.json", heartbeat.to_string());
+}
+
+/// What the callback writes when a pipe is in the signal's place.
+fn blocked(it: &mut Patient) {
+    served(it);
+    let heartbeat =
+        json!({"at": now(), "litellm": "1.106.2", "held": true, "cannot_write": "rotate-now: File exists"});
     it.write("callback.json", heartbeat.to_string());
 }
 

@@ -159,6 +159,8 @@ ids! {
     CallbackLate "callback-late" Callback Warning,
     /// LiteLLM has imported the callback, and does not call it.
     CallbackNotCalled "callback-not-called" Callback Warning,
+    /// The callback could not leave its last signal.
+    CallbackBlocked "callback-blocked" Callback Warning,
     /// There is no codex program to sign in with.
     CodexMissing "codex-missing" Codex Warning,
     /// The provider refuses an access token.

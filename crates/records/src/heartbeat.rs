@@ -13,6 +13,8 @@ pub struct Heartbeat {
     pub held: bool,
     /// LiteLLM's version; printable.
     pub litellm: String,
+    /// Why it could not leave its last signal, if it could not; printable.
+    pub cannot_write: Option<String>,
 }
 
 impl Heartbeat {
@@ -24,6 +26,7 @@ impl Heartbeat {
             at: Timestamp::from_json(&document["at"])?,
             held: document["held"].as_bool()?,
             litellm: printable(document["litellm"].as_str().unwrap_or("of an unknown version")),
+            cannot_write: document["cannot_write"].as_str().map(printable),
         })
     }
 }
@@ -37,7 +40,13 @@ mod tests {
         let heartbeat = br#"{"at": 1795439506.2, "pid": 7, "litellm": "1.106.2", "held": true}"#;
         let at = Timestamp::from_json(&1_795_439_506.2.into()).unwrap();
         let litellm = "1.106.2".to_owned();
-        assert_eq!(Heartbeat::parse(heartbeat), Some(Heartbeat { at, held: true, litellm }));
+        assert_eq!(
+            Heartbeat::parse(heartbeat),
+            Some(Heartbeat { at, held: true, litellm, cannot_write: None })
+        );
+        let blocked =
+            Heartbeat::parse(br#"{"at": 1, "held": true, "cannot_write": "rotate-now: \u001bno file"}"#);
+        assert_eq!(blocked.unwrap().cannot_write.unwrap(), "rotate-now:  no file");
         let hostile =
             Heartbeat::parse(br#"{"at": 1, "held": true, "litellm": "1\u001b[2J\u202e\n"}"#).unwrap();
         assert_eq!(hostile.litellm, "1 [2J ");

@@ -44,7 +44,12 @@ fn everything() -> Observed {
     Observed {
         last_pass: Some(at(-600)),
         has_passed: true,
-        heartbeat: Some(Heartbeat { at: at(-30), held: true, litellm: "1.106.2".to_owned() }),
+        heartbeat: Some(Heartbeat {
+            at: at(-30),
+            held: true,
+            litellm: "1.106.2".to_owned(),
+            cannot_write: None,
+        }),
         examined: Some(Examined {
             directories: vec![tried("/chatgpt-auth".into(), &whole)],
             from_the_future: Vec::new(),

@@ -27,7 +27,7 @@ fn observed_at(now: i64) -> Observed {
         quota: Quota::default(),
     };
     let (facts, _) = observer.observe(&volume, now).unwrap();
-    let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned() };
+    let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned(), cannot_write: None };
     Observed { heartbeat: Some(heartbeat), last_pass: Some(now), ..facts }
 }
 

@@ -31,6 +31,11 @@ pub(super) fn finding(observed: &Observed) -> Option<Finding> {
             let message = format!("LiteLLM {litellm} has imported the callback, and does not call it");
             Some(Finding::new(Id::CallbackNotCalled, message).advise(HOW))
         }
+        Some(Heartbeat { cannot_write: Some(why), .. }) => {
+            let message = "the callback cannot leave a signal: the rotator does not learn of refusals";
+            let advice = "remove what is in its place, or give LiteLLM's user the right to write there";
+            Some(Finding::new(Id::CallbackBlocked, message).because(why).advise(advice))
+        }
         Some(_) => None,
     }
 }
