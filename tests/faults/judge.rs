@@ -71,6 +71,7 @@ impl Case<'_> {
                     | ".lock"
                     | "audit.jsonl"
                     | "auth.json"
+                    | "pool.json"
                     | "rotator_state.json"
                     | "rotator_state.json.broken"
                     | "rotate-now.unreadable"
