@@ -79,7 +79,7 @@ fn an_operators_command_that_is_killed_anywhere_loses_no_login_and_can_be_repeat
             names.retain(|name| name != "auth-1.json" && name != "audit.jsonl");
             assert_eq!(
                 names,
-                [".last-pass", ".lock", "auth-2.json", "auth.json", "rotator_state.json"],
+                [".last-pass", ".lock", "auth-2.json", "auth.json", "pool.json", "rotator_state.json"],
                 "{at}"
             );
         }
