@@ -300,10 +300,14 @@ class Refusals(unittest.TestCase):
         token = base64.urlsafe_b64encode(b"\0" * 750_000).decode()
         texts = (token, f"md: '{token}'", f"{token}.{token}", "a." * 500_000, "Bearer " * 100_000, " " * 1_000_000)
         for text in (*texts, f"{'x' * 1999} " * 500, json.dumps({"error": {"message": token * 9}}), "[" * 10_000_000):
-            begun = time.perf_counter()
-            answer = rotate_now.answer_of_body(401, {f"x-codex-{n}": text for n in range(9)}, text)
-            signal_of(answer._replace(error={"message": text, "type": text, "code": text, "plan_type": text}))
-            self.assertLess(time.perf_counter() - begun, 0.05, text[:20])
+            # What a busy machine does to one of them says nothing of the input.
+            self.assertLess(min(self.seconds_for(text) for _ in range(5)), 0.05, text[:20])
+
+    def seconds_for(self, text: str) -> float:
+        begun = time.thread_time()
+        answer = rotate_now.answer_of_body(401, {f"x-codex-{n}": text for n in range(9)}, text)
+        signal_of(answer._replace(error={"message": text, "type": text, "code": text, "plan_type": text}))
+        return time.thread_time() - begun
 
 
 class Accounts(unittest.TestCase):

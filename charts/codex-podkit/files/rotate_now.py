@@ -202,7 +202,7 @@ def refusal_of(answer: Answer) -> Refusal | None:
     | 403, 429 | anything else                         | the account                    |
     | other    |                                       | nothing                        |
     """
-    said = str(answer.error.get("message")).lower()
+    said = str(answer.error.get("message"))[:4000].lower()
     if is_challenge(answer):
         return None
     if answer.status == 400 and "model is not supported" in said and "chatgpt account" in said:
@@ -231,7 +231,7 @@ def family_of(headers: Headers) -> str | None:
 
 def is_about_reasoning(answer: Answer) -> bool:
     """Whether encrypted items were refused, as they are when another account made them."""
-    said = str(answer.error.get("message")).lower()
+    said = str(answer.error.get("message"))[:4000].lower()
     return answer.status == 400 and (
         "invalid_encrypted_content" in codes_of(answer.error) or "encrypted content" in said
     )
