@@ -43,6 +43,7 @@ pub(crate) fn measure() -> Report {
     let mut report = Report::default();
     for (policy, threshold) in POLICIES {
         let outcome = Outcome::of(policy, threshold);
+        eprintln!("{policy}, {threshold} %: {outcome:?}");
         table.row([
             policy.to_owned(),
             format!("{threshold} %"),
@@ -66,6 +67,7 @@ pub(crate) fn measure() -> Report {
 }
 
 /// What became of all requests.
+#[derive(Debug)]
 struct Outcome {
     rotations: usize,
     served: usize,

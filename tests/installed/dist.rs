@@ -153,7 +153,10 @@ fn bash_completes() {
     };
     assert_eq!(completed(&["accounts", "pa"]), "park\n");
     assert_eq!(completed(&["accounts", "park", "--fo"]), "--for\n");
-    assert_eq!(completed(&["rotate-once", "--policy", ""]), "round-robin sticky earliest-reset\n");
+    assert_eq!(
+        completed(&["rotate-once", "--policy", ""]),
+        "sticky round-robin earliest-reset least-used weighted\n"
+    );
     for name in SHIPPED {
         assert_eq!(completed(&[name, "--hel"]), "--help\n", "{name}");
     }

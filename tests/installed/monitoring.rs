@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+use std::time::SystemTime;
 
 use fixture::workspace::{repository, tool};
 
@@ -39,7 +40,9 @@ fn every_metric_is_in_the_docs_and_every_metric_of_the_docs_is_there() {
     let state = served.volume.path().join("rotator_state.json");
     let counters = r#"{"refreshes": {"refreshed": {"expiring": 1}}, "rotations": {"switched": {"tick": 1}}}"#;
     let text = fs::read_to_string(&state).unwrap();
-    fs::write(&state, text.replacen('{', &format!("{{\"counters\": {counters},"), 1)).unwrap();
+    let at = humantime::format_rfc3339_seconds(SystemTime::now());
+    let known = format!(r#"{{"counters": {counters}, "consumption": {{"300": [["{at}", 40000]]}},"#);
+    fs::write(&state, text.replacen('{', &known, 1)).unwrap();
     let metrics = served.get("/metrics");
     let mut there: Vec<_> = metrics
         .lines()
@@ -71,7 +74,7 @@ fn the_alerts_are_rules_and_go_off_when_they_should() {
     let (directory, _) = rules();
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (is_content, said) = promtool(&["check", "rules", &at("rules.yaml")], "");
-    assert!(is_content && said.contains("11 rules found"), "{said}");
+    assert!(is_content && said.contains("12 rules found"), "{said}");
     fs::copy(repository().join("tests/installed/alerts.yaml"), at("alerts.yaml")).unwrap();
     let (is_content, said) = promtool(&["test", "rules", &at("alerts.yaml")], "");
     assert!(is_content, "{said}");
