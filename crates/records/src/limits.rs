@@ -38,9 +38,12 @@ impl Limits {
     /// Reads them from an object of headers, as numbers or text. What is no number is no header.
     #[must_use]
     pub fn of_headers(headers: &Value, at: Timestamp) -> Self {
+        let ids = ids(headers);
+        // A name without headers of its own, such as `premium`, is the plan's: the plain headers are the account's.
         let active = headers[format!("{PREFIX}active-limit")].as_str().and_then(family);
+        let active = active.filter(|active| ids.iter().flatten().any(|id| id == active));
         let mut limits = Self { active: active.clone(), ..Self::default() };
-        for id in ids(headers) {
+        for id in ids {
             let prefix = id.as_ref().map_or_else(|| PREFIX.to_owned(), |id| format!("{PREFIX}{id}-"));
             let windows = ["primary", "secondary"].into_iter();
             let windows = windows.filter_map(|window| read(headers, &format!("{prefix}{window}"), at));
@@ -165,11 +168,14 @@ mod tests {
 
     #[test]
     fn the_accounts_own_limit_may_be_named_too() {
-        let told = limits(&json!({
-            "x-codex-active-limit": "codex",
-            "x-codex-primary-used-percent": 5,
-            "x-codex-primary-window-minutes": 300,
-        }));
-        assert_eq!(shown(&told.own.unwrap()), "5h 5%");
+        for name in ["codex", "premium"] {
+            let told = limits(&json!({
+                "x-codex-active-limit": name,
+                "x-codex-primary-used-percent": 5,
+                "x-codex-primary-window-minutes": 300,
+            }));
+            assert_eq!(shown(&told.own.unwrap()), "5h 5%", "{name}");
+            assert_eq!((told.families.len(), told.active), (0, None), "{name}");
+        }
     }
 }
