@@ -76,12 +76,9 @@ fn pick<'a>(
     {
         return Some(found(Why::StaysActive)(active));
     }
-    let below = || {
-        let below =
-            ready.iter().filter(|(_, login, _)| !pool.quota.is_above(pool.usage(&login.account), now));
-        below.copied().collect::<Vec<_>>()
-    };
-    let candidates = [better, below(), ready.clone()].into_iter().find(|candidates| !candidates.is_empty());
+    let below = ready.iter().filter(|(_, login, _)| !pool.quota.is_above(pool.usage(&login.account), now));
+    let below: Vec<_> = below.copied().collect();
+    let candidates = [better, below, ready].into_iter().find(|candidates| !candidates.is_empty());
     next(pool, &candidates.unwrap_or_default(), active, policy.order, now).or_else(|| {
         let back = |(.., availability): &Usable<'a>| match availability {
             Availability::Ready => None,
