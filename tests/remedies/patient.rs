@@ -104,15 +104,14 @@ impl Patient {
 
     /// Has the rotator know this of an account, beside what it knew.
     pub(crate) fn know(&self, who: &str, what: &Value) {
-        let mut state = self.json_or_null("rotator_state.json");
-        state["version"] = 1.into();
+        let mut accounts = match self.json_or_null("rotator_state.json")["accounts"].take() {
+            Value::Array(accounts) => accounts,
+            _ => Vec::new(),
+        };
         let mut account = json!({"account_id": format!("acct-{who}"), "user_id": format!("user-{who}")});
         account.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
-        match state["accounts"].as_array_mut() {
-            Some(accounts) => accounts.push(account),
-            None => state["accounts"] = json!([account]),
-        }
-        self.write("rotator_state.json", state.to_string());
+        accounts.push(account);
+        self.remember("accounts", accounts.into());
     }
 
     /// Has the rotator know this of the pool.
