@@ -2,6 +2,8 @@
 
 pub mod atomic;
 pub mod draft;
+#[cfg(test)]
+mod fixture;
 mod owner;
 pub mod private_file;
 mod reserved_file;

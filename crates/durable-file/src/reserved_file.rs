@@ -93,15 +93,7 @@ impl Drop for ReservedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
+    use crate::fixture::names;
 
     #[test]
     fn reserved_space_is_filled_or_given_back() {
