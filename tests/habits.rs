@@ -4,6 +4,7 @@ mod alerts;
 mod items;
 mod layers;
 pub(crate) mod sources;
+mod values;
 pub(crate) mod variables;
 mod versions;
 

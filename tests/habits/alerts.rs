@@ -64,3 +64,23 @@ fn no_alert_has_a_bound_of_its_own() {
         }
     }
 }
+
+/// The names of metrics in an expression.
+fn metrics(expression: &str) -> impl Iterator<Item = &str> {
+    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("codex_"))
+}
+
+#[test]
+fn alerts_and_board_ask_for_metrics_that_are_in_the_docs() {
+    // monitoring.rs holds the docs to what is served.
+    let docs = fs::read_to_string(repository().join("docs/metrics.md")).unwrap();
+    let is_there =
+        |name: &&str| docs.contains(&format!("| `{name}`")) || docs.contains(&format!("| `{name}{{"));
+    let board = fs::read_to_string(repository().join("charts/codex-podkit/files/dashboard.json")).unwrap();
+    let of_board = board.split("\"expr\": \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let all: Vec<_> = of_board.chain(expressions()).collect();
+    let named: BTreeSet<_> = all.iter().flat_map(|expression| metrics(expression)).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
+    assert!(named.len() > 15 && missing.is_empty(), "{missing:?} of {named:?}");
+}

@@ -13,4 +13,6 @@ mod manifest;
 mod monitoring;
 mod page;
 mod pods;
+mod refused_values;
 mod served;
+mod users_values;

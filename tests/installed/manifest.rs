@@ -14,10 +14,15 @@ pub(crate) fn values(case: &str) -> PathBuf {
 
 /// What the tests' Helm says to one of its verbs, whatever it comes to.
 pub(crate) fn helm(verb: &str, values: &Path) -> Output {
+    helm_of(&repository().join("charts/codex-podkit"), verb, values)
+}
+
+/// The same of a chart that is elsewhere.
+pub(crate) fn helm_of(chart: &Path, verb: &str, values: &Path) -> Output {
     Command::new(tool("chart/bin/python"))
         .arg(repository().join("tests/tools/helm.py"))
         .arg(verb)
-        .arg(repository().join("charts/codex-podkit"))
+        .arg(chart)
         .arg(values)
         .output()
         .unwrap()
@@ -35,11 +40,14 @@ pub(crate) fn rendered_from(verb: &str, values: &str) -> String {
     in_a_file(values, |file| rendered(verb, file))
 }
 
-/// The error of values that are refused.
-pub(crate) fn refused(values: &str) -> String {
-    let output = in_a_file(values, |file| helm("template", file));
-    assert!(!output.status.success(), "these values are taken:\n{values}");
-    String::from_utf8(output.stderr).unwrap()
+/// The error of each set of values, all of which are refused.
+pub(crate) fn refused(sets: &[&str]) -> Vec<String> {
+    let said: Vec<String> = serde_json::from_str(&rendered_from("errors", &sets.join("\n---\n"))).unwrap();
+    assert_eq!(said.len(), sets.len());
+    for (values, error) in sets.iter().zip(&said) {
+        assert!(!error.is_empty(), "these values are taken:\n{values}");
+    }
+    said
 }
 
 /// The manifests of a set of values given as text.
@@ -60,11 +68,12 @@ pub(crate) fn find<'a>(manifests: &'a [Value], kind: &str, name: &str) -> &'a Va
     manifests.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"))
 }
 
-/// The pod that a Deployment or a `CronJob` makes.
+/// The pod that a manifest makes, or is.
 pub(crate) fn pod(manifest: &Value) -> Option<&Value> {
     match manifest["kind"].as_str()? {
-        "Deployment" => Some(&manifest["spec"]["template"]),
+        "Deployment" | "Job" => Some(&manifest["spec"]["template"]),
         "CronJob" => Some(&manifest["spec"]["jobTemplate"]["spec"]["template"]),
+        "Pod" => Some(manifest),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use fixture::workspace::{repository, tool};
 
-use crate::manifest::{find, refused, rendered, values};
+use crate::manifest::{find, of, refused, rendered, values};
 use crate::served::Served;
 
 /// What promtool says to this input, and whether it is content.
@@ -96,7 +96,31 @@ fn the_runbook_starts_from_each_alert_and_ends_with_a_command() {
 }
 
 #[test]
+fn the_board_is_found_by_grafana_and_asks_what_prometheus_can_answer() {
+    let manifests = of("litellm: {accountsPage: {enabled: true, grafanaDashboard: {enabled: true}}}");
+    let board = find(&manifests, "ConfigMap", "litellm-accounts-dashboard");
+    assert_eq!(board["metadata"]["labels"]["grafana_dashboard"], "1");
+    let board: serde_json::Value =
+        serde_json::from_str(board["data"]["codex-podkit-accounts.json"].as_str().unwrap()).unwrap();
+    let panels = board["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let rules: Vec<_> =
+        targets.map(|target| serde_json::json!({"record": "a", "expr": target["expr"]})).collect();
+    assert!(rules.len() > 10);
+    let rules = serde_json::json!({"groups": [{"name": "board", "rules": rules}]}).to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("board.yaml");
+    fs::write(&file, rules).unwrap();
+    // All of them record under one name, which is only style.
+    let (is_content, said) = promtool(&["check", "rules", "--lint=none", file.to_str().unwrap()], "");
+    assert!(is_content, "{said}");
+}
+
+#[test]
 fn metrics_are_asked_for_only_where_they_are_made() {
-    let said = refused("litellm: {accountsPage: {prometheusRule: {enabled: true}}}");
-    assert!(said.contains("need litellm.accountsPage.enabled: true"), "{said}");
+    let sets = ["serviceMonitor", "prometheusRule", "grafanaDashboard"]
+        .map(|what| format!("litellm: {{accountsPage: {{{what}: {{enabled: true}}}}}}"));
+    for said in refused(&sets.each_ref().map(String::as_str)) {
+        assert!(said.contains("need litellm.accountsPage.enabled: true"), "{said}");
+    }
 }

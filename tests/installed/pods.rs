@@ -42,8 +42,10 @@ litellm:
     )
 }
 
+/// What an install applies, which the pod of `helm test` is not.
 fn manifests(values: &str) -> String {
-    rendered_from("template", values)
+    let rendered = rendered_from("template", values);
+    rendered.split_inclusive("---\n").filter(|manifest| !manifest.contains("helm.sh/hook: test")).collect()
 }
 
 fn notes(values: &str) -> String {

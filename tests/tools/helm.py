@@ -5,11 +5,14 @@ usage: helm.py template CHART VALUES…   the manifests, as `helm template` prin
        helm.py notes CHART VALUES…      what `helm install` says at its end
        helm.py lint CHART VALUES…       what `helm lint --strict` finds
        helm.py readme CHART             what `helm show readme` prints of the packaged chart
+       helm.py errors CHART VALUES      what Helm says to each set of values in a file of several, as one JSON list
+       helm.py nulls CHART VALUES…      the same to each value of the chart's that is null, as one JSON object
 """
 
 import json
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,44 @@ def render(chart: str, given: dict[str, Any]) -> dict[str, str]:
         sys.exit(f"helm: {error}")
 
 
+def paths(defaults: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Each key of the chart's values, by the keys above it."""
+    for key, value in defaults.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from paths(value, (*above, key))
+
+
+def with_null(given: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The same values with a null at this path."""
+    key, *below = path
+    return {**given, key: with_null(given.get(key) or {}, tuple(below)) if below else None}
+
+
+def errors(chart: str, sets: Iterable[dict[str, Any]]) -> list[str]:
+    """What Helm says to each set of values; nothing if it renders."""
+    said = []
+    with helm_python.Chart.load(chart) as loaded:
+        for given in sets:
+            try:
+                loaded.render(given, name="podkit", namespace="agents")
+                said.append("")
+            except helm_python.HelmError as error:
+                said.append(str(error))
+    return said
+
+
+def nulls(chart: str, given: dict[str, Any]) -> dict[str, str]:
+    """The same to each value of the chart's that is null."""
+    keys = list(paths(yaml.safe_load((Path(chart) / "values.yaml").read_text())))
+    said = errors(chart, (with_null(given, path) for path in keys))
+    return dict(zip(map(".".join, keys), said, strict=True))
+
+
 def main(verb: str, chart: str, *files: str) -> None:
+    if verb == "errors":
+        print(json.dumps(errors(chart, yaml.safe_load_all(Path(files[0]).read_text()))))
+        return
     given = values(files)
     if verb == "readme":
         with tempfile.TemporaryDirectory() as directory:
@@ -42,6 +82,9 @@ def main(verb: str, chart: str, *files: str) -> None:
     if verb == "lint":
         report = helm_python.lint(chart, given, strict=True, kube_version="v1.30.0")
         print("\n".join(report["errors"] + [f"{m['severity']} {m['path']}: {m['error']}" for m in report["messages"]]))
+        return
+    if verb == "nulls":
+        print(json.dumps(nulls(chart, given)))
         return
     manifests = render(chart, given)
     notes = [name for name in manifests if name.endswith("NOTES.txt")]

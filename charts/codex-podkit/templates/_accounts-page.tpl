@@ -11,16 +11,7 @@ ports:
   - name: accounts
     containerPort: 9095
 env:
-  {{- include "codex-podkit.authEnv" $ | nindent 2 }}
-  - name: ACCOUNTS_LISTEN
-    value: ":9095"
-  # Names that could belong to someone else outside: the Service's with its namespace, and those of an Ingress.
-  - name: ACCOUNTS_HOSTS
-    value: {{ prepend .hosts (printf "litellm-accounts.%s" $.Release.Namespace) | join "," | quote }}
-  {{- include "codex-podkit.commands" $ | nindent 2 }}
-  {{- with .extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "codex-podkit.env" (concat (include "codex-podkit.pageEnv" $ | fromYamlArray) .extraEnv) | nindent 2 }}
 {{- with include "codex-podkit.tokens" $ }}
 {{ . }}
 {{- end }}
@@ -42,7 +33,21 @@ volumeMounts:
   {{- range include "codex-podkit.liveMount" $ | fromYamlArray }}
   - {{- toYaml (merge (dict "readOnly" true) .) | nindent 4 }}
   {{- end }}
+  {{- with include "codex-podkit.caMount" $ }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The variables of the page. */}}
+{{- define "codex-podkit.pageEnv" -}}
+{{ include "codex-podkit.authEnv" . }}
+- name: ACCOUNTS_LISTEN
+  value: ":9095"
+# Names that could belong to someone else outside: the Service's with its namespace, and those of an Ingress.
+- name: ACCOUNTS_HOSTS
+  value: {{ prepend .Values.litellm.accountsPage.hosts (printf "litellm-accounts.%s" .Release.Namespace) | join "," | quote }}
+{{ include "codex-podkit.commands" . }}
 {{- end }}
 
 {{/* What to put before a command so that it runs in the right container; nothing if no container has the program. */}}
