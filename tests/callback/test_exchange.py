@@ -65,7 +65,8 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             "reasoning": rotate_now.Reasoning(),
             "WAIT_SEC": 2 * LATE,
             "PAUSES_SEC": (0.01, 0.02, 0.04),
-            **{name: {} for name in ("readings", "capped", "of_the_pool", "done_at")},
+            "served_at": 0.0,
+            **{name: {} for name in ("readings", "refused", "of_the_pool", "done_at")},
         }
         for name, value in fresh.items():
             patch = mock.patch.object(rotate_now, name, value)
@@ -76,10 +77,15 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(patch.stop)
         self.addCleanup(rotate_now.RECORD.unlink, missing_ok=True)
         self.addCleanup(rotate_now.POOL.unlink, missing_ok=True)
+        self.addCleanup(rotate_now.MODELS.unlink, missing_ok=True)
         self.publish(ANN)
 
     def publish(self, bearer: str) -> None:
         rotate_now.RECORD.write_text(json.dumps({"access_token": bearer, "account_id": "acct"}))
+
+    def publish_models(self, **bearers: str | None) -> None:
+        models = {model: bearer and {"access_token": bearer, "account_id": "acct"} for model, bearer in bearers.items()}
+        rotate_now.MODELS.write_text(json.dumps({"version": 1, "models": models}))
 
     async def rotate(self, refused: str) -> None:
         await asyncio.sleep(self.late)
@@ -175,6 +181,35 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertIn("Hello", await self.post())
         [signal] = self.signalled()
         self.assertEqual((signal["status"], signal["scope"], signal["model"]), (400, "model", "gpt-5.6-sol"))
+
+    async def test_a_model_that_another_account_serves_is_asked_of_that_one_at_once(self) -> None:
+        self.publish_models(spark=BEN)
+        await self.post(model="spark")
+        await self.post(model="sol")
+        self.assertEqual(self.who(), ["ben", "ann"])
+        self.assertEqual(self.sent[0]["headers"]["ChatGPT-Account-Id"], "acct-ben")
+
+    async def test_a_model_that_is_refused_goes_on_to_the_account_that_serves_it(self) -> None:
+        self.behaviours[ANN], self.order = refused(400, {"message": UNSUPPORTED}), [ANN]
+        asking = asyncio.create_task(self.post(model="spark"))
+        await asyncio.sleep(LATE)
+        self.publish_models(spark=CEM)
+        self.assertIn("Hello", await asking)
+        self.assertEqual(self.who(), ["ann", "cem"])
+
+    async def test_a_model_that_no_account_serves_is_refused_without_a_wait(self) -> None:
+        self.behaviours[ANN], self.order = refused(400, {"message": UNSUPPORTED}), [ANN]
+        self.publish_models(spark=None)
+        begun = time.monotonic()
+        self.assertEqual((await self.refused_with(self.post(model="spark"))).status_code, 400)
+        self.assertLess(time.monotonic() - begun, LATE)
+        self.assertEqual(self.who(), ["ann"])
+
+    async def test_nonsense_in_place_of_the_models_records_changes_nothing(self) -> None:
+        for content in ("[]", '{"models": 7}', '{"models": {"spark": {"account_id": "acct"}}}', "[" * 100_000):
+            rotate_now.MODELS.write_text(content)
+            await self.post(model="spark")
+        self.assertEqual(self.who(), ["ann"] * 4)
 
     async def test_a_challenge_rests_nobody_and_moves_us_on_once(self) -> None:
         for bearer in self.order:
@@ -286,6 +321,27 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(headers, {name: response.headers[name] for name in ("retry-after", "x-codex-promo-message")})
         self.assertIsNone(await rotate_now.handler.async_post_call_response_headers_hook({}, None, object()))
 
+    async def test_what_was_refused_for_another_reason_than_a_limit_is_asked_for_each_second(self) -> None:
+        self.behaviours[ANN], self.order = REVOKED, [ANN]
+        pool = {"version": 1, "usable": 0, "accounts": 5, "back_at": int(time.time()) + 300, "capped": False}
+        rotate_now.POOL.write_text(json.dumps(pool))
+        with mock.patch.object(rotate_now, "UNCAPPED_PROBE_SEC", 0.1):
+            for _ in range(2):
+                await self.refused_with(self.post())
+                self.assertEqual((await self.refused_with(self.post())).status_code, 429)
+                await asyncio.sleep(0.15)
+        self.assertEqual(self.who(), ["ann", "ann"])
+
+    async def test_once_a_request_is_served_the_pool_is_spent_no_more(self) -> None:
+        rotate_now.POOL.write_text(json.dumps({"usable": 0, "accounts": 5, "back_at": int(time.time()) + 3600}))
+        self.behaviours[ANN], self.order = CAP, [ANN]
+        await self.refused_with(self.post())
+        self.behaviours.clear()
+        rotate_now.done_at.clear()
+        for _ in range(3):
+            await self.post()
+        self.assertEqual(self.who(), ["ann"] * 4)
+
     async def test_a_client_that_would_wait_too_long_is_told_that_it_is_the_limit(self) -> None:
         for status, text, back_in, type_ in (
             (429, "All are at their limit", 3600, "usage_limit_reached"),
@@ -302,13 +358,15 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             await rotate_now.handler.async_post_call_failure_hook({}, failure, None, traceback_str="")
             self.assertEqual(failure.type, type_, (status, text, back_in))
 
-    async def test_a_success_after_a_cap_is_signalled_once(self) -> None:
-        self.behaviours[ANN], self.order = CAP, [ANN]
-        await self.refused_with(self.post())
-        self.behaviours.clear()
-        await self.post()
-        await self.post()
-        self.assertEqual([signal["status"] for signal in self.signalled()], [429, 200])
+    async def test_a_success_after_a_refusal_is_signalled_once(self) -> None:
+        self.order = [ANN]
+        for behaviour, status in ((CAP, 429), (REVOKED, 401)):
+            self.behaviours[ANN] = behaviour
+            await self.refused_with(self.post())
+            self.behaviours.clear()
+            await self.post()
+            await self.post()
+            self.assertEqual([signal["status"] for signal in self.signalled()], [status, 200])
 
     async def test_usage_is_read_from_what_succeeds_and_a_window_near_its_end_is_signalled(self) -> None:
         for used, read, signalled in ((42.0, 1, 0), (42.5, 0, 0), (43.5, 1, 0), (95.2, 1, 1), (97.0, 1, 0)):

@@ -121,6 +121,7 @@ class Files(unittest.TestCase):
         for text, pool in (
             ('{"version": 1, "usable": 0, "accounts": 5, "back_at": 1795439575}', rotate_now.Pool(0, 5, 1795439575)),
             ('{"usable": 2, "accounts": 5, "back_at": null}', rotate_now.Pool(2, 5, None)),
+            ('{"usable": 0, "accounts": 1, "capped": false}', rotate_now.Pool(0, 1, None, is_capped=False)),
             ('{"usable": "0", "accounts": true, "back_at": NaN}', rotate_now.Pool()),
             ("[]", rotate_now.Pool()),
             ("[" * 100_000, rotate_now.Pool()),

@@ -8,7 +8,7 @@ import unittest
 from typing import Any
 
 from loaded import rotate_now
-from rotate_now import Answer, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal
+from rotate_now import Answer, Asked, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal
 
 NOW = 1795439506.25
 CAPPED = {
@@ -333,16 +333,22 @@ class Accounts(unittest.TestCase):
 
 
 class Successes(unittest.TestCase):
-    def test_an_account_that_was_capped_serves_again(self) -> None:
-        signal = rotate_now.served_signal(ANN, NOW, {ANN: NOW - 1}, NOW)
-        self.assertEqual(signal, {"at": NOW, "status": 200, "account_id": "acct-ann", "user_id": "user-ann"})
+    def test_says_which_account_serves_what_again(self) -> None:
+        of_ann = {"account_id": "acct-ann", "user_id": "user-ann"}
+        self.assertEqual(
+            rotate_now.served_signal(ANN, "spark", NOW), {"at": NOW, "status": 200, **of_ann, "model": "spark"}
+        )
 
-    def test_a_call_from_before_the_cap_says_nothing(self) -> None:
-        self.assertIsNone(rotate_now.served_signal(ANN, NOW, {ANN: NOW}, NOW))
-
-    def test_an_account_that_was_not_capped_is_no_news(self) -> None:
-        self.assertIsNone(rotate_now.served_signal(ANN, NOW, {}, NOW))
-        self.assertIsNone(rotate_now.served_signal("opaque", NOW, {"opaque": 0}, NOW))
+    def test_a_refusal_is_over_for_the_model_that_is_served_and_for_the_account(self) -> None:
+        spark, sol, any_model = Asked(ANN, "spark"), Asked(ANN, "sol"), Asked(ANN)
+        refused = {spark: NOW - 2, any_model: NOW - 2}
+        for asked, begun, over in (
+            (spark, NOW, [spark, any_model]),
+            (sol, NOW, [any_model]),
+            (sol, NOW - 2, []),
+            (Asked(BEN, "spark"), NOW, []),
+        ):
+            self.assertEqual(rotate_now.refuted(refused, asked, begun), over)
 
 
 class Usage(unittest.TestCase):

@@ -83,6 +83,13 @@ class Answer(NamedTuple):
     is_json: bool = True
 
 
+class Asked(NamedTuple):
+    """Which account was asked, by its bearer, and for which model; none stands for any."""
+
+    bearer: str
+    model: str | None = None
+
+
 class Scope(enum.Enum):
     """What of an account is refused."""
 
@@ -121,6 +128,18 @@ class Pool(NamedTuple):
     usable: int | None = None
     accounts: int | None = None
     back_at: int | None = None
+    is_capped: bool = True
+
+
+class Records(NamedTuple):
+    """What requests are sent with: the published record, and those of the models that its account does not serve. Of a
+    model that no account serves there is none."""
+
+    record: Sent | None = None
+    by_model: Mapping[str, Sent | None] = {}
+
+    def serving(self, model: object) -> Sent | None:
+        return self.by_model.get(str(model)) or self.record
 
 
 def sent_with(headers: Fields) -> Sent:
@@ -302,13 +321,15 @@ def refusal_signal(refusal: Refusal, answer: Answer, sent: Sent, model: object, 
     return {name: value for name, value in signal.items() if value is not None or name == "code"}
 
 
-def served_signal(bearer: str, begun: float, capped: Mapping[str, float], now: float) -> Signal | None:
-    """What a success says of an account that was refused for its usage at that time: it serves again. A request that
-    was under way when the account was refused says nothing."""
-    owner = owner_of(bearer)
-    if bearer not in capped or begun <= capped[bearer] or not owner.account_id:
-        return None
-    return without_nothing({"at": now, "status": 200, **owner._asdict()})
+def refuted(refused: Mapping[Asked, float], asked: Asked, begun: float) -> list[Asked]:
+    """The refusals that a success of a request shows to be over. One that was under way when the account was refused
+    shows nothing."""
+    return [name for name in (asked, asked._replace(model=None)) if begun > refused.get(name, math.inf)]
+
+
+def served_signal(bearer: str, model: str | None, now: float) -> Signal:
+    """What a success says of an account that was refused: it serves again."""
+    return without_nothing({"at": now, "status": 200, **owner_of(bearer)._asdict(), "model": model})
 
 
 def usage_signal(reading: Reading, bearer: str) -> Signal:
@@ -497,7 +518,7 @@ LIVE = Path(
     or "/chatgpt-auth"
 )
 SIGNAL, RECORD = LIVE / "rotate-now", LIVE / (os.environ.get("CHATGPT_AUTH_FILE") or "auth.json")
-HEARTBEAT, POOL = LIVE / "callback.json", LIVE / "pool.json"
+HEARTBEAT, POOL, MODELS = LIVE / "callback.json", LIVE / "pool.json", LIVE / "models.json"
 # Each worker of LiteLLM has one. In a container the process id alone comes back with each start.
 USAGE = LIVE / f"usage-{os.getpid():x}-{time.time_ns() // 1_000_000:x}.json"
 WAIT_SEC = float(os.environ.get("CHATGPT_FAILOVER_WAIT_SEC") or 2)
@@ -618,6 +639,7 @@ def write_usage() -> None:
 
 OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
 PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
+UNCAPPED_PROBE_SEC = 1.0  # the same if not all of its accounts are at a limit: what else they were refused for passes
 CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
 CHALLENGE_SEC = 600.0  # so often a challenge makes us move on; if the next account meets it, too, it is the address
 PAUSES_SEC = (0.5, 1.0, 2.0)  # before an account is asked again that was refused for a moment, when there is no other
@@ -625,29 +647,44 @@ MOST_ACCOUNTS = 64
 
 reasoning = Reasoning()
 readings: dict[Owner, Reading] = {}
-capped: dict[str, float] = {}  # bearers that were refused for their usage, and when; a later success ends it
+refused: dict[Asked, float] = {}  # what was refused, and when; a later success ends it
 of_the_pool: dict[str, None] = {}  # bearers that were published lately
-looked: tuple[float, Sent | None] = 0.0, None
+looked: tuple[float, Records] = 0.0, Records()
+served_at = 0.0  # when the latest request began that was served
 done_at: dict[object, float] = {}
 
 
-def published(max_age: float = 0.01) -> Sent | None:
-    """What a request would be sent with by auth.json. Hundreds may wait for another account at once."""
+def published(max_age: float = 0.01) -> Records:
+    """What a request would be sent with. Hundreds may wait for another account at once."""
     global looked
     if time.monotonic() - looked[0] > max_age:
-        record = None
+        record, by_model = None, dict[str, Sent | None]()
         with contextlib.suppress(OSError, *UNREADABLE):
-            content = dict(json.loads(RECORD.read_bytes()))
-            record = Sent(str(content["access_token"]), content.get("account_id"))
-            remember(of_the_pool, record.bearer, None, 4 * MOST_ACCOUNTS)
-        looked = time.monotonic(), record
+            record = record_of(json.loads(RECORD.read_bytes()))
+        with contextlib.suppress(OSError, *UNREADABLE):
+            models = dict(json.loads(content_of(MODELS) or b"{}").get("models") or {})
+            by_model = {model: record_of(content) for model, content in models.items()}
+        looked = time.monotonic(), Records(record, by_model)
     return looked[1]
 
 
+def record_of(content: Any) -> Sent | None:
+    """The record that a published document is."""
+    if content is None:
+        return None
+    record = Sent(str(content["access_token"]), content.get("account_id"))
+    remember(of_the_pool, record.bearer, None, 4 * MOST_ACCOUNTS)
+    return record
+
+
 def pool() -> Pool:
+    """What the rotator says of the pool. Once a request was served that began later, it is out of date."""
     with contextlib.suppress(OSError, *UNREADABLE):
         content = dict(json.loads(content_of(POOL) or b"{}"))
-        return Pool(*(number if type(number := content.get(name)) is int else None for name in Pool._fields))
+        if POOL.stat().st_mtime > served_at:
+            names = ("usable", "accounts", "back_at")
+            usable, accounts, back_at = (n if type(n := content.get(name)) is int else None for name in names)
+            return Pool(usable, accounts, back_at, is_capped=content.get("capped") is not False)
     return Pool()
 
 
@@ -660,14 +697,18 @@ def is_due(what: object, seconds: float) -> bool:
     return True
 
 
-async def another_record(tried: Collection[str]) -> Sent | None:
+async def another_record(tried: Collection[str], model: str | None) -> Sent | None:
     """The first record with another token that is published while we wait; nothing once there will be none."""
     give_up = time.monotonic() + WAIT_SEC
     while True:
-        record = published()
-        if record and record.bearer not in tried:
+        is_over = is_spent(pool(), time.time())
+        records = published(max_age=0) if is_over else published()  # the rotator writes the record first
+        record = records.serving(model)
+        # An account that was refused for another model may serve this one.
+        if record and record.bearer not in tried and not (is_over and Asked(record.bearer, model) in refused):
             return record
-        if time.monotonic() >= give_up or is_spent(pool(), time.time()):
+        is_served_by_none = records.by_model.get(str(model), record) is None
+        if time.monotonic() >= give_up or is_served_by_none or is_over:
             return None
         await asyncio.sleep(0.02)
 
@@ -685,11 +726,13 @@ class Exchange:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.options, self.body = options, options.get("json") or {}
+        self.model = clean(self.body.get("model"))
         self.begun, self.headers = time.time(), dict[str, str]()
         self.tried: set[str] = set()
         self.healed: set[Owner] = set()
         self.pauses = iter(PAUSES_SEC)
-        self.send_with(sent_with(options["headers"]))
+        sent, records = sent_with(options["headers"]), published()
+        self.send_with(records.serving(self.model) or sent if sent == records.record else sent)
 
     def send_with(self, sent: Sent) -> None:
         self.sent, self.owner = sent, owner_of(sent.bearer)
@@ -706,10 +749,10 @@ class Exchange:
         elif not self.reports(answer):
             return False
         self.tried.add(self.sent.bearer)
-        record = await another_record(self.tried) if len(self.tried) < MOST_ACCOUNTS else None
+        record = await another_record(self.tried, self.model) if len(self.tried) < MOST_ACCOUNTS else None
         if record is None and is_momentary(answer) and (pause := next(self.pauses, None)):
             await asyncio.sleep(pause)
-            record = published()
+            record = published().serving(self.model)
         if record:
             self.send_with(record)
         return record is not None
@@ -729,15 +772,15 @@ class Exchange:
         refusal, now = refusal_of(answer), time.time()
         if refusal is None:
             return False
-        signals.put(refusal_signal(refusal, answer, self.sent, self.body.get("model"), now))
-        if refusal == Refusal(429, Scope.ACCOUNT):
-            remember(capped, self.sent.bearer, now, 1000)
+        signals.put(refusal_signal(refusal, answer, self.sent, self.model, now))
+        for model in (self.model, None) if refusal.scope is Scope.ACCOUNT else (self.model,):
+            remember(refused, Asked(self.sent.bearer, model), now, 1000)
         return True
 
     def reads(self, headers: Headers) -> None:
         """Keeps what the headers say of the account's usage, and signals the rotator if it comes close to its limit."""
         about = headers_about_limits(headers, self.sent.bearer)
-        reading, last = Reading(time.time(), self.owner, clean(self.body.get("model")), about), readings.get(self.owner)
+        reading, last = Reading(time.time(), self.owner, self.model, about), readings.get(self.owner)
         if not self.owner.account_id or not percents(about) or not is_news(reading, last):
             return
         remember(readings, self.owner, reading, MOST_ACCOUNTS)
@@ -759,9 +802,13 @@ class Exchange:
         return None
 
     def was_served(self) -> None:
-        if signal := served_signal(self.sent.bearer, self.begun, capped, time.time()):
-            capped.pop(self.sent.bearer)
-            signals.put(signal)
+        global served_at
+        served_at = max(served_at, self.begun)
+        over = refuted(refused, Asked(self.sent.bearer, self.model), self.begun)
+        for asked in over:
+            del refused[asked]
+        if over and self.owner.account_id:
+            signals.put(served_signal(self.sent.bearer, self.model, time.time()))
 
     def failed(self, response: httpx.Response) -> Answer:
         self.headers = {name.lower(): value for name, value in response.headers.items()}
@@ -845,7 +892,7 @@ class Sender(AsyncHTTPHandler):
         counts["requests sent"] += 1
         with failing_no_request():
             exchange = exchange_of(options)
-            if exchange and is_spent(pool(), time.time()) and not is_due("probe", PROBE_SEC):
+            if exchange and is_spent(pool(), time.time()) and not is_due("probe", probe_sec(pool())):
                 instead = spent(options)
         while not instead:
             response, failure, goes_on = None, None, False
@@ -877,6 +924,10 @@ def exchange_of(options: dict[str, Any]) -> Exchange | None:
     if bearer not in of_the_pool:
         published(max_age=0)
     return Exchange(options) if bearer in of_the_pool else None
+
+
+def probe_sec(pool: Pool) -> float:
+    return PROBE_SEC if pool.is_capped else UNCAPPED_PROBE_SEC
 
 
 def spent(options: Fields) -> httpx.HTTPStatusError:

@@ -95,7 +95,8 @@ fn master_of(name: &str) -> Option<(Slot, bool)> {
 fn is_ours(name: &str) -> bool {
     let target = Draft::target(name).or_else(|| name.strip_prefix('.')?.strip_suffix(".new"));
     target.is_some_and(|target| {
-        ["auth.json", "pool.json", "rotator_state.json", "audit.jsonl", ".proof", ".trial"].contains(&target)
+        ["auth.json", "pool.json", "models.json", "rotator_state.json", "audit.jsonl", ".proof", ".trial"]
+            .contains(&target)
             || target.starts_with(".grant-")
             || target.starts_with("auth-") && target.contains(".json.before-")
     })

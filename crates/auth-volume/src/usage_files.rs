@@ -1,6 +1,7 @@
 //! The files in which LiteLLM's callback leaves how much each account has used, one for each of LiteLLM's processes, and
-//! the file in which the rotator tells the callback how many accounts can serve.
+//! the files in which the rotator tells the callback how many accounts can serve, and which serve single models.
 
+use std::path::Path;
 use std::time::Duration;
 
 use durable_file::atomic::{self, Access};
@@ -50,11 +51,19 @@ impl Locked<'_> {
     /// # Errors
     /// It cannot be written. What it said before is still there.
     pub fn publish_pool(&self, summary: &[u8], access: Access) -> Result<(), VolumeError> {
-        let path = self.volume().layout().pool();
-        if PrivateFile::read(&path).is_ok_and(|file| file.content == summary) {
-            return Ok(());
+        replace_if_new(&self.volume().layout().pool(), summary, access).map(drop)
+    }
+
+    /// Gives the callback the records of single models, or none. Says whether they are others than before.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed. What it said before is still there.
+    pub fn publish_models(&self, records: Option<&[u8]>, access: Access) -> Result<bool, VolumeError> {
+        let path = self.volume().layout().models();
+        match records {
+            Some(records) => replace_if_new(&path, records, access),
+            None => atomic::remove_if_there(&path).map(|()| false).map_err(cannot_write(&path)),
         }
-        atomic::replace(&path, summary, access).map_err(cannot_write(&path))
     }
 
     /// Removes the readings of processes that have ended.
@@ -66,6 +75,14 @@ impl Locked<'_> {
             }
         }
     }
+}
+
+fn replace_if_new(path: &Path, content: &[u8], access: Access) -> Result<bool, VolumeError> {
+    if PrivateFile::read(path).is_ok_and(|file| file.content == content) {
+        return Ok(false);
+    }
+    atomic::replace(path, content, access).map_err(cannot_write(path))?;
+    Ok(true)
 }
 
 #[cfg(test)]

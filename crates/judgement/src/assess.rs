@@ -48,8 +48,7 @@ pub fn assess(
         if options.offline { Vec::new() } else { due(pool, &interpretation, options.refresh_before, now) };
     due.retain(|due| options.only.is_none_or(|only| due.slot == only));
     let purpose = purpose(options, &interpretation, turn);
-    let refused_model = interpretation.refused_model.clone();
-    Assessment { interpretation, due, policy: Policy { order: options.order, purpose, refused_model } }
+    Assessment { interpretation, due, policy: Policy { order: options.order, purpose } }
 }
 
 fn purpose(options: PassOptions, interpretation: &Interpretation, turn: Turn) -> Purpose {

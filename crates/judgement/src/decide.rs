@@ -71,7 +71,7 @@ fn pick<'a>(
         Purpose::MoveOn => true,
         Purpose::Stay | Purpose::To(_) => false,
     };
-    let better = better_than_active(pool, &ready, active, policy, now);
+    let better = better_than_active(pool, &ready, active, now);
     if let Some(active) = active.filter(|_| !moves && better.is_empty()).and_then(|active| of(active.account))
     {
         return Some(found(Why::StaysActive)(active));
@@ -89,27 +89,19 @@ fn pick<'a>(
     })
 }
 
-/// The accounts that are to serve instead of the one in use, though it could: because it is near its cap, or refused for
-/// a model that they serve. None, if all are near their caps.
+/// The accounts that are to serve instead of the one in use, though it could, because it is near its cap. None, if all
+/// are near their caps.
 fn better_than_active<'a>(
     pool: &Pool,
     ready: &[Usable<'a>],
     active: Option<InUse<'_>>,
-    policy: &Policy,
     now: Timestamp,
 ) -> Vec<Usable<'a>> {
-    let Some(active) = active else { return Vec::new() };
-    let others = ready.iter().filter(|(_, login, _)| login.account != *active.account);
-    if pool.quota.is_above(pool.usage(active.account), now) {
-        let has_room = |login: &Login| pool.quota.has_room(pool.usage(&login.account), now);
-        return others.filter(|(_, login, _)| has_room(login)).copied().collect();
-    }
-    let Some(model) = &policy.refused_model else { return Vec::new() };
-    let serves = |login: &Login| {
-        let known = pool.state.accounts.get(&login.account).and_then(|known| known.models.get(model));
-        known.is_none_or(|cooldown| cooldown.until <= now)
-    };
-    others.filter(|(_, login, _)| serves(login)).copied().collect()
+    let is_above = |active: &InUse<'_>| pool.quota.is_above(pool.usage(active.account), now);
+    let Some(active) = active.filter(is_above) else { return Vec::new() };
+    let has_room = |login: &Login| pool.quota.has_room(pool.usage(&login.account), now);
+    let others = ready.iter().filter(|(_, login, _)| login.account != *active.account && has_room(login));
+    others.copied().collect()
 }
 
 fn next<'a>(

@@ -10,7 +10,7 @@ use records::{AccountId, Login, Timestamp};
 
 use crate::candidate::Candidate;
 use crate::cooldown::{REFUSED_COOLDOWN, cooldown, merged};
-use crate::phrases::{capped, needs_login};
+use crate::phrases::{capped, capped_for, needs_login};
 use crate::policy::Floors;
 use crate::pool::{InUse, Pool};
 
@@ -34,8 +34,6 @@ pub struct Interpretation {
     pub move_on: bool,
     /// The accounts whose access token was refused, and for which a refresh is worth trying.
     pub to_refresh: BTreeSet<AccountId>,
-    /// The model that the account in use is refused for.
-    pub refused_model: Option<String>,
     /// A line for the log about each event.
     pub lines: Vec<String>,
 }
@@ -63,7 +61,7 @@ impl Interpreter<'_> {
         match signal {
             // Readings are taken in before signals are interpreted.
             Signal::AccountsChanged | Signal::UsageRead(_) => {}
-            Signal::Served { account } => self.serves_again(account),
+            Signal::Served { account, model } => self.serves_again(account, model.as_deref()),
             Signal::Refused { at, account, refusal } => match self.pool.named(self.active, account) {
                 Some(candidate) => self.refused(candidate, *at, refusal),
                 None => self.log(format!("a signal about {account}, which no slot holds: nothing to do")),
@@ -94,13 +92,17 @@ impl Interpreter<'_> {
             self.token_refused(candidate, login, at, refusal, &mut account_state);
         } else if refusal.status == 402 {
             self.workspace_refused(candidate, &mut account_state);
-        } else if let Some(model) = &refusal.model {
+        } else if let Some(model) = refusal.model.as_ref().filter(|_| refusal.is_of_model) {
             self.model_refused(candidate, model, at, refusal, &mut account_state);
         } else if let Some(new) = cooldown(refusal, at, self.floors, self.now) {
             let cooldown = merged(account_state.cooldown.as_ref(), new, self.now);
             if account_state.cooldown.as_ref() != Some(&cooldown) {
                 self.log(capped(candidate.slot, &cooldown));
             }
+            if account_state.cooldown.is_none_or(|old| old.until <= self.now) {
+                account_state.refused_models.clear();
+            }
+            account_state.refused_models.extend(refusal.model.clone());
             account_state.cooldown = Some(cooldown);
         }
         self.set_account_state(&login.account, account_state);
@@ -146,8 +148,7 @@ impl Interpreter<'_> {
         (account_state.refusals, account_state.cooldown) = (Some(refusals), Some(cooldown));
     }
 
-    /// An account that is refused for one model serves the others; if it is the one in use, another one is wanted that
-    /// serves this model, too.
+    /// An account that is refused for one model serves the others.
     fn model_refused(
         &mut self,
         candidate: &Candidate,
@@ -162,15 +163,14 @@ impl Interpreter<'_> {
         let until = if is_not_in_the_plan { self.now.plus(self.floors.cap) } else { new.until };
         let cooldown = merged(account_state.models.get(model), Cooldown { until, ..new }, self.now);
         if account_state.models.get(model) != Some(&cooldown) {
-            self.log(format!("{} capped for {model} until {cooldown}", candidate.slot));
+            self.log(capped_for(candidate.slot, model, &cooldown));
         }
         account_state.models.insert(model.to_owned(), cooldown);
-        if self.active.is_some_and(|active| active.slot == candidate.slot) {
-            self.result.refused_model = Some(model.to_owned());
-        }
     }
 
-    fn serves_again(&mut self, account: &AccountId) {
+    /// If it was refused for another model than the one that it serves, that one had reached its limit, and not the
+    /// account.
+    fn serves_again(&mut self, account: &AccountId, model: Option<&str>) {
         let Some(candidate) = self.pool.named(None, account) else { return };
         let Ok(login) = &candidate.login else { return };
         let mut account_state = self.account_state(&login.account);
@@ -179,8 +179,22 @@ impl Interpreter<'_> {
         if login.last_refresh.is_none_or(|last| self.now.since(last) >= REFUSED_COOLDOWN) {
             account_state.refreshed_after_401 = None;
         }
-        if account_state.cooldown.take().is_some() {
-            self.log(format!("{} serves again: its cooldown is over", candidate.slot));
+        let slot = candidate.slot;
+        let refused_models = std::mem::take(&mut account_state.refused_models);
+        if let Some(cooldown) = account_state.cooldown.take() {
+            let is_of_models = cooldown.kind == CooldownKind::UsageCap
+                && !refused_models.is_empty()
+                && model.is_some_and(|served| !refused_models.contains(served));
+            if !is_of_models {
+                self.log(format!("{slot} serves again: its cooldown is over"));
+            }
+            for refused in refused_models.into_iter().filter(|_| is_of_models) {
+                self.log(capped_for(slot, &refused, &cooldown));
+                account_state.models.insert(refused, cooldown.clone());
+            }
+        }
+        if let Some(served) = model.filter(|served| account_state.models.remove(*served).is_some()) {
+            self.log(format!("{slot} serves {served} again"));
         }
         self.set_account_state(&login.account, account_state);
     }

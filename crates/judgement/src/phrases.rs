@@ -9,6 +9,12 @@ pub fn capped(slot: Slot, cooldown: &Cooldown) -> String {
     format!("{slot} capped until {cooldown}")
 }
 
+/// `account-1 capped for gpt-5.6-sol until 2026-11-23T15:00:00Z (usage cap, resets_at)`
+#[must_use]
+pub fn capped_for(slot: Slot, model: &str, cooldown: &Cooldown) -> String {
+    format!("{slot} capped for {model} until {cooldown}")
+}
+
 /// `account-1 needs login: run auth-login 1 (refresh_token_reused)`
 #[must_use]
 pub fn needs_login(slot: Slot, code: &str) -> String {

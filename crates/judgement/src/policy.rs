@@ -47,12 +47,10 @@ pub struct PassOptions {
 }
 
 /// The rules by which an account is chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Policy {
     pub order: Order,
     pub purpose: Purpose,
-    /// The model that the account in use is refused for, which another account may serve.
-    pub refused_model: Option<String>,
 }
 
 /// What a pass is for.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use records::grant::{self, GrantStatus};
 use records::published::PublishedRecord;
-use records::state::{Active, State};
+use records::state::{Active, CooldownKind, State};
 use records::usage::Usage;
 use records::{AccountId, Login, Slot, Timestamp};
 use serde_json::json;
@@ -56,15 +56,18 @@ pub struct PoolSummary {
     pub accounts: usize,
     /// When the first of the others comes back, if one does by itself.
     pub back_at: Option<Timestamp>,
+    /// Whether each of the others that come back is at a limit. One that was refused for another reason may well serve
+    /// earlier than that.
+    pub is_capped: bool,
 }
 
 impl PoolSummary {
     /// The document that LiteLLM's callback reads.
     #[must_use]
     pub fn document(&self) -> Vec<u8> {
-        let back_at = self.back_at.map(Timestamp::seconds);
-        let document =
-            json!({"version": 1, "usable": self.usable, "accounts": self.accounts, "back_at": back_at});
+        let Self { usable, accounts, back_at, is_capped } = self;
+        let back_at = back_at.map(Timestamp::seconds);
+        let document = json!({"version": 1, "usable": usable, "accounts": accounts, "back_at": back_at, "capped": is_capped});
         format!("{document}\n").into_bytes()
     }
 }
@@ -208,14 +211,21 @@ impl Pool {
     /// How many accounts can serve, and when the first of the others comes back.
     #[must_use]
     pub fn summary(&self, now: Timestamp) -> PoolSummary {
-        let mut summary = PoolSummary { usable: 0, accounts: self.holders.len(), back_at: None };
+        let mut summary =
+            PoolSummary { usable: 0, accounts: self.holders.len(), back_at: None, is_capped: true };
         for at in self.holders.values() {
             let back_at = match self.judge(&self.slots[*at], now) {
                 Ok((_, Availability::Ready)) => {
                     summary.usable += 1;
                     continue;
                 }
-                Ok((_, Availability::Cooling(until))) | Err(Reason::Reserved(until)) => Some(until),
+                Ok((login, Availability::Cooling(until))) => {
+                    let cooldown =
+                        self.state.accounts.get(&login.account).and_then(|it| it.cooldown.as_ref());
+                    summary.is_capped &= cooldown.is_some_and(|it| it.kind == CooldownKind::UsageCap);
+                    Some(until)
+                }
+                Err(Reason::Reserved(until)) => Some(until),
                 Err(_) => None,
             };
             summary.back_at = [summary.back_at, back_at].into_iter().flatten().min();

@@ -3,6 +3,8 @@
 //! It is complete, its end is far away and it has no refresh token, so that LiteLLM can neither refresh, nor write, nor
 //! begin a device login on which it would hang; a bad token is a plain 401.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::{AccountId, Login};
@@ -24,6 +26,19 @@ pub fn record(login: &Login) -> Vec<u8> {
     }
     record.insert("expires_at".into(), EXPIRES_AT.into());
     bytes(&Value::Object(record))
+}
+
+/// The bytes of the records with which single models are served, for LiteLLM's callback: those that the account in use is
+/// refused for. A model that no account serves has none.
+#[must_use]
+pub fn by_model(logins: &BTreeMap<String, Option<&Login>>) -> Vec<u8> {
+    let records = logins.iter().map(|(model, login)| {
+        let record = login.map(|login| {
+            json!({"access_token": login.access_token.expose(), "account_id": login.account.account_id})
+        });
+        (model.clone(), record.unwrap_or_default())
+    });
+    bytes(&json!({"version": 1, "models": records.collect::<Map<_, _>>()}))
 }
 
 /// The bytes of a record of no account, with which LiteLLM can start, and every call is answered by 401.

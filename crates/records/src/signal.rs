@@ -43,8 +43,12 @@ pub enum Signal {
         account: AccountId,
         refusal: Refusal,
     },
-    /// The provider served an account that was believed to be capped.
-    Served { account: AccountId },
+    /// The provider served an account that it had refused.
+    Served {
+        account: AccountId,
+        /// The model that it served.
+        model: Option<String>,
+    },
     /// How much an account has used, when that has reached the threshold at which the pool moves on.
     UsageRead(Reading),
     /// An account was signed in, or an operator changed what is known of one: a pass is wanted, and another account only
@@ -73,8 +77,10 @@ pub struct Refusal {
     pub plan: Option<ReportedPlan>,
     /// The fingerprint of the access token that was refused.
     pub token: Option<String>,
-    /// The model that it is about, if only that model is refused for this account.
+    /// The model that was asked for.
     pub model: Option<String>,
+    /// Whether it is this model alone that is refused for this account.
+    pub is_of_model: bool,
     /// According to the headers: of families of models.
     pub families: BTreeMap<String, Usage>,
 }
@@ -101,7 +107,9 @@ impl Signal {
             Some(_) if document["type"] == USAGE_READ => {
                 Reading::of(&document, left_at).map_or(Self::AccountsChanged, Self::UsageRead)
             }
-            Some(account) if document["status"] == 200 => Self::Served { account },
+            Some(account) if document["status"] == 200 => {
+                Self::Served { account, model: document["model"].as_str().map(printable) }
+            }
             Some(account) => Self::Refused { at, account, refusal: Refusal::of_callback(&document, at) },
             None => Self::RotateNow { at, refusal: Refusal::of_predecessor(&document) },
         }
@@ -167,7 +175,8 @@ impl Refusal {
                 .into_iter()
                 .find_map(|plan| ReportedPlan::new(plan.as_str()?, at)),
             token: document["token"].as_str().map(str::to_owned),
-            model: document["model"].as_str().filter(|_| document["scope"] == MODEL_SCOPE).map(printable),
+            model: document["model"].as_str().map(printable),
+            is_of_model: document["scope"] == MODEL_SCOPE,
             families: limits.families,
         }
     }
@@ -208,7 +217,7 @@ mod tests {
     fn understands_our_callback() {
         let text = r#"{"at": 1795439506.2, "status": 429, "account_id": "acct-A", "user_id": "user-A",
             "type": "usage_limit_reached", "code": null, "resets_at": 1795439575, "resets_in_seconds": 69,
-            "token": "0011223344556677",
+            "token": "0011223344556677", "model": "gpt-5.6-sol",
             "headers": {"x-codex-plan-type": "pro", "x-codex-primary-used-percent": "100.0", "x-codex-primary-reset-at": "1795439580",
             "x-codex-primary-window-minutes": "10080",
             "x-codex-secondary-used-percent": "99.6", "x-codex-secondary-reset-at": "1795999999"}}"#;
@@ -216,7 +225,8 @@ mod tests {
         assert_eq!(at.milliseconds(), 1_795_439_506_200);
         assert_eq!(account.to_string(), "acct-A/user-A");
         let expected = Refusal {
-            model: None,
+            model: Some("gpt-5.6-sol".to_owned()),
+            is_of_model: false,
             families: BTreeMap::new(),
             status: 429,
             usage_limit: true,
@@ -278,7 +288,9 @@ mod tests {
         let left = Timestamp::from_seconds(LEFT);
         assert_eq!(Signal::parse(&Signal::signed_in(&account, left), left), Signal::AccountsChanged);
         assert_eq!(Signal::parse(&Signal::accounts_changed(left), left), Signal::AccountsChanged);
-        assert_eq!(parse(r#"{"status": 200, "account_id": "acct-A"}"#), Signal::Served { account });
+        let model = Some("gpt-5.6-sol".to_owned());
+        let text = r#"{"status": 200, "account_id": "acct-A", "model": "gpt-5.6-sol"}"#;
+        assert_eq!(parse(text), Signal::Served { account, model });
         for text in ["{half", "7", "[]"] {
             assert_eq!(parse(text), Signal::Unreadable { at: left }, "{text}");
         }

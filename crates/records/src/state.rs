@@ -197,6 +197,12 @@ impl State {
             while known.models.len() > MOST_MODELS {
                 known.models.pop_first();
             }
+            if known.cooldown.is_none() {
+                known.refused_models.clear();
+            }
+            while known.refused_models.len() > MOST_MODELS {
+                known.refused_models.pop_first();
+            }
             known
                 .usage_poll
                 .take_if(|pause| pause.until <= now && now.since(pause.until) > POLL_PAUSE_COUNTS_FOR);

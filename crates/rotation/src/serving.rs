@@ -14,13 +14,14 @@ use judgement::assess::{Assessment, Turn, assess};
 use judgement::counting::count;
 use judgement::decide::decide;
 use judgement::due::Due;
+use judgement::models::served_by_others;
 use judgement::plan::{Chosen, Plan, Reason, Why};
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
 use records::published::{self, PublishedRecord};
 use records::signal::Signal;
 use records::state::{Active, State};
-use records::{Slot, Timestamp, remedy};
+use records::{Login, Slot, Timestamp, remedy};
 
 use crate::reading::Reading;
 use crate::recover::recover_tokens;
@@ -76,7 +77,9 @@ impl Serving<'_> {
             }
         };
         let summary = pool.summary(self.now).document();
-        let published = published.and(self.locked.publish_pool(&summary, self.access));
+        let published = published
+            .and(self.locked.publish_pool(&summary, self.access))
+            .and(self.publish_models(&served_by_others(&pool, &plan, self.now)));
         if self.turn == Turn::First && !self.options.offline {
             self.locked.tidy_usage_files(self.now);
         }
@@ -255,6 +258,22 @@ impl Serving<'_> {
             None => {}
         }
         Ok(replaced)
+    }
+
+    /// Publishes the records of the models that the chosen account does not serve.
+    fn publish_models(self, models: &BTreeMap<String, Option<(Slot, &Login)>>) -> Result<(), VolumeError> {
+        let logins: BTreeMap<_, _> =
+            models.iter().map(|(model, found)| (model.clone(), found.map(|(_, login)| login))).collect();
+        let records = (!logins.is_empty()).then(|| published::by_model(&logins));
+        if self.locked.publish_models(records.as_deref(), self.access)? {
+            for (model, found) in models {
+                (self.log)(match found {
+                    Some((slot, _)) => format!("{slot} serves {model}"),
+                    None => format!("no account serves {model}"),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

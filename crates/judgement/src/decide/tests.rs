@@ -59,7 +59,7 @@ fn now() -> Timestamp {
 }
 
 fn run(pool: &Pool, purpose: Purpose, order: Order) -> Plan {
-    decide(pool, &Policy { order, purpose, refused_model: None }, now())
+    decide(pool, &Policy { order, purpose }, now())
 }
 
 fn tick(pool: &Pool) -> Option<u32> {
@@ -274,7 +274,7 @@ fn a_401_is_worth_one_refresh_and_then_cooldowns_that_grow() {
         (pool, _) = after(pool, &refused, Order::Sticky);
         assert_eq!(cooldown(&pool), seconds, "the {times}th time in a row");
     }
-    let (pool, _) = after(pool, &[Signal::Served { account: account("a") }], Order::Sticky);
+    let (pool, _) = after(pool, &[Signal::Served { account: account("a"), model: None }], Order::Sticky);
     assert_eq!(pool.state.account_state(&account("a")).refusals, None, "a success ends it");
 }
 

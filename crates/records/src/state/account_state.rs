@@ -1,6 +1,6 @@
 //! What is known of one account, beside its login.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -63,6 +63,9 @@ pub struct AccountState {
     /// The models that the provider refuses for this account, and that others may serve.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, Cooldown>,
+    /// The models that it was refused for since its cooldown began. If it serves another one, the limit was theirs.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub refused_models: BTreeSet<String>,
     /// When the usage endpoint may be asked about it again, after it refused to answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_poll: Option<PollPause>,

@@ -117,6 +117,7 @@ impl AccountState {
             usage: fields.object("usage", usage),
             families: fields.map("families", usage),
             models: fields.map("models", Cooldown::read),
+            refused_models: fields.take("refused_models").unwrap_or_default(),
             usage_poll: fields.object("usage_poll", PollPause::read),
             plan: fields.object("plan", ReportedPlan::read),
             refreshed_after_401: fields.take("refreshed_after_401"),

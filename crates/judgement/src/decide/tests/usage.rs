@@ -4,6 +4,8 @@ use records::state::ReportedPlan;
 use records::usage::{Minutes, Percent, Usage, Window};
 
 use super::*;
+use crate::models::served_by_others;
+use crate::pool::PoolSummary;
 
 /// How much of its five hours an account has used.
 fn has_used(pool: &mut Pool, name: &str, percent: f64) {
@@ -59,7 +61,19 @@ fn what_is_its_owners_serves_the_pool_no_more() {
     has_used(&mut pool, "b", 85.0);
     assert!(run(&pool, Purpose::Stay, Order::Sticky).chosen.is_none());
     let summary = pool.summary(now());
-    assert_eq!((summary.usable, summary.back_at), (0, Some(now().plus_seconds(600))));
+    let back_at = Some(now().plus_seconds(600));
+    assert_eq!(summary, PoolSummary { usable: 0, accounts: 2, back_at, is_capped: true });
+}
+
+#[test]
+fn a_pool_with_an_account_that_was_not_refused_for_its_usage_is_not_called_capped() {
+    let (pool, _) = after(pool(vec![good(1, "a"), good(2, "b")], None), &[capped("a")], Order::Sticky);
+    assert_eq!(pool.summary(now()).usable, 1);
+    let refusal = Refusal { status: 401, ..Refusal::default() };
+    let refused = Signal::Refused { at: now(), account: account("b"), refusal };
+    let (pool, _) = after(pool, &[refused], Order::Sticky);
+    assert!(!pool.summary(now()).is_capped);
+    assert_eq!(pool.summary(now()).usable, 0);
 }
 
 #[test]
@@ -84,28 +98,94 @@ fn refused_for(name: &str, model: &str, status: u16) -> Signal {
         usage_limit: status == 429,
         resets_at: (status == 429).then(|| now().plus_seconds(600)),
         model: Some(model.to_owned()),
+        is_of_model: true,
         ..Refusal::default()
     };
     Signal::Refused { at: now(), account: account(name), refusal }
 }
 
+/// The slot that serves each model that the chosen account is refused for.
+fn models(pool: &Pool) -> Vec<(String, Option<Slot>)> {
+    let found = served_by_others(pool, &run(pool, Purpose::Stay, Order::Sticky), now());
+    found.into_iter().map(|(model, found)| (model, found.map(|(slot, _)| slot))).collect()
+}
+
 #[test]
 fn a_limit_of_one_model_rests_the_model_on_that_account_and_not_the_account() {
-    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let start = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    assert_eq!(models(&start), []);
     let (pool, next) = after(start, &[refused_for("a", "spark", 429)], Order::Sticky);
-    assert_eq!(next, Some(2));
+    assert_eq!(next, Some(1), "the account still serves the other models");
     assert_eq!(pool.state.account_state(&account("a")).cooldown, None);
+    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))]);
     let (pool, next) = after(pool, &[refused_for("b", "spark", 429)], Order::Sticky);
-    assert_eq!(next, Some(2), "no account serves it, so nothing moves");
-    let (_, next) = after(pool, &[capped("b")], Order::Sticky);
-    assert_eq!(next, Some(1), "the account itself still serves the other models");
+    assert_eq!((next, models(&pool)), (Some(1), vec![("spark".to_owned(), Some(slot(3)))]));
+    let (pool, _) = after(pool, &[refused_for("c", "spark", 429)], Order::Sticky);
+    assert_eq!(models(&pool), [("spark".to_owned(), None)], "no account serves it");
+    let plan = run(&pool, Purpose::Stay, Order::Sticky);
+    assert_eq!(served_by_others(&pool, &plan, now().plus_seconds(601)).len(), 0, "until its limit resets");
+}
+
+#[test]
+fn an_account_near_its_cap_serves_a_model_only_if_no_other_does() {
+    let start = pool(vec![good(1, "a"), good(2, "b"), good(3, "c")], Some(("a", 1)));
+    let (mut pool, _) = after(start, &[refused_for("a", "spark", 429)], Order::Sticky);
+    pool.quota.rotate_at = Percent::new(95.0);
+    has_used(&mut pool, "b", 96.0);
+    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(3)))]);
+    let (pool, _) = after(pool, &[refused_for("c", "spark", 429)], Order::Sticky);
+    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))]);
+}
+
+fn capped_at(name: &str, model: &str) -> Signal {
+    let Signal::Refused { at, account, refusal } = capped(name) else { unreachable!("a cap is a refusal") };
+    Signal::Refused { at, account, refusal: Refusal { model: Some(model.to_owned()), ..refusal } }
+}
+
+fn serves(name: &str, model: &str) -> Signal {
+    Signal::Served { account: account(name), model: Some(model.to_owned()) }
+}
+
+#[test]
+fn a_cap_turns_out_to_be_a_models_when_the_account_serves_another_model() {
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (pool, next) = after(start, &[capped_at("a", "spark")], Order::Sticky);
+    assert_eq!(next, Some(2));
+    // All are refused now, and the first is asked all the same.
+    let (pool, next) = after(pool, &[capped_at("b", "sol")], Order::Sticky);
+    assert_eq!(next, Some(1));
+    let (pool, next) = after(pool, &[serves("a", "sol")], Order::Sticky);
+    assert_eq!(next, Some(1));
+    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))], "it was refused for another model only");
+    let (pool, _) = after(pool, &[serves("b", "spark")], Order::Sticky);
+    assert_eq!(pool.state.account_state(&account("b")).cooldown, None);
+    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))]);
+    let (pool, _) = after(pool, &[serves("a", "spark")], Order::Sticky);
+    assert_eq!(models(&pool), [], "its limit was lifted");
+}
+
+#[test]
+fn a_cap_is_the_accounts_when_the_model_that_was_refused_is_served_again() {
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (pool, _) = after(start, &[capped_at("a", "spark"), capped_at("a", "sol")], Order::Sticky);
+    let (pool, _) = after(pool, &[serves("a", "sol")], Order::Sticky);
+    let known = pool.state.account_state(&account("a"));
+    assert_eq!((known.cooldown, known.models.len()), (None, 0));
+}
+
+#[test]
+fn a_pinned_account_serves_every_model_itself() {
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (mut pool, _) = after(start, &[refused_for("a", "spark", 429)], Order::Sticky);
+    pool.state.pin = Some(account("a"));
+    assert_eq!(models(&pool), []);
 }
 
 #[test]
 fn a_model_that_is_not_in_a_plan_is_not_asked_for_again_for_hours() {
     let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
-    let (pool, next) = after(start, &[refused_for("a", "gpt-large", 400)], Order::Sticky);
-    assert_eq!(next, Some(2));
+    let (pool, _) = after(start, &[refused_for("a", "gpt-large", 400)], Order::Sticky);
+    assert_eq!(models(&pool), [("gpt-large".to_owned(), Some(slot(2)))]);
     let until = pool.state.account_state(&account("a")).models["gpt-large"].until;
     assert_eq!(until, now().plus(FLOORS.cap));
 }
