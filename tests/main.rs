@@ -13,6 +13,7 @@ mod habits;
 mod killed_login;
 mod litellm;
 mod pages;
+mod quota;
 mod refusals;
 mod remedies;
 mod rotation;

@@ -14,6 +14,12 @@ use crate::pod::{Pod, codex};
 /// The version that is used by default and the oldest that is proven, and the newer ones.
 pub const VERSIONS: [&str; 3] = ["1.106.2", "1.109.1", "1.110.2"];
 
+/// The model of the documented configuration.
+const MODEL: &str = "gpt-5.6-sol";
+
+/// Another model, for which the provider has a limit of its own.
+pub const SPARK: &str = "gpt-5.3-codex-spark";
+
 /// The key with which an agent asks it.
 pub const KEY: &str = "sk-end-to-end";
 
@@ -34,11 +40,31 @@ impl LiteLlm {
     /// The same, with more in its environment.
     #[must_use]
     pub fn start_with(version: &str, pod: &Pod, environment: &[(&str, &str)]) -> Self {
+        Self::start_configured(version, pod, environment, |config| config)
+    }
+
+    /// The same as [`LiteLlm::start`], with a second model, [`SPARK`].
+    #[must_use]
+    pub fn start_with_two_models(version: &str, pod: &Pod) -> Self {
+        Self::start_configured(version, pod, &[], |config| {
+            let begin = config.find("  - model_name:").unwrap();
+            let end = config.find("\nlitellm_settings:").unwrap();
+            let second = config[begin..end].replace(MODEL, SPARK);
+            format!("{}{second}{}", &config[..end], &config[end..])
+        })
+    }
+
+    fn start_configured(
+        version: &str,
+        pod: &Pod,
+        environment: &[(&str, &str)],
+        configure: impl FnOnce(String) -> String,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
-        for file in ["config.yaml", "rotate_now.py"] {
-            fs::copy(repository().join("charts/codex-podkit/files").join(file), home.path().join(file))
-                .unwrap();
-        }
+        let files = repository().join("charts/codex-podkit/files");
+        let config = configure(fs::read_to_string(files.join("config.yaml")).unwrap());
+        fs::write(home.path().join("config.yaml"), config).unwrap();
+        fs::copy(files.join("rotate_now.py"), home.path().join("rotate_now.py")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = File::create(home.path().join("log")).unwrap();
         let mut command = Command::new(tool(&format!("litellm-{version}/bin/litellm")));
@@ -85,9 +111,15 @@ impl LiteLlm {
     /// The same, and when it says that it is worth asking again.
     #[must_use]
     pub fn answer(&self, stream: bool) -> Answer {
+        self.answer_of(MODEL, stream)
+    }
+
+    /// The same from this model.
+    #[must_use]
+    pub fn answer_of(&self, model: &str, stream: bool) -> Answer {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let input = json!([{"role": "user", "content": "Who are you?"}]);
-        let question = json!({"model": "gpt-5.6-sol", "stream": stream, "input": input});
+        let question = json!({"model": model, "stream": stream, "input": input});
         let mut answer = agent
             .post(format!("{}/responses", self.base_url()))
             .header("Authorization", format!("Bearer {KEY}"))

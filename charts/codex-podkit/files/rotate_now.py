@@ -132,8 +132,8 @@ class Pool(NamedTuple):
 
 
 class Records(NamedTuple):
-    """What requests are sent with: the published record, and those of the models that its account does not serve. Of a
-    model that no account serves there is none."""
+    """What requests are sent with: the published record, and those of single models for which it does not stand. A model
+    that no account serves has none."""
 
     record: Sent | None = None
     by_model: Mapping[str, Sent | None] = {}
@@ -702,10 +702,9 @@ async def another_record(tried: Collection[str], model: str | None) -> Sent | No
     give_up = time.monotonic() + WAIT_SEC
     while True:
         is_over = is_spent(pool(), time.time())
-        records = published(max_age=0) if is_over else published()  # the rotator writes the record first
-        record = records.serving(model)
-        # An account that was refused for another model may serve this one.
-        if record and record.bearer not in tried and not (is_over and Asked(record.bearer, model) in refused):
+        records = published(max_age=0) if is_over else published()  # the rotator writes them first
+        record = records.by_model.get(str(model)) if is_over else records.serving(model)
+        if record and record.bearer not in tried:
             return record
         is_served_by_none = records.by_model.get(str(model), record) is None
         if time.monotonic() >= give_up or is_served_by_none or is_over:
@@ -739,6 +738,9 @@ class Exchange:
         self.options = {**self.options, "headers": headers_for(sent, self.options["headers"])}
         if self.body:
             self.options["json"] = reasoning.without_refused(self.body, self.owner)
+
+    def may_be_served(self) -> bool:
+        return not is_spent(pool(), time.time()) or published().by_model.get(str(self.model)) is not None
 
     async def goes_on(self, answer: Answer) -> bool:
         """Whether the request is to be sent again, as the options are then."""
@@ -892,7 +894,7 @@ class Sender(AsyncHTTPHandler):
         counts["requests sent"] += 1
         with failing_no_request():
             exchange = exchange_of(options)
-            if exchange and is_spent(pool(), time.time()) and not is_due("probe", probe_sec(pool())):
+            if exchange and not exchange.may_be_served() and not is_due("probe", probe_sec(pool())):
                 instead = spent(options)
         while not instead:
             response, failure, goes_on = None, None, False

@@ -78,7 +78,7 @@ impl Layout {
         self.live.join("pool.json")
     }
 
-    /// The records of the models that the published record's account does not serve, for LiteLLM's callback.
+    /// The records of single models, for LiteLLM's callback.
     #[must_use]
     pub fn models(&self) -> PathBuf {
         self.live.join("models.json")

@@ -28,8 +28,8 @@ pub fn record(login: &Login) -> Vec<u8> {
     bytes(&Value::Object(record))
 }
 
-/// The bytes of the records with which single models are served, for LiteLLM's callback: those that the account in use is
-/// refused for. A model that no account serves has none.
+/// The bytes of the records with which single models are served, for LiteLLM's callback: those for which the published
+/// record does not stand. A model that no account serves has none.
 #[must_use]
 pub fn by_model(logins: &BTreeMap<String, Option<&Login>>) -> Vec<u8> {
     let records = logins.iter().map(|(model, login)| {

@@ -14,7 +14,7 @@ use judgement::assess::{Assessment, Turn, assess};
 use judgement::counting::count;
 use judgement::decide::decide;
 use judgement::due::Due;
-use judgement::models::served_by_others;
+use judgement::models::served_by;
 use judgement::plan::{Chosen, Plan, Reason, Why};
 use judgement::policy::PassOptions;
 use judgement::pool::Pool;
@@ -78,8 +78,8 @@ impl Serving<'_> {
         };
         let summary = pool.summary(self.now).document();
         let published = published
-            .and(self.locked.publish_pool(&summary, self.access))
-            .and(self.publish_models(&served_by_others(&pool, &plan, self.now)));
+            .and(self.publish_models(&served_by(&pool, &plan, self.now)))
+            .and(self.locked.publish_pool(&summary, self.access));
         if self.turn == Turn::First && !self.options.offline {
             self.locked.tidy_usage_files(self.now);
         }
@@ -260,7 +260,7 @@ impl Serving<'_> {
         Ok(replaced)
     }
 
-    /// Publishes the records of the models that the chosen account does not serve.
+    /// Publishes the records of single models, before what says that no account can serve.
     fn publish_models(self, models: &BTreeMap<String, Option<(Slot, &Login)>>) -> Result<(), VolumeError> {
         let logins: BTreeMap<_, _> =
             models.iter().map(|(model, found)| (model.clone(), found.map(|(_, login)| login))).collect();

@@ -4,7 +4,7 @@ use records::state::ReportedPlan;
 use records::usage::{Minutes, Percent, Usage, Window};
 
 use super::*;
-use crate::models::served_by_others;
+use crate::models::served_by;
 use crate::pool::PoolSummary;
 
 /// How much of its five hours an account has used.
@@ -104,9 +104,9 @@ fn refused_for(name: &str, model: &str, status: u16) -> Signal {
     Signal::Refused { at: now(), account: account(name), refusal }
 }
 
-/// The slot that serves each model that the chosen account is refused for.
+/// The slot that serves each model that an account is refused for, unless the chosen one does.
 fn models(pool: &Pool) -> Vec<(String, Option<Slot>)> {
-    let found = served_by_others(pool, &run(pool, Purpose::Stay, Order::Sticky), now());
+    let found = served_by(pool, &run(pool, Purpose::Stay, Order::Sticky), now());
     found.into_iter().map(|(model, found)| (model, found.map(|(slot, _)| slot))).collect()
 }
 
@@ -123,7 +123,7 @@ fn a_limit_of_one_model_rests_the_model_on_that_account_and_not_the_account() {
     let (pool, _) = after(pool, &[refused_for("c", "spark", 429)], Order::Sticky);
     assert_eq!(models(&pool), [("spark".to_owned(), None)], "no account serves it");
     let plan = run(&pool, Purpose::Stay, Order::Sticky);
-    assert_eq!(served_by_others(&pool, &plan, now().plus_seconds(601)).len(), 0, "until its limit resets");
+    assert_eq!(served_by(&pool, &plan, now().plus_seconds(601)).len(), 0, "until its limit resets");
 }
 
 #[test]
@@ -154,14 +154,23 @@ fn a_cap_turns_out_to_be_a_models_when_the_account_serves_another_model() {
     // All are refused now, and the first is asked all the same.
     let (pool, next) = after(pool, &[capped_at("b", "sol")], Order::Sticky);
     assert_eq!(next, Some(1));
+    let each_other = [("sol".to_owned(), Some(slot(1))), ("spark".to_owned(), Some(slot(2)))];
+    assert_eq!(models(&pool), each_other, "each was refused for the other model only");
     let (pool, next) = after(pool, &[serves("a", "sol")], Order::Sticky);
     assert_eq!(next, Some(1));
-    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))], "it was refused for another model only");
+    assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))]);
     let (pool, _) = after(pool, &[serves("b", "spark")], Order::Sticky);
     assert_eq!(pool.state.account_state(&account("b")).cooldown, None);
     assert_eq!(models(&pool), [("spark".to_owned(), Some(slot(2)))]);
     let (pool, _) = after(pool, &[serves("a", "spark")], Order::Sticky);
     assert_eq!(models(&pool), [], "its limit was lifted");
+}
+
+#[test]
+fn when_all_are_capped_for_the_same_model_no_account_serves_it() {
+    let start = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
+    let (pool, _) = after(start, &[capped_at("a", "sol"), capped_at("b", "sol")], Order::Sticky);
+    assert_eq!(models(&pool), [("sol".to_owned(), None)]);
 }
 
 #[test]
