@@ -86,7 +86,7 @@ fn two_models_are_served_by_two_accounts(version: &str, way: &Way, headers: Opti
     for _ in 0..4 {
         for model in [SPARK, "gpt-5.6-sol"] {
             let answer = litellm.answer_of(model, true);
-            assert_eq!(answer.status, 200, "{model}: {answer:?}");
+            assert_eq!(answer.status, 200, "{model}: {answer:?}, {:?}", asked(&pod));
             thread::sleep(Duration::from_millis(300));
         }
     }

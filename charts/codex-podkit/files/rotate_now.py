@@ -132,8 +132,8 @@ class Pool(NamedTuple):
 
 
 class Records(NamedTuple):
-    """What requests are sent with: the published record, and those of single models for which it does not stand. A model
-    that no account serves has none."""
+    """What requests are sent with: the published record, and those of single models for which it does not stand. A
+    model that no account serves has none."""
 
     record: Sent | None = None
     by_model: Mapping[str, Sent | None] = {}
@@ -911,7 +911,7 @@ class Sender(AsyncHTTPHandler):
                 goes_on = bool(exchange and answer and await exchange.goes_on(answer))
                 if goes_on and response:
                     await response.aclose()
-                elif answer and refusal_of(answer) and is_spent(pool(), time.time()):
+                elif not goes_on and answer and refusal_of(answer) and is_spent(pool(), time.time()):
                     instead = spent(options)
             if not goes_on and not instead:
                 if failure:
