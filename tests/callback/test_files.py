@@ -99,7 +99,7 @@ class Files(unittest.TestCase):
 
     def test_readings_lie_in_a_file_of_this_worker(self) -> None:
         headers = {"x-codex-primary-used-percent": "42.0", "x-codex-plan-type": "plus"}
-        readings = [Reading(NOW, rotate_now.owner_of(bearer), "gpt-5.6-sol", headers) for bearer in (ANN, BEN)]
+        readings = [Reading(NOW, rotate_now.owner_of(bearer), "gpt-5.6-sol", headers, {}) for bearer in (ANN, BEN)]
         rotate_now.usage.put(readings)
         self.wait_until(rotate_now.USAGE.exists)
         content = json.loads(rotate_now.USAGE.read_bytes())

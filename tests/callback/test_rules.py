@@ -8,7 +8,7 @@ import unittest
 from typing import Any
 
 from loaded import rotate_now
-from rotate_now import Answer, Asked, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal
+from rotate_now import Answer, Asked, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal, percents
 
 NOW = 1795439506.25
 CAPPED = {
@@ -354,7 +354,7 @@ class Successes(unittest.TestCase):
 class Usage(unittest.TestCase):
     def reading(self, after: float, used: float, spark: float | None = None) -> Reading:
         headers = windows("x-codex", used) | (windows("x-codex-bengalfox", spark) if spark is not None else {})
-        return Reading(NOW + after, Owner("acct-ann", "user-ann"), "gpt-5.6-sol", headers)
+        return Reading(NOW + after, Owner("acct-ann", "user-ann"), "gpt-5.6-sol", headers, percents(headers))
 
     def test_a_reading_is_news_each_minute_or_when_a_window_has_moved_by_one_percent(self) -> None:
         last = self.reading(0, 42)
@@ -415,7 +415,7 @@ class Placings(unittest.TestCase):
 
     def test_a_lost_login_outweighs_a_cap_and_a_cap_a_passing_limit(self) -> None:
         endless = signal_of(answer_of(429, {"type": rotate_now.CAP}))
-        read = rotate_now.usage_signal(Reading(NOW, rotate_now.owner_of(ANN), None, {}), ANN)
+        read = rotate_now.usage_signal(Reading(NOW, rotate_now.owner_of(ANN), None, {}, {}), ANN)
         falling = [self.revoked, self.capped, endless, self.limited, read]
         self.assertEqual(sorted(falling, key=rotate_now.strength), falling[::-1])
 

@@ -114,12 +114,13 @@ class Placing(enum.Enum):
 
 
 class Reading(NamedTuple):
-    """What an answer's headers say of the account's usage."""
+    """What an answer's headers say of the account's usage, and how much of each window is used by them."""
 
     at: float
     owner: Owner
     model: str | None
     headers: Headers
+    used: Mapping[str, float]
 
 
 class Pool(NamedTuple):
@@ -351,14 +352,14 @@ def is_news(reading: Reading, last: Reading | None) -> bool:
     """Whether a reading is worth a file: each minute, or when a window has moved by one percent."""
     if last is None or reading.at - last.at >= 60:
         return True
-    now, then = percents(reading.headers), percents(last.headers)
+    now, then = reading.used, last.used
     return now.keys() != then.keys() or any(abs(now[window] - then[window]) >= 1 for window in now)
 
 
 def has_crossed(reading: Reading, last: Reading | None, percent: float) -> bool:
     """Whether a window is at or above this percentage, and was below it when it was last read."""
-    then = percents(last.headers) if last else {}
-    return any(number >= percent > then.get(window, 0) for window, number in percents(reading.headers).items())
+    then = last.used if last else {}
+    return any(number >= percent > then.get(window, 0) for window, number in reading.used.items())
 
 
 def headers_of_event(event: Fields) -> dict[str, str]:
@@ -626,11 +627,9 @@ def write_usage() -> None:
     """Keeps the latest reading of each account where the rotator finds it at its next pass."""
     while readings := usage.get():
         latest = []
-        for at, owner, model, headers in readings:
-            plan = headers.get("x-codex-plan-type")
-            latest.append(
-                without_nothing({"at": at, **owner._asdict(), "model": model, "plan_type": plan, "headers": headers})
-            )
+        for reading in readings:
+            about = {"at": reading.at, **reading.owner._asdict(), "model": reading.model, "headers": reading.headers}
+            latest.append(without_nothing({**about, "plan_type": reading.headers.get("x-codex-plan-type")}))
         with contextlib.suppress(OSError), draft_of({"version": 1, "readings": latest}, 0o640) as draft:
             draft.replace(USAGE)
 
@@ -782,8 +781,9 @@ class Exchange:
     def reads(self, headers: Headers) -> None:
         """Keeps what the headers say of the account's usage, and signals the rotator if it comes close to its limit."""
         about = headers_about_limits(headers, self.sent.bearer)
-        reading, last = Reading(time.time(), self.owner, self.model, about), readings.get(self.owner)
-        if not self.owner.account_id or not percents(about) or not is_news(reading, last):
+        reading = Reading(time.time(), self.owner, self.model, about, percents(about))
+        last = readings.get(self.owner)
+        if not self.owner.account_id or not reading.used or not is_news(reading, last):
             return
         remember(readings, self.owner, reading, MOST_ACCOUNTS)
         usage.put(list(readings.values()))
