@@ -239,7 +239,7 @@ fn whoever_looks_at_the_accounts_knows_how_often_the_rotator_runs() {
             "litellm: {{accountsPage: {{enabled: true}}, chatgptAuth: {{persistence: {{enabled: true}}}}, \
              codexAuthRotator: {{{rotator}}}}}"
         ));
-        for container in ["accounts-page", "codex-cli"] {
+        for container in ["accounts-digest", "codex-cli"] {
             let said = &variables(&manifests, container)["CODEX_ROTATION_INTERVAL_SEC"];
             assert_eq!(said, interval, "{rotator}, {container}");
         }
@@ -254,7 +254,37 @@ fn tokens_from_a_secret_are_where_somebody_looks_at_the_accounts_and_nowhere_els
         container["envFrom"] == json!([{"secretRef": {"name": "tokens", "optional": true}}])
     };
     let with: Vec<_> = containers(pod).filter(has_them).map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(with, ["published-record", "codex-cli", "rotator", "accounts-page"]);
+    assert_eq!(with, ["published-record", "codex-cli", "rotator", "accounts-digest"]);
+}
+
+#[test]
+fn the_container_that_answers_strangers_mounts_what_it_shows_and_nothing_else() {
+    for values in [
+        "accountsPage: {enabled: true}",
+        "accountsPage: {enabled: true, showIdentity: true}, chatgptAuth: {tokensSecret: tokens}",
+        "accountsPage: {enabled: true}, chatgptAuth: {persistence: {enabled: true}}, codexAuthRotator: {mode: cronjob}",
+        "accountsPage: {enabled: true}, codexAuthRotator: {enabled: false}, codexCli: {enabled: false}",
+    ] {
+        let manifests = of(&format!("litellm: {{{values}}}"));
+        let pod = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+        let container = |name: &str| containers(pod).find(|it| it["name"] == name).unwrap();
+        let page = container("accounts-page");
+        let digest = json!([{"name": "accounts-digest", "mountPath": "/accounts-digest", "readOnly": true}]);
+        assert_eq!(page["volumeMounts"], digest, "{values}");
+        assert_eq!(page["envFrom"], Value::Null, "{values}");
+        assert_eq!(page["args"], Value::Null, "{values}");
+        let volumes = pod["spec"]["volumes"].as_array().unwrap();
+        let volume = volumes.iter().find(|it| it["name"] == "accounts-digest").unwrap();
+        assert_eq!(volume["emptyDir"]["medium"], "Memory", "{values}");
+        let writer = container("accounts-digest");
+        let mounts = writer["volumeMounts"].as_array().unwrap();
+        let written: Vec<_> =
+            mounts.iter().filter(|it| it["readOnly"] != true).map(|it| &it["name"]).collect();
+        assert_eq!(written, ["accounts-digest"], "{values}");
+        assert_eq!(writer["ports"], Value::Null, "{values}");
+        let args = writer["args"].as_array().unwrap();
+        assert_eq!(args.contains(&"--show-identity".into()), values.contains("showIdentity"), "{values}");
+    }
 }
 
 #[test]
@@ -300,7 +330,9 @@ fn where_events_are_posted_is_a_secret_that_only_the_rotator_gets() {
     for (name, (_, container)) in every_container() {
         let mut env = container["env"].as_array().into_iter().flatten();
         let webhook = env.find(|variable| variable["name"] == "CODEX_EVENT_WEBHOOK");
-        let is_told = name.starts_with("everything") && container["image"].to_string().contains("/rotator:");
+        let is_rotator =
+            container["image"].to_string().contains("/rotator:") && container["name"] != "accounts-digest";
+        let is_told = name.starts_with("everything") && is_rotator;
         let secret = json!({"name": "pager", "key": "codex", "optional": true});
         let expected = is_told.then_some(&secret);
         assert_eq!(webhook.map(|variable| &variable["valueFrom"]["secretKeyRef"]), expected, "{name}");

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
 
+use fixture::wait_until;
 use fixture::workspace::{repository, tool};
 
 use crate::manifest::{find, of, refused, rendered, values};
@@ -43,6 +44,9 @@ fn every_metric_is_in_the_docs_and_every_metric_of_the_docs_is_there() {
     let at = humantime::format_rfc3339_seconds(SystemTime::now());
     let known = format!(r#"{{"counters": {counters}, "consumption": {{"300": [["{at}", 40000]]}},"#);
     fs::write(&state, text.replacen('{', &known, 1)).unwrap();
+    wait_until("the page shows what was counted", || {
+        served.get("/metrics").contains("codex_rotations_total{")
+    });
     let metrics = served.get("/metrics");
     let mut there: Vec<_> = metrics
         .lines()
@@ -74,7 +78,7 @@ fn the_alerts_are_rules_and_go_off_when_they_should() {
     let (directory, _) = rules();
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (is_content, said) = promtool(&["check", "rules", &at("rules.yaml")], "");
-    assert!(is_content && said.contains("12 rules found"), "{said}");
+    assert!(is_content && said.contains("13 rules found"), "{said}");
     fs::copy(repository().join("tests/installed/alerts.yaml"), at("alerts.yaml")).unwrap();
     let (is_content, said) = promtool(&["test", "rules", &at("alerts.yaml")], "");
     assert!(is_content, "{said}");

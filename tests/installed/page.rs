@@ -184,7 +184,7 @@ fn contrast_is_counted_as_wcag_does() {
 /// The pictures in the docs are taken of this page: `UPDATE_SNAPSHOTS=1` takes them anew.
 #[test]
 fn it_can_be_pictured() {
-    let served = Served::every_state();
+    let served = Served::every_state_and_usage();
     let phone = Screen { width: 500, height: 1750, is_phone: true };
     for (name, screen, scheme) in [("page-light", DESK, "light"), ("page-dark-phone", phone, "dark")] {
         let browser = Browser::start().on(screen);

@@ -19,8 +19,13 @@ const fn advice(id: Id, make: fn(&mut Patient)) -> Advice {
     Advice { id, make: Ok(make) }
 }
 
+const OF_THE_PAGE: &str = "only a page has a digest: see the tests of accounts-serve";
+
 /// All of them.
 pub(crate) const ADVICE: &[Advice] = &[
+    Advice { id: Id::DigestMissing, make: Err(OF_THE_PAGE) },
+    Advice { id: Id::DigestUnreadable, make: Err(OF_THE_PAGE) },
+    Advice { id: Id::DigestLate, make: Err(OF_THE_PAGE) },
     advice(Id::VolumeMissing, |it| it.set("CHATGPT_AUTH_DIR", "/nonexistent")),
     advice(Id::VolumeUnreadable, |it| drop(UnixListener::bind(it.file("rotator_state.json")).unwrap())),
     advice(Id::VolumeNotTried, locked),

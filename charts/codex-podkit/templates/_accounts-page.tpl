@@ -1,20 +1,50 @@
-{{/* The container of the accounts' page. It reads the logins, writes nothing and sends no request. */}}
+{{/* The container that looks at the logins for the page, each minute and whenever the state changes. It changes nothing, sends
+no request and answers nobody. */}}
+{{- define "codex-podkit.accountsDigest" -}}
+{{- with .Values.litellm -}}
+name: accounts-digest
+image: {{ include "codex-podkit.image" (dict "root" $ "image" .codexAuthRotator.image "ours" true) }}
+imagePullPolicy: {{ .codexAuthRotator.image.pullPolicy }}
+args:
+  {{- $show := ternary (list "--show-identity") list .accountsPage.showIdentity }}
+  {{- range concat (list "--every" "1m" "--wake-on" "/chatgpt-auth/rotator_state.json" "--" "rotate-once" "--digest" "/accounts-digest") $show }}
+  - {{ . }}
+  {{- end }}
+env:
+  {{- include "codex-podkit.env" (include "codex-podkit.authEnv" $ | fromYamlArray) | nindent 2 }}
+{{- with include "codex-podkit.tokens" $ }}
+{{ . }}
+{{- end }}
+resources:
+  {{- toYaml .accountsPage.resources | nindent 2 }}
+securityContext:
+  {{- include "codex-podkit.securityContext" dict | nindent 2 }}
+volumeMounts:
+  - name: chatgpt-auth
+    mountPath: /chatgpt-auth
+    readOnly: true
+  {{- range include "codex-podkit.liveMount" $ | fromYamlArray }}
+  - {{- toYaml (merge (dict "readOnly" true) .) | nindent 4 }}
+  {{- end }}
+  - name: accounts-digest
+    mountPath: /accounts-digest
+  {{- with include "codex-podkit.caMount" $ }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The container of the accounts' page. It is the only one that answers strangers, so it mounts the digest and nothing else. */}}
 {{- define "codex-podkit.accountsPage" -}}
 {{- with .Values.litellm.accountsPage -}}
 name: accounts-page
 image: {{ include "codex-podkit.image" (dict "root" $ "image" .image "ours" true) }}
 imagePullPolicy: {{ .image.pullPolicy }}
-{{- if .showIdentity }}
-args: [--show-identity]
-{{- end }}
 ports:
   - name: accounts
     containerPort: 9095
 env:
   {{- include "codex-podkit.env" (concat (include "codex-podkit.pageEnv" $ | fromYamlArray) .extraEnv) | nindent 2 }}
-{{- with include "codex-podkit.tokens" $ }}
-{{ . }}
-{{- end }}
 # No readinessProbe: a pod is ready when all its containers are, so a page that does not answer would take LiteLLM out of
 # its Service. It is restarted only after it has not answered for minutes.
 livenessProbe:
@@ -27,21 +57,14 @@ resources:
 securityContext:
   {{- include "codex-podkit.securityContext" dict | nindent 2 }}
 volumeMounts:
-  - name: chatgpt-auth
-    mountPath: /chatgpt-auth
+  - name: accounts-digest
+    mountPath: /accounts-digest
     readOnly: true
-  {{- range include "codex-podkit.liveMount" $ | fromYamlArray }}
-  - {{- toYaml (merge (dict "readOnly" true) .) | nindent 4 }}
-  {{- end }}
-  {{- with include "codex-podkit.caMount" $ }}
-  {{- . | nindent 2 }}
-  {{- end }}
 {{- end }}
 {{- end }}
 
 {{/* The variables of the page. */}}
 {{- define "codex-podkit.pageEnv" -}}
-{{ include "codex-podkit.authEnv" . }}
 - name: ACCOUNTS_LISTEN
   value: ":9095"
 # Names that could belong to someone else outside: the Service's with its namespace, and those of an Ingress.

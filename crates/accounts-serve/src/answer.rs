@@ -14,7 +14,7 @@ use crate::host::{Hosts, Refused};
 use crate::snapshot::{SharedSnapshot, SnapshotReader};
 use crate::{metrics, page};
 
-type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -1,10 +1,11 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use clap::Parser;
-use cli::{IntervalArgs, PolicyArgs, VolumeArgs};
 
 use crate::exec::Exec;
 
@@ -24,27 +25,28 @@ pub struct Args {
     #[arg(long = "host", value_name = "NAME", env = "ACCOUNTS_HOSTS", value_parser = hosts)]
     pub(crate) hosts: Vec<Names>,
 
+    /// The directory in which rotate-once --digest leaves what is shown
+    // `OsString`, because clap refuses an empty path, and charts set variables without a value.
+    #[arg(long, value_name = "DIR", env = "ACCOUNTS_DIGEST_DIR", default_value = DIGEST_DIR)]
+    digest: OsString,
+
     #[command(flatten)]
     pub(crate) exec: Exec,
-
-    /// Show whole addresses and account ids
-    #[arg(long)]
-    pub(crate) show_identity: bool,
-
-    #[command(flatten)]
-    pub(crate) interval: IntervalArgs,
-
-    #[command(flatten, next_help_heading = "How the rotator judges")]
-    pub(crate) policy: PolicyArgs,
-
-    #[command(flatten, next_help_heading = "The volume")]
-    pub(crate) volume: VolumeArgs,
 }
+
+const DIGEST_DIR: &str = "/accounts-digest";
 
 const AFTER_HELP: &str = "\
 Paths: / is the page; /metrics; /accounts.json, the document that accounts --json prints; /healthz, /readyz
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 usage, 78 cannot listen at that address";
+
+impl Args {
+    /// The digest's directory. A variable without a value counts as not set.
+    pub(crate) fn digest_dir(&self) -> PathBuf {
+        if self.digest.is_empty() { DIGEST_DIR.into() } else { PathBuf::from(&self.digest) }
+    }
+}
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

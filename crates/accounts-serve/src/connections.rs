@@ -21,13 +21,15 @@ pub(crate) struct Connections {
 struct Open {
     last_number: u64,
     all: BTreeMap<u64, Connection>,
+    /// Counts what happens on connections, to tell which of them has been idle the longest.
+    happened: u64,
 }
 
 #[derive(Debug)]
 struct Connection {
     task: AbortHandle,
-    /// Whether its request has arrived, so that it waits for us and not we for it.
-    has_request: bool,
+    /// When it last took a part of its answer, or else its request arrived; `None` while we wait for that.
+    answered: Option<u64>,
 }
 
 /// A connection's place, free again when this is dropped.
@@ -40,7 +42,7 @@ pub(crate) struct Place {
 
 impl Connections {
     pub(crate) fn new() -> Arc<Self> {
-        // Half of the files that may be open are left for reading the volume.
+        // Half of the files that may be open are left for reading the digest, and for more.
         let files =
             getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| usize::try_from(soft).unwrap_or(MOST));
         Self::with_room((files / 2).clamp(1, MOST))
@@ -65,14 +67,18 @@ impl Connections {
         let number = open.last_number;
         let place = Place { number, connections: self.clone(), _permit: permit };
         let task = tokio::spawn(serve(place)).abort_handle();
-        open.all.insert(number, Connection { task, has_request: false });
+        open.all.insert(number, Connection { task, answered: None });
     }
 
-    /// Closes the oldest connection of which no request has arrived, or else the oldest of all.
+    /// Closes the connection that has been idle the longest: of those that have sent no request the oldest, or if most have
+    /// sent one, of these the one that has taken nothing of its answer for the longest. So neither clients that say nothing
+    /// nor clients that read nothing leave the others no room.
     pub(crate) fn close_one(&self) {
         let mut open = self.open();
-        let silent = open.all.iter().find(|(_, connection)| !connection.has_request);
-        let number = silent.or_else(|| open.all.first_key_value()).map(|(number, _)| *number);
+        let answered = || open.all.iter().filter_map(|(number, it)| Some((it.answered?, *number)));
+        let silent = || open.all.iter().find(|(_, it)| it.answered.is_none()).map(|(number, _)| *number);
+        let idle = || answered().min().map(|(_, number)| number);
+        let number = if answered().count() * 2 > open.all.len() { idle() } else { silent().or_else(idle) };
         if let Some(connection) = number.and_then(|number| open.all.remove(&number)) {
             connection.task.abort();
         }
@@ -84,10 +90,13 @@ impl Connections {
 }
 
 impl Place {
-    /// Notes that the connection's request has arrived.
-    pub(crate) fn request_has_arrived(&self) {
-        if let Some(connection) = self.connections.open().all.get_mut(&self.number) {
-            connection.has_request = true;
+    /// Notes that the connection's request has arrived, or that a part of the answer has been taken.
+    pub(crate) fn goes_on(&self) {
+        let mut open = self.connections.open();
+        open.happened += 1;
+        let happened = open.happened;
+        if let Some(connection) = open.all.get_mut(&self.number) {
+            connection.answered = Some(happened);
         }
     }
 }
@@ -106,9 +115,9 @@ mod tests {
 
     use super::*;
 
-    /// Which connections are still open after this many were made, if there is room for two and some sent a request.
+    /// Which connections are still open after this many were made, if there is room for three and some sent a request.
     async fn still_open(made: u32, with_request: &[u32]) -> Vec<u32> {
-        let connections = Connections::with_room(2);
+        let connections = Connections::with_room(3);
         let mut ends = Vec::new();
         for number in 1..=made {
             let (alive, end) = watch::channel(());
@@ -116,7 +125,7 @@ mod tests {
             let serve = |place: Place| async move {
                 let _alive = alive;
                 if has_request {
-                    place.request_has_arrived();
+                    place.goes_on();
                 }
                 pending::<()>().await;
             };
@@ -129,19 +138,42 @@ mod tests {
 
     #[tokio::test]
     async fn while_there_is_room_none_is_closed() {
-        assert_eq!(still_open(2, &[]).await, [1, 2]);
+        assert_eq!(still_open(3, &[]).await, [1, 2, 3]);
     }
 
     #[tokio::test]
     async fn the_oldest_without_a_request_is_closed_first() {
-        assert_eq!(still_open(3, &[]).await, [2, 3]);
-        assert_eq!(still_open(3, &[1]).await, [1, 3]);
-        assert_eq!(still_open(9, &[1]).await, [1, 9]);
+        assert_eq!(still_open(4, &[]).await, [2, 3, 4]);
+        assert_eq!(still_open(4, &[1]).await, [1, 3, 4]);
+        assert_eq!(still_open(9, &[1]).await, [1, 8, 9]);
     }
 
     #[tokio::test]
-    async fn if_all_have_sent_a_request_the_oldest_is_closed() {
-        assert_eq!(still_open(3, &[1, 2, 3]).await, [2, 3]);
+    async fn if_most_have_sent_a_request_the_one_that_has_taken_nothing_the_longest_is_closed() {
+        assert_eq!(still_open(4, &[1, 2]).await, [2, 3, 4]);
+        assert_eq!(still_open(4, &[1, 2, 3, 4]).await, [2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn one_that_goes_on_taking_its_answer_is_not_closed() {
+        let connections = Connections::with_room(2);
+        let (go_on, asked) = watch::channel(0);
+        for number in 1..=3 {
+            let mut asked = asked.clone();
+            let serve = |place: Place| async move {
+                place.goes_on();
+                while asked.changed().await.is_ok() {
+                    if number == 1 {
+                        place.goes_on();
+                    }
+                }
+            };
+            connections.admit(serve).await;
+            tokio::task::yield_now().await;
+            go_on.send_replace(number);
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(connections.open().all.keys().copied().collect::<Vec<_>>(), [1, 3]);
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! The accounts for a browser, for Prometheus and for scripts. Read-only: it takes no lock, writes no file and sends no
-//! request.
+//! The accounts for a browser, for Prometheus and for scripts. It reads one file, the digest that the rotator leaves for it,
+//! which holds no token; it writes nothing and sends no request.
 //!
 //! ```text
 //! accounts-serve --listen :9095
@@ -36,6 +36,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;
     let hosts = Hosts::new(args.hosts.concat());
-    let answers = Answers { exec: args.exec.clone(), reader: SnapshotReader::new(args), hosts };
+    let answers = Answers { exec: args.exec.clone(), reader: SnapshotReader::of(&args.digest_dir()), hosts };
     server::run(socket, answers).context("cannot serve").or_exit(Exit::Failed)
 }

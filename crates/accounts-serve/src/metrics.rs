@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use overview::finding::{Finding, Id};
+use overview::finding::{Area, Finding, Id};
 use overview::trouble::Trouble;
 use overview::{Published, Row, SlotState, json};
 use prometheus_client::collector::Collector;
@@ -35,7 +35,7 @@ const STATES: [&str; 10] = [
 
 type Labels = Vec<(&'static str, String)>;
 
-/// The metrics of a snapshot; of a volume that cannot be read, only that and its finding.
+/// The metrics of a snapshot; where there is none, only why.
 pub(crate) fn text(snapshot: &SharedSnapshot) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("codex");
     registry.register_collector(Box::new(Scrape(snapshot.clone())));
@@ -52,16 +52,31 @@ impl Collector for Scrape {
         let mut into = Families(&mut encoder);
         let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         into.gauge("podkit_build_info", "The release, always 1", None, [(build, 1.0)])?;
-        let readable = [(Labels::new(), truth(self.0.is_ok()))];
-        into.gauge("volume_readable", "Whether the logins and the state can be read", None, readable)?;
+        let is_digest_read = self.0.as_ref().err().is_none_or(|why| why.id.area() != Area::Page);
+        into.one(
+            "digest_readable",
+            "Whether what the rotator leaves for the page can be read",
+            None,
+            truth(is_digest_read),
+        )?;
+        if is_digest_read {
+            let readable = truth(self.0.is_ok());
+            into.one("volume_readable", "Whether the logins and the state can be read", None, readable)?;
+        }
+        let heartbeat = self.0.as_ref().ok().and_then(|snapshot| snapshot.observed.heartbeat.as_ref());
+        let is_held = truth(heartbeat.is_some_and(|heartbeat| heartbeat.held));
+        into.one("callback_held", "Whether it is known that LiteLLM calls the callback", None, is_held)?;
         match &self.0 {
             Ok(snapshot) => {
+                let (help, age) =
+                    ("Time since the volume was read for the page", snapshot.age().as_secs_f64());
+                into.one("digest_age", help, Some(&Unit::Seconds), age)?;
                 into.findings(&snapshot.findings, |_| true)?;
                 into.pool(snapshot)?;
                 into.accounts(snapshot)?;
                 into.rotator(snapshot)
             }
-            Err(unreadable) => into.findings(std::slice::from_ref(unreadable), Id::hides_the_others),
+            Err(hiding) => into.findings(std::slice::from_ref(hiding), |id| id.is_known_beside(hiding.id)),
         }
     }
 }
@@ -70,7 +85,7 @@ struct Families<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Families<'_, '_> {
     /// Every kind that could be judged, so that a series that was 1 becomes 0 instead of ending.
-    fn findings(&mut self, findings: &[Finding], is_known: fn(Id) -> bool) -> fmt::Result {
+    fn findings(&mut self, findings: &[Finding], is_known: impl Fn(Id) -> bool) -> fmt::Result {
         let ids = Id::ALL.iter().filter(|id| id.is_seen_without_the_lock() && is_known(**id));
         let series = ids.map(|id| {
             let labels = vec![("id", id.name().to_owned()), ("severity", id.severity().name().to_owned())];
@@ -162,19 +177,18 @@ impl Families<'_, '_> {
 
     fn rotator(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let seconds = Some(&Unit::Seconds);
-        if let Some(age) = snapshot.last_pass_age() {
+        if let Some(age) = snapshot.observed.last_pass_age() {
             let help = "Time since the rotator last completed a pass";
             self.one("rotator_last_pass_age", help, seconds, age.as_secs_f64())?;
         }
         let interval = snapshot.observed.interval.as_secs_f64();
         self.one("rotator_interval", "How often the rotator runs", seconds, interval)?;
-        self.counter("refreshes", "Refreshes that were sent", &snapshot.counters.refreshes)?;
+        self.counter("refreshes", "Refreshes that were sent", &snapshot.observed.counters.refreshes)?;
         let help = "Passes that published another account, or had none to publish";
-        self.counter("rotations", help, &snapshot.counters.rotations)?;
+        self.counter("rotations", help, &snapshot.observed.counters.rotations)?;
         if let Some(heartbeat) = &snapshot.observed.heartbeat {
             let age = snapshot.now().since(heartbeat.at).as_secs_f64();
             self.one("callback_age", "Age of the heartbeat of LiteLLM's callback", seconds, age)?;
-            self.one("callback_held", "Whether LiteLLM calls the callback", None, truth(heartbeat.held))?;
         }
         Ok(())
     }

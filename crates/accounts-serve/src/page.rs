@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use overview::finding::Finding;
+use overview::finding::{Area, Finding};
 use overview::words::{ends, span, states};
 use overview::{AccountInfo, Published, Row, SlotState};
 use records::remedy;
@@ -49,23 +49,28 @@ pub(crate) fn view(snapshot: &SharedSnapshot, exec: &Exec) -> String {
             format!("{}{findings}{}", head(snapshot), table(snapshot))
         }
         Err(why) => {
-            let why = why.clone().run(remedy::DOCTOR);
-            format!("<p class=\"serving bad\">The volume cannot be read.</p>\n{}", card(&why, exec))
+            let (unread, why) = if why.id.area() == Area::Page {
+                ("Nothing is known of the accounts.", why.clone())
+            } else {
+                ("The volume cannot be read.", why.clone().run(remedy::DOCTOR))
+            };
+            format!("<p class=\"serving bad\">{unread}</p>\n{}", card(&why, exec))
         }
     }
 }
 
 fn head(snapshot: &Snapshot) -> String {
     let overview = &snapshot.observed.overview;
-    let (class, serving) = match overview.published {
+    let (class, serving) = match &overview.published {
         Published::Account(slot) => {
-            let row = overview.rows.iter().find(|row| row.slot == slot);
+            let row = overview.rows.iter().find(|row| row.slot == *slot);
             let name = row.and_then(|row| row.who.as_ref()).map_or("", |who| &who.name);
             ("good", format!("Account {} serves: <b>{}</b>", slot.number(), Escaped(name)))
         }
         _ => ("bad", "None of these accounts serves.".to_owned()),
     };
     let last = snapshot
+        .observed
         .last_pass_age()
         .filter(|_| snapshot.observed.has_passed)
         .map_or_else(|| "no pass yet".to_owned(), |age| format!("last pass {} ago", minutes(age)));

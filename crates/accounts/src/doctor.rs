@@ -28,7 +28,7 @@ pub(crate) fn examine(
     as_json: bool,
 ) -> Result<(), Failure> {
     match observer.observe(volume, now) {
-        Ok((mut facts, _)) => {
+        Ok(mut facts) => {
             facts.examined = Some(examination::examine(volume, &facts.overview, args, now));
             conclude(&findings(&facts), Some(&facts), as_json)
         }

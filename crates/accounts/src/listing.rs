@@ -64,7 +64,7 @@ impl Listing<'_> {
     }
 
     fn look(self) -> Result<Snapshot, Failure> {
-        let (observed, _) = self.observer.observe(self.volume, clock::now())?;
+        let observed = self.observer.observe(self.volume, clock::now())?;
         Ok(Snapshot { findings: findings(&observed), overview: observed.overview })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use records::grant::GrantStatus;
 use records::{Login, Slot, remedy};
+use serde::{Deserialize, Serialize};
 
 /// A slot that may be chosen.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct Candidate {
 }
 
 /// What is wrong with a slot's file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
     pub why: String,
     /// It is no regular file that can be read: a login could not replace it, so it must be removed first.

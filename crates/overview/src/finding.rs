@@ -2,10 +2,11 @@
 
 use judgement::phrases::with_remedy;
 use records::Slot;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// Something that is wrong or worth knowing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub id: Id,
     /// The slot that it is about, if it is about one.
@@ -34,6 +35,8 @@ pub enum Severity {
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Area {
+    /// What the page knows.
+    Page,
     /// The directories.
     Volume,
     Slots,
@@ -85,6 +88,12 @@ macro_rules! ids {
 }
 
 ids! {
+    /// The page has no digest.
+    DigestMissing "digest-missing" Page Warning,
+    /// The page's digest cannot be read.
+    DigestUnreadable "digest-unreadable" Page Warning,
+    /// The page's digest is too old.
+    DigestLate "digest-late" Page Warning,
     /// The directory of the logins is not there.
     VolumeMissing "volume-missing" Volume Critical,
     /// The logins or the state cannot be read.
@@ -181,6 +190,12 @@ impl Id {
     pub fn hides_the_others(self) -> bool {
         matches!(self, Self::VolumeMissing | Self::VolumeUnreadable | Self::StateUnusable)
     }
+
+    /// Whether it is known whether there are findings of this kind, though there is one that hides others.
+    #[must_use]
+    pub fn is_known_beside(self, hiding: Self) -> bool {
+        self.area() == Area::Page || hiding.area() != Area::Page && self.hides_the_others()
+    }
 }
 
 impl Finding {
@@ -255,6 +270,20 @@ impl Finding {
     }
 }
 
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = Self::ALL.iter().find(|id| id.name() == name);
+        known.copied().ok_or_else(|| serde::de::Error::custom(format!("no finding is called {name}")))
+    }
+}
+
 impl Severity {
     /// The word that scripts and metrics use.
     #[must_use]
@@ -268,7 +297,7 @@ impl Severity {
 }
 
 impl Area {
-    /// Every area, in the order in which the doctor checks them.
+    /// Every area that the doctor checks, in that order.
     pub const ALL: [Self; 9] = [
         Self::Volume,
         Self::Slots,
@@ -285,6 +314,7 @@ impl Area {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Page => "page",
             Self::Volume => "volume",
             Self::Slots => "slots",
             Self::State => "state",

@@ -3,6 +3,7 @@
 
 mod callback;
 mod clock;
+mod digest;
 mod examined;
 mod pool;
 mod record;
@@ -16,6 +17,10 @@ use crate::Overview;
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;
 
+pub use self::digest::{
+    digest_broken, digest_late, digest_missing, digest_not_opened, digest_of_another_release,
+};
+
 /// Every finding, the most severe first.
 #[must_use]
 pub fn findings(observed: &Observed) -> Vec<Finding> {
@@ -25,6 +30,7 @@ pub fn findings(observed: &Observed) -> Vec<Finding> {
         .chain(slots::findings(observed))
         .chain(state::findings(observed))
         .chain(clock::findings(observed))
+        .chain(digest_late(observed.overview.at, observed.overview.now))
         .chain(rotator::findings(observed))
         .chain(record::finding(&observed.overview))
         .chain(callback::finding(observed))

@@ -57,8 +57,8 @@ fn account(row: &Row, naming: Naming) -> Value {
         account[name] = value;
     }
     if naming == Naming::InFull {
-        account["account_id"] = who_field(|who| json!(who.account.account_id));
-        account["user_id"] = who_field(|who| json!(who.account.user_id));
+        account["account_id"] = who_field(|who| json!(who.account.as_ref().map(|it| &it.account_id)));
+        account["user_id"] = who_field(|who| json!(who.account.as_ref().and_then(|it| it.user_id.as_ref())));
     }
     account
 }

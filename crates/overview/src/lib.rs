@@ -2,6 +2,7 @@
 //! rotator's judgement.
 
 pub mod bounds;
+pub mod digest;
 pub mod finding;
 pub mod findings;
 pub mod json;
@@ -22,14 +23,18 @@ use records::state::{Cooldown, CooldownKind, CooldownSource, Parked};
 use records::text::printable;
 use records::usage::Usage;
 use records::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::trouble::{Trouble, troubles};
 
 /// How all accounts stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
     /// When it was observed.
     pub at: Timestamp,
+    /// The time by which it is judged, which is later where a digest is shown.
+    #[serde(skip, default = "not_yet")]
+    pub now: Timestamp,
     pub naming: Naming,
     /// One row for each slot.
     pub rows: Vec<Row>,
@@ -41,7 +46,8 @@ pub struct Overview {
 }
 
 /// The account of the published record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Published {
     /// The account in this slot.
     Account(Slot),
@@ -52,11 +58,11 @@ pub enum Published {
     /// There is no record.
     Nothing,
     /// Another program has written the record, and this is wrong with it.
-    Foreign(&'static str),
+    Foreign(String),
 }
 
 /// How one slot stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub slot: Slot,
     /// Whose login is in it, if its file can be read.
@@ -72,11 +78,13 @@ pub struct Row {
 }
 
 /// What is known of the account whose login is in a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountInfo {
     /// As it may be shown.
     pub name: String,
-    pub account: AccountId,
+    /// Left out of a digest in which people are masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
     /// The subscription, as the provider last reported it.
     pub plan: Option<String>,
     /// When the access token ends.
@@ -91,7 +99,8 @@ pub struct AccountInfo {
 }
 
 /// How an account stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SlotState {
     /// It can serve.
     Ready,
@@ -105,8 +114,8 @@ pub enum SlotState {
     RefreshDue,
     /// It needs a login, for this reason.
     NeedsLogin(String),
-    /// It belonged to this account, and its last refresh brought another account's tokens.
-    OtherAccount(AccountId),
+    /// It belonged to the account of this name, and its last refresh brought another account's tokens.
+    OtherAccount(String),
     /// This slot holds a newer login of the same account.
     Duplicate(Slot),
     /// Its file is no login that can be read.
@@ -118,10 +127,15 @@ pub enum SlotState {
 pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -> Overview {
     let published = published(pool);
     let rows: Vec<_> =
-        pool.slots.iter().map(|candidate| row(pool, candidate, published, before, naming, now)).collect();
+        pool.slots.iter().map(|candidate| row(pool, candidate, &published, before, naming, now)).collect();
     let exhausted_at = exhausted_at(pool, &rows, now);
     let pin_is_lost = pool.state.pin.as_ref().is_some_and(|pin| pool.holder(pin).is_none());
-    Overview { at: now, naming, rows, published, pin_is_lost, exhausted_at }
+    Overview { at: now, now, naming, rows, published, pin_is_lost, exhausted_at }
+}
+
+/// Stands for the time by which a digest is judged, until that is known.
+fn not_yet() -> Timestamp {
+    Timestamp::from_seconds(0)
 }
 
 impl Row {
@@ -168,14 +182,14 @@ fn published(pool: &Pool) -> Published {
         }
         PublishedRecord::Placeholder => Published::Placeholder,
         PublishedRecord::Missing => Published::Nothing,
-        PublishedRecord::Foreign { why } => Published::Foreign(why),
+        PublishedRecord::Foreign { why } => Published::Foreign((*why).to_owned()),
     }
 }
 
 fn row(
     pool: &Pool,
     candidate: &Candidate,
-    published: Published,
+    published: &Published,
     before: Duration,
     naming: Naming,
     now: Timestamp,
@@ -183,10 +197,10 @@ fn row(
     let login = candidate.login.as_ref().ok();
     let is_holder = |login: &Login| pool.holder(&login.account).is_some_and(|h| h.slot == candidate.slot);
     let pin = pool.state.pin.as_ref();
-    let state = state(pool, candidate, now);
+    let state = state(pool, candidate, naming, now);
     Row {
         slot: candidate.slot,
-        is_active: published == Published::Account(candidate.slot),
+        is_active: *published == Published::Account(candidate.slot),
         is_pinned: login.is_some_and(|login| pin == Some(&login.account) && is_holder(login)),
         troubles: login
             .filter(|login| is_holder(login))
@@ -196,7 +210,7 @@ fn row(
         state,
         who: login.map(|login| AccountInfo {
             name: naming.of(login),
-            account: login.account.clone(),
+            account: Some(login.account.clone()),
             plan: plan(pool, login),
             expiry: login.expiry,
             last_refresh: login.last_refresh,
@@ -222,7 +236,7 @@ fn exhausted_at(pool: &Pool, rows: &[Row], now: Timestamp) -> Option<Timestamp> 
     let ready = rows.iter().filter(|row| row.state == SlotState::Ready);
     let left: Vec<_> = ready
         .filter_map(|row| row.who.as_ref())
-        .map(|who| Left { usage: pool.usage(&who.account) })
+        .map(|who| Left { usage: who.account.as_ref().and_then(|account| pool.usage(account)) })
         .collect();
     forecast::exhausted_at(&left, &pool.state.consumption, now)
 }
@@ -233,7 +247,7 @@ fn plan(pool: &Pool, login: &Login) -> Option<String> {
     reported.map(|plan| plan.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
 }
 
-fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
+fn state(pool: &Pool, candidate: &Candidate, naming: Naming, now: Timestamp) -> SlotState {
     let account_state = candidate.login.as_ref().map(|login| pool.state.account_state(&login.account));
     let account_state = account_state.unwrap_or_default();
     match pool.judge(candidate, now) {
@@ -248,7 +262,7 @@ fn state(pool: &Pool, candidate: &Candidate, now: Timestamp) -> SlotState {
         Err(Reason::RefreshDue(_)) => SlotState::RefreshDue,
         Err(Reason::Expired(expiry)) => SlotState::NeedsLogin(format!("its access token expired {expiry}")),
         Err(Reason::NeedsLogin(code)) => SlotState::NeedsLogin(code),
-        Err(Reason::OtherAccount(from)) => SlotState::OtherAccount(from),
+        Err(Reason::OtherAccount(from)) => SlotState::OtherAccount(naming.of_account(&from)),
         Err(Reason::SameAccountAs(other)) => SlotState::Duplicate(other),
         Err(Reason::Unusable(why)) => SlotState::Unusable(why),
     }

@@ -1,18 +1,20 @@
 //! What is observed of a volume, a rotator and LiteLLM, before it is judged.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use records::counters::Counters;
 use records::grant::Marker;
 use records::heartbeat::Heartbeat;
 use records::probe::ProbeResult;
 use records::writer::Writer;
 use records::{Slot, Timestamp};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Overview;
 
 /// What can be observed without a lock, by any user who may read the volume.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Observed {
     pub overview: Overview,
     /// Why the stored state cannot be used, if it cannot.
@@ -34,14 +36,18 @@ pub struct Observed {
     pub writers: Vec<Writer>,
     /// The last heartbeat of LiteLLM's callback.
     pub heartbeat: Option<Heartbeat>,
+    /// What the rotator has counted.
+    pub counters: Counters,
     /// What only the doctor examines.
+    #[serde(skip)]
     pub examined: Option<Examined>,
 }
 
 /// A slot's file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlotFile {
     pub slot: Slot,
+    #[serde(serialize_with = "shown")]
     pub path: PathBuf,
     /// Whether others than its owner may read or write it.
     pub too_open: bool,
@@ -90,9 +96,23 @@ pub struct DirectoryFault {
 }
 
 impl Observed {
+    /// Judges by a later time than that at which it was observed.
+    pub(crate) fn judge_at(&mut self, now: Timestamp) {
+        self.overview.now = now;
+        for who in self.overview.rows.iter_mut().filter_map(|row| row.who.as_mut()) {
+            who.usage = who.usage.take().and_then(|usage| usage.current(now));
+            who.models.retain(|_, until| *until > now);
+        }
+    }
+
     /// How long ago the last pass ended, or a first one could have.
     #[must_use]
     pub fn last_pass_age(&self) -> Option<Duration> {
-        self.last_pass.map(|at| self.overview.at.since(at))
+        self.last_pass.map(|at| self.overview.now.since(at))
     }
+}
+
+/// A path is only shown, so one that is not UTF-8 may lose what it is not.
+fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }

@@ -6,12 +6,14 @@ use judgement::pool::Pool;
 use records::grant::GrantStatus;
 use records::state::RefreshRefusal;
 use records::{Expiry, Login, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::bounds::REFUSED_FOR;
 use crate::finding::Id;
 
 /// What keeps a login from being refreshed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Trouble {
     /// Its grant has ended. Its access token serves until it ends, too.
     NeedsLogin { code: String, until: Option<Expiry> },

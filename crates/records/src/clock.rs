@@ -151,7 +151,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// When an access token ends, as its own `exp` claim says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Expiry(pub Timestamp);
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Counts by result and reason. Both are words of this program, so there are only a few.
 pub type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// Everything that is counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub refreshes: Counts,

@@ -1,12 +1,13 @@
 //! The heartbeat that LiteLLM's callback writes each minute, while a LiteLLM runs that has loaded it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Timestamp;
 use crate::text::printable;
 
 /// What the callback writes about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     pub at: Timestamp,
     /// Whether the callback is among those that LiteLLM calls. One that was only imported is never called.

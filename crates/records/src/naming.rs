@@ -1,10 +1,13 @@
 //! How people are named.
 
-use crate::Login;
+use serde::{Deserialize, Serialize};
+
 use crate::text::printable;
+use crate::{AccountId, Login};
 
 /// How people are named where others may see it: on a screen, in a scrape, on a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Naming {
     /// `a…@example.test`: enough for those who know the person.
     Masked,
@@ -21,6 +24,15 @@ impl Naming {
         match self {
             Self::InFull => name,
             Self::Masked => masked(&name),
+        }
+    }
+
+    /// Which account it is, where no login of it is at hand. Its user may be known by an email address. Printable.
+    #[must_use]
+    pub fn of_account(self, account: &AccountId) -> String {
+        match self {
+            Self::InFull => account.to_string(),
+            Self::Masked => masked(&printable(&account.account_id)),
         }
     }
 }
@@ -50,6 +62,14 @@ mod tests {
         assert_eq!(Naming::Masked.of(&login), " …@example.test");
         login.email = Some("\u{202e}".to_owned());
         assert_eq!(Naming::InFull.of(&login), "a [2Jb", "nothing is no name");
+    }
+
+    #[test]
+    fn an_account_without_a_login_is_named_by_its_id_and_its_user_only_in_full() {
+        let user_id = Some("ann@example.test".to_owned());
+        let account = AccountId { account_id: "0b9d3a52-77aa".to_owned(), user_id };
+        assert_eq!(Naming::InFull.of_account(&account), "0b9d3a52-77aa/ann@example.test");
+        assert_eq!(Naming::Masked.of_account(&account), "0b9d…");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Timestamp;
 
 /// What the provider last reported of an account's usage windows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// When it was reported.
     pub at: Timestamp,
@@ -18,17 +18,17 @@ pub struct Usage {
 
 /// A span of time over which the provider counts an account's use. It is identified by its length, because which window
 /// the provider calls primary differs from plan to plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     pub minutes: Minutes,
     pub used_percent: Percent,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Timestamp>,
 }
 
 /// The length of a window. Printed as `5h` or `7d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Minutes(u32);
 
 /// A percentage to a tenth; rounded down, because a window at 99.96 % is not used up.
@@ -118,6 +118,20 @@ impl Percent {
     #[must_use]
     pub fn tenths(self) -> u16 {
         self.tenths
+    }
+}
+
+impl TryFrom<u32> for Minutes {
+    type Error = &'static str;
+
+    fn try_from(minutes: u32) -> Result<Self, Self::Error> {
+        Self::new(minutes).ok_or("a window of no length")
+    }
+}
+
+impl From<Minutes> for u32 {
+    fn from(minutes: Minutes) -> Self {
+        minutes.0
     }
 }
 

@@ -1,13 +1,16 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cli::{PolicyArgs, VolumeArgs, duration};
+use cli::{IntervalArgs, PolicyArgs, VolumeArgs, duration};
 use durable_file::Access;
 use judgement::policy::PassOptions;
 use judgement::poll::SHORTEST_INTERVAL;
-use records::{Secret, Slot};
+use overview::bounds::INTERVAL;
+use records::{Naming, Secret, Slot};
+use rotation::observing::Observer;
 
 /// Makes one pass: chooses an account, publishes its record for LiteLLM and refreshes what is due
 #[derive(Debug, Parser)]
@@ -55,6 +58,24 @@ pub struct Args {
 
     #[command(flatten)]
     pub(crate) volume: VolumeArgs,
+
+    #[command(flatten, next_help_heading = "The page")]
+    pub(crate) digest: DigestArgs,
+}
+
+/// What is left for the page, and where.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DigestArgs {
+    /// Make no pass: only leave in this directory what accounts-serve shows, without a token
+    #[arg(id = "digest", long = "digest", value_name = "DIR", conflicts_with_all = ["init", "to", "dry_run", "json"])]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Leave whole addresses and account ids there
+    #[arg(long, requires = "digest")]
+    show_identity: bool,
+
+    #[command(flatten)]
+    interval: IntervalArgs,
 }
 
 // Both are kept out of a command's environment: where else an event goes does not concern it.
@@ -66,11 +87,26 @@ Events: needs-login, refresh-failing, pool-exhausted, pool-runs-out and recovere
 of log, is sent by a later pass, and changes no exit code
 
 Exit codes: 0 published, 1 failed, 2 usage, 69 no usable account (the last record or a placeholder stays), \
-73 the volume cannot be read or written, 75 another process holds the lock, 78 no such directory or a newer state";
+73 the volume cannot be read or written, or the digest not written, 75 another process holds the lock, 78 no such directory or a newer state";
 
 impl Args {
     pub(crate) fn access(&self) -> Access {
         Access { mode: self.published_mode, group: self.published_group }
+    }
+
+    /// Whether this run is the rotator's, and more than a look.
+    pub(crate) fn is_whole_pass(&self) -> bool {
+        !self.init && !self.dry_run && self.digest.directory.is_none()
+    }
+
+    /// How the volume is observed for the page.
+    pub(crate) fn observer(&self) -> Observer {
+        Observer {
+            naming: if self.digest.show_identity { Naming::InFull } else { Naming::Masked },
+            refresh_before: self.policy.refresh_before(),
+            interval: self.digest.interval.or(INTERVAL),
+            quota: self.policy.quota(),
+        }
     }
 
     pub(crate) fn options(&self) -> PassOptions {

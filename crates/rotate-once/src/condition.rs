@@ -71,7 +71,7 @@ fn condition(finding: &Finding, overview: &Overview, pool: &Pool) -> Option<Cond
     let slot = finding.slot;
     let row = overview.rows.iter().find(|row| Some(row.slot) == slot);
     let who = row.and_then(|row| row.who.as_ref());
-    let account = || who.map(|who| who.account.clone());
+    let account = || who.and_then(|who| who.account.clone());
     let about = match finding.id {
         Id::PoolExhausted | Id::PoolCapped => About::Pool,
         Id::PoolRunsOut => About::Forecast,

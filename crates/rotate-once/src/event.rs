@@ -87,7 +87,7 @@ fn row<'a>(entry: &Entry, overview: &'a Overview) -> Option<&'a Row> {
         About::Pool | About::Forecast => None,
         About::File(slot) => rows.find(|row| row.slot == *slot),
         About::Account(account) | About::Refresh(account) => rows.find(|row| {
-            row.who.as_ref().is_some_and(|who| who.account == *account)
+            row.who.as_ref().is_some_and(|who| who.account.as_ref() == Some(account))
                 && !matches!(row.state, SlotState::Duplicate(_))
         }),
     }

@@ -7,6 +7,7 @@ mod args;
 mod command;
 mod condition;
 mod deadline;
+mod digest;
 mod event;
 mod ledger;
 mod notified_file;
@@ -34,11 +35,14 @@ pub use crate::args::Args;
 /// The name in front of every log line.
 pub const COMMAND: &str = "rotate-once";
 
-/// Makes the pass, or with `--dry-run` prints what it would do.
+/// Makes the pass; or with `--dry-run` prints what it would do, or with `--digest` only leaves the page's digest.
 ///
 /// # Errors
 /// The volume cannot be read or written, another process holds its lock, or no account is usable.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(directory) = &args.digest.directory {
+        return digest::leave(args, directory);
+    }
     let volume = Volume::at(args.volume.directories())?;
     let options = args.options();
     let plan = if args.dry_run { look(args, &volume, options)? } else { pass(args, &volume, options)? };
@@ -53,7 +57,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// Asks after the pass how much idle accounts have used, if that is wanted. It changes no exit code.
 pub fn poll(args: &Args) {
-    let Some(interval) = args.usage_poll.filter(|_| !args.init && !args.dry_run) else { return };
+    let Some(interval) = args.usage_poll.filter(|_| args.is_whole_pass()) else { return };
     let log = |line| log::line(COMMAND, line);
     // If there is no volume, the pass has said so.
     if let Ok(volume) = Volume::at(args.volume.directories())
@@ -65,7 +69,7 @@ pub fn poll(args: &Args) {
 
 /// Notifies the receivers after the pass, whatever its outcome and without the lock, by what the volume says then.
 pub fn notify(args: &Args) {
-    if args.init || args.dry_run {
+    if !args.is_whole_pass() {
         return;
     }
     let receivers = Receiver::all(args);

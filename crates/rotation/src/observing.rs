@@ -10,7 +10,6 @@ use overview::finding::Finding;
 use overview::findings;
 use overview::observed::{Observed, SlotFile};
 use overview::overview;
-use records::counters::Counters;
 use records::{Classified as _, Naming, Slot, Timestamp};
 
 use crate::reading::{self, Reading};
@@ -27,18 +26,18 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Observes everything that can be read without the lock, and reads the counters.
+    /// Observes everything that can be read without the lock.
     ///
     /// # Errors
     /// The logins or the state cannot be read; [`unreadable`] makes a finding of that.
-    pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<(Observed, Counters), VolumeError> {
+    pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<Observed, VolumeError> {
         let Reading { mut pool, mut notes, mut state_note, is_state_broken, too_open, .. } =
             reading::read(volume, now)?;
         pool.quota = self.quota;
         // The predecessor's state is taken over, and nothing is wrong with it.
         notes.extend(state_note.take_if(|_| !is_state_broken));
         let signals = volume.signals().unwrap_or_default();
-        let observed = Observed {
+        Ok(Observed {
             overview: overview(&pool, self.refresh_before, self.naming, now),
             state_note,
             notes,
@@ -50,9 +49,9 @@ impl Observer {
             interval: self.interval,
             writers: volume.writers(),
             heartbeat: volume.heartbeat(),
+            counters: pool.state.counters,
             examined: None,
-        };
-        Ok((observed, pool.state.counters))
+        })
     }
 }
 

@@ -59,6 +59,8 @@ fn in_order(area: Area, findings: &[&Finding], observed: Option<&Observed>) -> V
             Some(heartbeat) => format!("LiteLLM {} holds the callback", heartbeat.litellm),
             None => "LiteLLM has not started yet".to_owned(),
         }],
+        // Only a page knows what it knows.
+        Area::Page => Vec::new(),
         Area::Codex => {
             let path = examined.and_then(|examined| examined.codex.as_ref().ok());
             path.map(|path| path.display().to_string()).into_iter().collect()

@@ -36,7 +36,7 @@ fn everything() -> Observed {
         interval: Duration::from_mins(30),
         quota: Quota::default(),
     };
-    let (facts, _) = observer.observe(&volume, at(0)).unwrap();
+    let facts = observer.observe(&volume, at(0)).unwrap();
     let args = DoctorArgs { probe: false, codex_bin: "codex".into() };
     let examined = examine(&volume, &facts.overview, &args, at(0));
     assert!(examined.not_tried.is_none() && examined.directories[0].is_tried);
@@ -189,7 +189,10 @@ fn the_published_record_is_judged() {
     assert_eq!(serving(Published::Nothing).1, "rotate-once --init");
     assert_eq!(serving(Published::Placeholder).1, "rotate-once");
     assert_eq!(serving(Published::Unknown).1, "rotate-once");
-    assert_eq!(serving(Published::Foreign("a reason")).0, "auth.json was not written by us (a reason)");
+    assert_eq!(
+        serving(Published::Foreign("a reason".to_owned())).0,
+        "auth.json was not written by us (a reason)"
+    );
     assert_eq!(
         serving(Published::Account("4".parse().unwrap())).0,
         "auth.json is of account-4, which must not serve"

@@ -26,7 +26,7 @@ fn observed_at(now: i64) -> Observed {
         interval: Duration::from_mins(30),
         quota: Quota::default(),
     };
-    let (facts, _) = observer.observe(&volume, now).unwrap();
+    let facts = observer.observe(&volume, now).unwrap();
     let heartbeat = Heartbeat { at: now, held: true, litellm: "1.106.2".to_owned(), cannot_write: None };
     Observed { heartbeat: Some(heartbeat), last_pass: Some(now), ..facts }
 }

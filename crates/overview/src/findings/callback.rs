@@ -5,6 +5,7 @@ use records::heartbeat::Heartbeat;
 use crate::Published;
 use crate::bounds::HEARTBEAT;
 use crate::finding::{Finding, Id};
+use crate::findings::digest;
 use crate::observed::Observed;
 
 /// How LiteLLM is made to call it.
@@ -12,13 +13,15 @@ const HOW: &str = "set callbacks: rotate_now.handler in LiteLLM's config.yaml, w
 
 pub(super) fn finding(observed: &Observed) -> Option<Finding> {
     match &observed.heartbeat {
+        // What is old says nothing of how the callback is now.
+        _ if digest::is_late(&observed.overview) => None,
         // Before there is a record, LiteLLM has not started.
         None if matches!(observed.overview.published, Published::Nothing) => None,
         None => {
             let message = "no LiteLLM has loaded the callback: the rotator does not learn of refusals";
             Some(Finding::new(Id::CallbackMissing, message).advise(HOW))
         }
-        Some(Heartbeat { at, litellm, .. }) if observed.overview.at.since(*at) > HEARTBEAT => {
+        Some(Heartbeat { at, litellm, .. }) if observed.overview.now.since(*at) > HEARTBEAT => {
             let message = format!(
                 "the last heartbeat of the callback in LiteLLM {litellm} was {at}: LiteLLM is gone, or runs without it"
             );

@@ -5,7 +5,7 @@ use crate::finding::{Finding, Id};
 use crate::observed::Observed;
 
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
-    let now = observed.overview.at;
+    let now = observed.overview.now;
     let latest = now.plus(CLOCKS_DIFFER);
     let files = observed.examined.iter().flat_map(|examined| &examined.from_the_future);
     let files = files.filter(|(_, time)| *time > latest);

@@ -32,10 +32,10 @@ pub(super) fn findings(overview: &Overview) -> Option<Finding> {
 
 /// What the rate of the last hours comes to.
 fn runs_out(overview: &Overview) -> Option<Finding> {
-    let at = overview.exhausted_at.filter(|at| at.since(overview.at) < RUNS_OUT_WITHIN)?;
+    let at = overview.exhausted_at.filter(|at| at.since(overview.now) < RUNS_OUT_WITHIN)?;
     let message = format!(
         "the pool is exhausted in {} at the rate of the last hours: {} of {} accounts can serve",
-        span(at.since(overview.at)),
+        span(at.since(overview.now)),
         overview.usable(),
         overview.rows.len()
     );

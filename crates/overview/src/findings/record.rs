@@ -13,14 +13,14 @@ pub(super) fn finding(overview: &Overview) -> Option<Finding> {
     let can_publish = overview.can_publish();
     // A pass that has no account to publish leaves a well-formed record as it is.
     let command = if can_publish { remedy::PASS } else { remedy::WHY };
-    Some(match overview.published {
+    Some(match &overview.published {
         Published::Account(slot) => {
-            let served = overview.rows.iter().find(|row| row.slot == slot)?;
+            let served = overview.rows.iter().find(|row| row.slot == *slot)?;
             if !can_publish || !is_not_to_serve(&served.state) {
                 return None;
             }
             let message = format!("auth.json is of {slot}, which must not serve");
-            Finding::new(Id::RecordNotToServe, message).of(slot).run(command)
+            Finding::new(Id::RecordNotToServe, message).of(*slot).run(command)
         }
         Published::Unknown => {
             Finding::new(Id::RecordUnknown, "auth.json is of an account that no slot holds").run(command)

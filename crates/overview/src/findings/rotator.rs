@@ -6,6 +6,7 @@ use records::writer::rivals;
 
 use crate::bounds::{SIGNAL_WAITS, pass_age};
 use crate::finding::{Finding, Id};
+use crate::findings::digest;
 use crate::observed::Observed;
 use crate::words::span;
 
@@ -13,6 +14,10 @@ use crate::words::span;
 const SIDECAR: &str = "then look at kubectl logs deploy/litellm -c rotator";
 
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
+    if digest::is_late(&observed.overview) {
+        // What is old says nothing of how the rotator is now.
+        return two_rotators(observed).into_iter().collect();
+    }
     let waits = signal_waits(observed);
     // A signal that waits shows the same earlier.
     let late = if waits.is_none() { pass_late(observed) } else { None };
@@ -20,7 +25,7 @@ pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
 }
 
 fn signal_waits(observed: &Observed) -> Option<Finding> {
-    let now = observed.overview.at;
+    let now = observed.overview.now;
     let since = observed.waiting_since.filter(|since| now.since(*since) > SIGNAL_WAITS)?;
     let message = format!("a signal has waited since {since}: the rotator does not run");
     Some(Finding::new(Id::SignalWaits, message).run(remedy::PASS).advise(SIDECAR))
@@ -50,7 +55,7 @@ fn two_rotators(observed: &Observed) -> Option<Finding> {
             marker.slot, marker.since
         )
     } else {
-        let (one, other) = rivals(&observed.writers, observed.overview.at)?;
+        let (one, other) = rivals(&observed.writers, observed.overview.now)?;
         let (a, b) = (printable(&one.host), printable(&other.host));
         format!(
             "two rotators are at work on this volume: {a} (last {}) and {b} (last {})",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::grant::Grant;
@@ -80,7 +80,8 @@ pub struct AccountState {
 }
 
 /// An account that an operator has parked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Parked {
     /// Without it, until an operator ends it.
     #[serde(skip_serializing_if = "Option::is_none")]

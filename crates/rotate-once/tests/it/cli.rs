@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use assert_cmd::Command;
 use assert_cmd::cargo::{cargo_bin, cargo_bin_cmd};
-use fixture::Volume;
+use fixture::{Volume, files_below};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 
@@ -45,6 +45,65 @@ fn a_duration_that_is_too_long_is_wrong_usage() {
             rotate_once(volume.path()).env(variable, value).arg("--init").assert().success();
         }
     }
+}
+
+#[test]
+fn the_digest_for_the_page_is_left_without_a_lock_and_changes_nothing_on_the_volume() {
+    let volume = volume_of_ann();
+    rotate_once(volume.path()).assert().success();
+    let lock = File::open(volume.file(".lock")).unwrap();
+    lock.lock().unwrap();
+    volume.write("rotate-now", "");
+    let (before, directory) = (files_below(volume.path()), Volume::new());
+    // What a process has left that was killed half-way.
+    directory.write(".digest.json.00000000-7-1-0.new", "half");
+    let long_ago = SystemTime::now() - Duration::from_hours(1);
+    File::open(directory.file(".digest.json.00000000-7-1-0.new")).unwrap().set_modified(long_ago).unwrap();
+    for (mode, expected) in [("", 0o600), ("640", 0o640)] {
+        rotate_once(volume.path())
+            .env("CHATGPT_PUBLISHED_MODE", mode)
+            .args([Path::new("--digest"), directory.path()])
+            .assert()
+            .success()
+            .stdout(is_empty())
+            .stderr(is_empty());
+        assert_eq!(
+            (directory.names(), directory.mode("digest.json")),
+            (vec!["digest.json".to_owned()], expected)
+        );
+    }
+    assert_eq!(files_below(volume.path()), before);
+    let digest = directory.json("digest.json");
+    assert_eq!(digest["version"], 1);
+    assert_eq!(digest["seen"]["volume"]["overview"]["published"]["account"], 1);
+    let whole = directory.read("digest.json");
+    assert!(!whole.contains("token of ann") && !whole.contains("acct-ann"), "{whole}");
+    rotate_once(volume.path())
+        .args([Path::new("--show-identity"), Path::new("--digest"), directory.path()])
+        .assert()
+        .success();
+    assert!(directory.read("digest.json").contains("acct-ann"));
+}
+
+#[test]
+fn a_volume_that_cannot_be_read_is_in_the_digest() {
+    let directory = Volume::new();
+    rotate_once(Path::new("/nonexistent")).args([Path::new("--digest"), directory.path()]).assert().success();
+    assert_eq!(directory.json("digest.json")["seen"]["unreadable"]["id"], "volume-missing");
+}
+
+#[test]
+fn a_digest_that_cannot_be_left_is_one_line_and_the_last_one_stays() {
+    let volume = volume_of_ann();
+    rotate_once(volume.path())
+        .args(["--digest", "/nonexistent"])
+        .assert()
+        .code(73)
+        .stderr(contains("cannot write /nonexistent/digest.json as user").and(contains("\n").count(1)));
+    for other in ["--init", "--dry-run", "--json", "--to=1"] {
+        rotate_once(volume.path()).args(["--digest", "/tmp", other]).assert().code(2);
+    }
+    rotate_once(volume.path()).arg("--show-identity").assert().code(2).stderr(contains("--digest <DIR>"));
 }
 
 #[test]
