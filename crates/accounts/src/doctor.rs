@@ -22,7 +22,7 @@ use crate::args::DoctorArgs;
 /// Checks a volume that can be opened.
 pub(crate) fn examine(
     volume: &Volume,
-    observer: Observer,
+    observer: &Observer,
     args: &DoctorArgs,
     now: Timestamp,
     as_json: bool,

@@ -59,7 +59,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
                 None => listing.once(),
             };
         }
-        Verb::Doctor(doctor) => return doctor::examine(&volume, args.observer(), &doctor, now, args.json),
+        Verb::Doctor(doctor) => return doctor::examine(&volume, &args.observer(), &doctor, now, args.json),
         Verb::Why => return why(args, &volume, now),
         Verb::Park(park) => {
             operator.park(park.slot, Parked { until: park.until(now), reason: park.reason })?
@@ -76,7 +76,7 @@ pub fn run(args: &Args, verb: Verb) -> Result<(), Failure> {
 
 /// Prints what a pass would do now, as `rotate-once --dry-run` does.
 fn why(args: &Args, volume: &Volume, now: Timestamp) -> Result<(), Failure> {
-    let (_, assessment, plan) = rotate::preview(volume, args.policy.options(None), now)?;
+    let (_, assessment, plan) = rotate::preview(volume, &args.policy.options(None), now)?;
     say(&if args.json {
         report::json(&plan, true).to_string() + "\n"
     } else {

@@ -21,7 +21,7 @@ use crate::table;
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// How the accounts are shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Listing<'a> {
     pub(crate) volume: &'a Volume,
     pub(crate) observer: Observer,
@@ -35,12 +35,12 @@ struct Snapshot {
 }
 
 impl Listing<'_> {
-    pub(crate) fn once(self) -> Result<(), Failure> {
+    pub(crate) fn once(&self) -> Result<(), Failure> {
         say(&self.text(&self.look()?)).map(|_| ())
     }
 
     /// Redraws a terminal each time; prints to anything else only what has changed.
-    pub(crate) fn repeat(self, every: Duration) -> Result<(), Failure> {
+    pub(crate) fn repeat(&self, every: Duration) -> Result<(), Failure> {
         let is_redrawn = std::io::stdout().is_terminal() && !self.as_json;
         let mut before = None;
         loop {
@@ -63,12 +63,12 @@ impl Listing<'_> {
         }
     }
 
-    fn look(self) -> Result<Snapshot, Failure> {
+    fn look(&self) -> Result<Snapshot, Failure> {
         let observed = self.observer.observe(self.volume, clock::now())?;
         Ok(Snapshot { findings: findings(&observed), overview: observed.overview })
     }
 
-    fn text(self, Snapshot { overview, findings }: &Snapshot) -> String {
+    fn text(&self, Snapshot { overview, findings }: &Snapshot) -> String {
         if self.as_json {
             json::document(overview, findings).to_string() + "\n"
         } else {

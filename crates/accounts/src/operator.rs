@@ -112,7 +112,7 @@ impl Operator<'_> {
 
     /// Chooses and publishes; refreshes nothing. The change stands even if the record cannot be published.
     pub(crate) fn pass(&self, locked: &Locked<'_>, reading: Reading) -> Result<Plan, Failure> {
-        let options = PassOptions { offline: true, ..self.options };
+        let options = &PassOptions { offline: true, ..self.options.clone() };
         let log = |line| log::line(COMMAND, line);
         let pass = Pass { volume: self.volume, options, access: self.access, log: &log, served: &|_| () };
         let served = pass.under(locked, Turn::First, self.now).carry_out(reading, Vec::new())?;

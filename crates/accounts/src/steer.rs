@@ -81,7 +81,7 @@ impl Operator<'_> {
 
     /// Makes a pass that chooses this slot. It reads signals, and refreshes no login but this one, if that is needed.
     pub(crate) fn use_now(&self, slot: Slot) -> Result<Outcome, Failure> {
-        let options = PassOptions { to: Some(slot), only: Some(slot), ..self.options };
+        let options = &PassOptions { to: Some(slot), only: Some(slot), ..self.options.clone() };
         let log = |line| log::line(COMMAND, line);
         let plan =
             rotate(Pass { volume: self.volume, options, access: self.access, log: &log, served: &|_| () })?;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use judgement::policy::{Floors, Order, PassOptions};
-use judgement::quota::Quota;
+use judgement::quota::{Quota, Reserves};
 use records::Slot;
 use records::usage::Percent;
 
 use crate::duration::{OptionalDuration, duration};
-use crate::percent::{OptionalPercent, percent};
+use crate::percent::{OptionalPercent, percent, reserves};
 
 /// The flags of the policy.
 #[derive(Clone, Debug, Args)]
@@ -34,9 +34,9 @@ pub struct PolicyArgs {
     #[arg(long, global = true, value_name = "PERCENT", env = "CODEX_ROTATE_AT_PERCENT", default_value = "95", value_parser = percent)]
     rotate_at: OptionalPercent,
 
-    /// Leave this much of each account's usage to its owner, in percent
-    #[arg(long, global = true, value_name = "PERCENT", env = "CODEX_RESERVE_PERCENT", default_value = "0", value_parser = percent)]
-    reserve: OptionalPercent,
+    /// Leave this much of each account's usage to its owner, in percent: `20`, or by slot, `20,1=50,3=0`
+    #[arg(long, global = true, value_name = "PERCENT", env = "CODEX_RESERVE_PERCENT", default_value = "0", value_parser = reserves)]
+    reserve: Reserves,
 }
 
 /// Which account is next when none is named or pinned.
@@ -84,7 +84,7 @@ impl PolicyArgs {
         let is_threshold = |percent: &Percent| (0.1..100.0).contains(&percent.percent());
         Quota {
             rotate_at: self.rotate_at.or(Percent::new(95.0)).filter(is_threshold),
-            reserve: self.reserve.filter(|reserve| *reserve > Percent::NONE),
+            reserves: self.reserve.clone(),
         }
     }
 

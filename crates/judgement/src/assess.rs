@@ -34,11 +34,11 @@ pub enum Turn {
 pub fn assess(
     pool: &mut Pool,
     signals: &[Signal],
-    options: PassOptions,
+    options: &PassOptions,
     turn: Turn,
     now: Timestamp,
 ) -> Assessment {
-    pool.quota = options.quota;
+    pool.quota = options.quota.clone();
     take_readings(pool, signals.iter().filter_map(Signal::reading));
     let interpretation = interpret(pool, signals, options.floors, now);
     for (account, account_state) in &interpretation.account_states {
@@ -51,7 +51,7 @@ pub fn assess(
     Assessment { interpretation, due, policy: Policy { order: options.order, purpose } }
 }
 
-fn purpose(options: PassOptions, interpretation: &Interpretation, turn: Turn) -> Purpose {
+fn purpose(options: &PassOptions, interpretation: &Interpretation, turn: Turn) -> Purpose {
     match options.to {
         Some(slot) => Purpose::To(slot),
         None if interpretation.move_on => Purpose::MoveOn,

@@ -31,7 +31,7 @@ pub struct Floors {
 }
 
 /// What a pass is to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PassOptions {
     pub order: Order,
     /// The slot to use, or `None` for the one that the order gives.

@@ -193,7 +193,7 @@ impl Pool {
         if let Some(parked) = parked {
             return Err(Reason::Parked(parked));
         }
-        if let Some(until) = self.quota.reserved_until(account_state.usage.as_ref(), now) {
+        if let Some(until) = self.quota.reserved_until(candidate.slot, account_state.usage.as_ref(), now) {
             return Err(Reason::Reserved(until));
         }
         let cooling =

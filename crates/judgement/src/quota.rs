@@ -1,20 +1,42 @@
 //! How much of an account's usage is left, and from when on another account serves in its place before it is refused.
 
-use records::Timestamp;
+use std::collections::BTreeMap;
+
 use records::usage::{Percent, Usage};
+use records::{Slot, Timestamp};
 
 /// How far below the threshold an account must be for the pool to move to it: without a gap two accounts that are near it
 /// would serve in turns.
 const GAP: f64 = 5.0;
 
 /// From which usage on the pool moves on, and what is left to an account's owner.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Quota {
     /// Another account serves once a window of the one in use is used up to this percentage. Without it only a refusal
     /// moves the pool on.
     pub rotate_at: Option<Percent>,
-    /// The percentage of each account's windows that stays with its owner.
-    pub reserve: Option<Percent>,
+    pub reserves: Reserves,
+}
+
+/// How much of each account's windows stays with its owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reserves {
+    /// Of the accounts that have none of their own.
+    pub common: Percent,
+    /// By the slot of the account.
+    pub own: BTreeMap<Slot, Percent>,
+}
+
+impl Default for Reserves {
+    fn default() -> Self {
+        Self { common: Percent::NONE, own: BTreeMap::new() }
+    }
+}
+
+impl Reserves {
+    fn of(&self, slot: Slot) -> Percent {
+        self.own.get(&slot).copied().unwrap_or(self.common)
+    }
 }
 
 impl Quota {
@@ -32,10 +54,10 @@ impl Quota {
         bound.is_none_or(|bound| used(usage, now).is_none_or(|used| used < bound))
     }
 
-    /// Until when only its owner may use an account: until the window resets whose reserve is reached.
+    /// Until when only its owner may use the account of a slot: until the window resets whose reserve is reached.
     #[must_use]
-    pub fn reserved_until(&self, usage: Option<&Usage>, now: Timestamp) -> Option<Timestamp> {
-        let reserve = self.reserve.filter(|reserve| *reserve > Percent::NONE)?;
+    pub fn reserved_until(&self, slot: Slot, usage: Option<&Usage>, now: Timestamp) -> Option<Timestamp> {
+        let reserve = Some(self.reserves.of(slot)).filter(|reserve| *reserve > Percent::NONE)?;
         let windows =
             usage.into_iter().flat_map(|usage| usage.running(now).map(move |window| (usage.at, window)));
         let reached =
@@ -115,15 +137,32 @@ mod tests {
         assert!(quota(95.0).has_room(None, now()), "of an idle account nothing is known");
     }
 
+    fn reserving(common: f64, own: &[(Slot, f64)]) -> Quota {
+        let percent = |number| Percent::new(number).unwrap();
+        let own = own.iter().map(|(slot, number)| (*slot, percent(*number))).collect();
+        Quota { rotate_at: None, reserves: Reserves { common: percent(common), own } }
+    }
+
     #[test]
     fn a_reserve_holds_until_the_window_resets_that_reaches_it() {
-        let quota = Quota { rotate_at: None, reserve: Percent::new(10.0) };
-        let until = |usage: &Usage| quota.reserved_until(Some(usage), now());
+        let quota = reserving(10.0, &[]);
+        let until = |usage: &Usage| quota.reserved_until(Slot::FIRST, Some(usage), now());
         assert_eq!(until(&usage(89.0, 10.0)), None);
         assert_eq!(until(&usage(90.0, 10.0)), Some(now().plus_seconds(600)));
         assert_eq!(until(&usage(90.0, 91.0)), Some(now().plus_seconds(6000)));
-        assert_eq!(quota.reserved_until(None, now()), None);
-        assert_eq!(Quota::default().reserved_until(Some(&usage(100.0, 100.0)), now()), None);
+        assert_eq!(quota.reserved_until(Slot::FIRST, None, now()), None);
+        assert_eq!(Quota::default().reserved_until(Slot::FIRST, Some(&usage(100.0, 100.0)), now()), None);
+    }
+
+    #[test]
+    fn a_reserve_of_an_accounts_own_counts_for_it_and_the_common_one_for_the_others() {
+        let second = "2".parse().unwrap();
+        let usage = usage(60.0, 10.0);
+        let is_reserved = |quota: &Quota, slot| quota.reserved_until(slot, Some(&usage), now()).is_some();
+        let quota = reserving(10.0, &[(second, 50.0)]);
+        assert_eq!((is_reserved(&quota, Slot::FIRST), is_reserved(&quota, second)), (false, true));
+        let quota = reserving(50.0, &[(second, 0.0)]);
+        assert_eq!((is_reserved(&quota, Slot::FIRST), is_reserved(&quota, second)), (true, false));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let volume = Volume::at(args.volume.directories())?;
     let options = args.options();
-    let plan = if args.dry_run { look(args, &volume, options)? } else { pass(args, &volume, options)? };
+    let plan = if args.dry_run { look(args, &volume, &options)? } else { pass(args, &volume, &options)? };
     match plan.chosen {
         None if !args.init => Err(Failure::new(
             Exit::NoUsableAccount,
@@ -81,7 +81,7 @@ pub fn notify(args: &Args) {
     }
 }
 
-fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
+fn look(args: &Args, volume: &Volume, options: &PassOptions) -> Result<Plan, Failure> {
     let (pool, assessment, plan) = rotate::preview(volume, options, clock::now())?;
     let events = notify::preview(&Receiver::all(args), volume, &pool, options.refresh_before);
     if args.json {
@@ -95,7 +95,7 @@ fn look(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Fail
     Ok(plan)
 }
 
-fn pass(args: &Args, volume: &Volume, options: PassOptions) -> Result<Plan, Failure> {
+fn pass(args: &Args, volume: &Volume, options: &PassOptions) -> Result<Plan, Failure> {
     let log = |line| log::line(COMMAND, line);
     // A pass serves several times, and logs only once that it cannot mark its end.
     let is_logged = Cell::new(false);

@@ -15,7 +15,7 @@ use records::{Classified as _, Naming, Slot, Timestamp};
 use crate::reading::{self, Reading};
 
 /// How a volume is observed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Observer {
     pub naming: Naming,
     /// How long before its end the rotator refreshes a login.
@@ -30,10 +30,10 @@ impl Observer {
     ///
     /// # Errors
     /// The logins or the state cannot be read; [`unreadable`] makes a finding of that.
-    pub fn observe(self, volume: &Volume, now: Timestamp) -> Result<Observed, VolumeError> {
+    pub fn observe(&self, volume: &Volume, now: Timestamp) -> Result<Observed, VolumeError> {
         let Reading { mut pool, mut notes, mut state_note, is_state_broken, too_open, .. } =
             reading::read(volume, now)?;
-        pool.quota = self.quota;
+        pool.quota = self.quota.clone();
         // The predecessor's state is taken over, and nothing is wrong with it.
         notes.extend(state_note.take_if(|_| !is_state_broken));
         let signals = volume.signals().unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::serving::{Served, Serving};
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {
     pub volume: &'a Volume,
-    pub options: PassOptions,
+    pub options: &'a PassOptions,
     /// The access of the published record.
     pub access: Access,
     /// Is called with a line for each event.

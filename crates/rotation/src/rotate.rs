@@ -52,7 +52,7 @@ pub fn rotate(pass: Pass<'_>) -> Result<Plan, PassError> {
 /// The volume cannot be read.
 pub fn preview(
     volume: &Volume,
-    options: PassOptions,
+    options: &PassOptions,
     now: Timestamp,
 ) -> Result<(Pool, Assessment, Plan), VolumeError> {
     let mut pool = reading::read(volume, now)?.pool;

@@ -40,7 +40,7 @@ pub struct Served {
 #[derive(Clone, Copy)]
 pub struct Serving<'a> {
     pub(crate) locked: &'a Locked<'a>,
-    pub(crate) options: PassOptions,
+    pub(crate) options: &'a PassOptions,
     pub(crate) access: Access,
     pub(crate) log: &'a dyn Fn(String),
     pub(crate) turn: Turn,

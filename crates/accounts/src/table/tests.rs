@@ -139,7 +139,7 @@ fn why_prints_what_a_dry_run_prints() {
     let volume = Volume::open(Layout::new(directory.path().to_owned(), None)).unwrap();
     let options = crate::args::Args::parse_from(["accounts"]).policy.options(None);
     let (_, assessment, plan) =
-        rotation::rotate::preview(&volume, options, Timestamp::from_seconds(NOW)).unwrap();
+        rotation::rotate::preview(&volume, &options, Timestamp::from_seconds(NOW)).unwrap();
     let text = judgement::report::text(&plan, &assessment);
     assert_eq!(text, std::fs::read_to_string(every_state("why")).unwrap());
 }

@@ -76,9 +76,9 @@ fn after(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>
         only: None,
         floors: FLOORS,
         refresh_before,
-        quota: pool.quota,
+        quota: pool.quota.clone(),
     };
-    let policy = assess(&mut pool, signals, options, Turn::First, now()).policy;
+    let policy = assess(&mut pool, signals, &options, Turn::First, now()).policy;
     let chosen = decide(&pool, &policy, now()).chosen;
     let slot = chosen.as_ref().map(|chosen| chosen.slot.number());
     pool.state.active =

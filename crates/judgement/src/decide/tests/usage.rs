@@ -53,7 +53,7 @@ fn when_all_are_near_their_caps_a_refusal_moves_on_as_ever() {
 #[test]
 fn what_is_its_owners_serves_the_pool_no_more() {
     let mut pool = pool(vec![good(1, "a"), good(2, "b")], Some(("a", 1)));
-    pool.quota.reserve = Percent::new(20.0);
+    pool.quota.reserves.common = Percent::new(20.0).unwrap();
     has_used(&mut pool, "a", 80.0);
     let plan = run(&pool, Purpose::Stay, Order::Sticky);
     assert_eq!(plan.chosen.unwrap().slot, slot(2));
