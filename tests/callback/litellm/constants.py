@@ -1,0 +1,1 @@
+LITELLM_PROXY_MASTER_KEY_ALIAS = "litellm_proxy_master_key"
