@@ -3,10 +3,11 @@
 use clap::{Command, CommandFactory as _};
 
 /// Every utility.
-pub(crate) fn all() -> [Command; 6] {
+pub(crate) fn all() -> [Command; 7] {
     [
         accounts::Args::command(),
         accounts_serve::Args::command(),
+        agent_key::Args::command(),
         auth_login::Args::command(),
         idle::Args::command(),
         rotate_once::Args::command(),
