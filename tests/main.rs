@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod agent;
+mod agent_keys;
 mod binaries;
 mod failover;
 mod faults;

@@ -29,7 +29,7 @@ const NOT_SAID: [(&str, &str); 9] = [
     ("whoever", "who it is"),
 ];
 
-fn page(path: &str) -> Page {
+pub(crate) fn page(path: &str) -> Page {
     Page::read(repository().join(path))
 }
 

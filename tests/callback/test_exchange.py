@@ -12,7 +12,7 @@ from unittest import mock
 import httpx
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from loaded import rotate_now
-from rotate_now import Signal
+from rotate_now import Signal, Used
 from test_rules import ANN, BEN, CAPPED, CEM, FOREIGN, UNSUPPORTED, person, windows
 
 URL = "https://chatgpt.com/backend-api/codex/responses"
@@ -66,7 +66,7 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             "WAIT_SEC": 2 * LATE,
             "PAUSES_SEC": (0.01, 0.02, 0.04),
             "served_at": 0.0,
-            **{name: {} for name in ("readings", "refused", "of_the_pool", "done_at")},
+            **{name: {} for name in ("readings", "used", "refused", "of_the_pool", "done_at")},
         }
         for name, value in fresh.items():
             patch = mock.patch.object(rotate_now, name, value)
@@ -104,10 +104,12 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         response.raise_for_status()
         return response
 
-    async def post(self, bearer: str = ANN, **body: Any) -> str:
+    async def post(self, bearer: str = ANN, agent: str | None = None, **body: Any) -> str:
         headers = {"Authorization": f"Bearer {bearer}", "ChatGPT-Account-Id": "acct", "session_id": "1"}
         request = {"model": "gpt-5.6-sol", "input": [], **body}
-        response = await rotate_now.Sender().post(url=URL, headers=headers, json=request, stream=True)
+        logging = mock.Mock(model_call_details={"litellm_params": {"metadata": {"user_api_key_alias": agent}}})
+        sending = rotate_now.Sender().post(url=URL, headers=headers, json=request, stream=True, logging_obj=logging)
+        response = await sending
         return str((await response.aread()).decode())
 
     async def refused_with(self, asking: Awaitable[Any]) -> httpx.Response:
@@ -129,6 +131,29 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await self.post(), (await SERVED({}).aread()).decode())
         self.assertEqual((self.who(), self.signalled()), (["ann"], []))
         self.assertEqual(self.sent[0]["headers"]["ChatGPT-Account-Id"], "acct-ann")
+
+    async def test_what_an_agent_uses_is_counted_for_each_account(self) -> None:
+        usage = {"input_tokens": 20, "input_tokens_details": {"cached_tokens": 5}, "output_tokens": 10}
+        answered = stream(CREATED, {"type": "response.completed", "response": {"output": [], "usage": usage}})
+        self.behaviours = {ANN: CAP, BEN: answered}
+        await self.post(agent="ben-the-agent")
+        await self.post(BEN, agent="ben-the-agent")
+        await self.post(BEN)
+        agent, ann, ben = "ben-the-agent", rotate_now.owner_of(ANN), rotate_now.owner_of(BEN)
+        self.assertEqual(
+            rotate_now.used,
+            {
+                (agent, ann): Used(refused=1),
+                (agent, ben): Used(requests=2, input_tokens=40, cached_tokens=10, output_tokens=20),
+                (None, ben): Used(requests=1, input_tokens=20, cached_tokens=5, output_tokens=10),
+            },
+        )
+
+    async def test_an_agents_own_limit_is_counted_and_is_no_accounts(self) -> None:
+        limited, who = mock.Mock(status_code=429, llm_provider=None), mock.Mock(key_alias="ben")
+        await rotate_now.handler.async_post_call_failure_hook({}, limited, who)
+        self.assertEqual(rotate_now.used, {("ben", rotate_now.Owner(None, None)): Used(limited=1)})
+        self.assertEqual(self.signalled(), [])
 
     async def test_a_refused_request_is_sent_again_as_soon_as_another_account_is_published(self) -> None:
         self.behaviours[ANN], self.late = CAP, LATE

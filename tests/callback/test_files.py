@@ -12,7 +12,7 @@ from unittest import mock
 
 import litellm
 from loaded import rotate_now
-from rotate_now import Reading, Signal
+from rotate_now import Owner, Reading, Signal, Used
 from test_rules import ANN, BEN, CAPPED, NOW, answer_of, signal_of
 
 
@@ -56,7 +56,8 @@ class Files(unittest.TestCase):
         self.assertEqual(rotate_now.SIGNAL.stat().st_mode & 0o777, 0o660)
         self.assertEqual(rotate_now.SIGNAL.stat().st_nlink, 1)
         left = {name.name for name in rotate_now.LIVE.iterdir()}
-        self.assertLessEqual(left, {"rotate-now", "callback.json", "auth.json", "pool.json", rotate_now.USAGE.name})
+        per_worker = {rotate_now.USAGE.name, rotate_now.AGENTS.name}
+        self.assertLessEqual(left, {"rotate-now", "callback.json", "auth.json", "pool.json"} | per_worker)
 
     def test_a_stronger_signal_takes_the_place_of_a_weaker_one_and_no_other_does(self) -> None:
         limited, capped = signal_of(answer_of(429)), signal_of(answer_of(429, CAPPED))
@@ -128,3 +129,37 @@ class Files(unittest.TestCase):
         ):
             rotate_now.POOL.write_text(text)
             self.assertEqual(rotate_now.pool(), pool, text[:20])
+
+    def test_what_agents_use_is_counted_on_when_the_container_starts_anew(self) -> None:
+        earlier = rotate_now.LIVE / f"agents-{os.getpid():x}-1.json"
+        another = rotate_now.LIVE / "agents-0-1.json"
+        self.addCleanup(another.unlink, missing_ok=True)
+        self.addCleanup(rotate_now.AGENTS.unlink, missing_ok=True)
+        used: dict[tuple[str | None, Owner], Used] = {}
+        total = {"agent": "ann", "account_id": "acct-ann", "user_id": None, "requests": 2, "input_tokens": 40}
+        for file in (earlier, another):
+            file.write_text(json.dumps({"version": 1, "totals": [total]}))
+        with mock.patch.object(rotate_now, "used", used):
+            rotate_now.AGENTS.unlink(missing_ok=True)
+            rotate_now.take_over()
+            self.assertEqual(used, {("ann", Owner("acct-ann", None)): Used(requests=2, input_tokens=40)})
+            self.assertFalse(earlier.exists(), "it is ours now")
+            self.assertTrue(rotate_now.AGENTS.exists() and another.exists())
+            used.clear()
+            for broken in ("{half", "[]", '{"totals": [7]}', '{"totals": [{"agent": "ann"}]}'):
+                rotate_now.AGENTS.unlink(missing_ok=True)
+                earlier.write_text(broken)
+                rotate_now.take_over()
+                self.assertEqual(used, {}, broken)
+
+    def test_what_agents_use_is_written_for_the_group(self) -> None:
+        self.addCleanup(rotate_now.AGENTS.unlink, missing_ok=True)
+        with (
+            mock.patch.object(rotate_now, "used", {(None, Owner("acct-ann", "user-ann")): Used(requests=1)}),
+            mock.patch.object(rotate_now, "AGENTS_SEC", 0.01),
+        ):
+            self.wait_until(rotate_now.AGENTS.exists)
+            time.sleep(0.05)
+        total = {"agent": None, "account_id": "acct-ann", "user_id": "user-ann", "requests": 1}
+        self.assertEqual(json.loads(rotate_now.AGENTS.read_text()), {"version": 1, "totals": [total]})
+        self.assertEqual(rotate_now.AGENTS.stat().st_mode & 0o777, 0o640)

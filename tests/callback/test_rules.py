@@ -6,9 +6,10 @@ import json
 import time
 import unittest
 from typing import Any
+from unittest import mock
 
 from loaded import rotate_now
-from rotate_now import Answer, Asked, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal, percents
+from rotate_now import Answer, Asked, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal, Used, percents
 
 NOW = 1795439506.25
 CAPPED = {
@@ -402,6 +403,43 @@ class Usage(unittest.TestCase):
         spark = rotate_now.headers_of_event({**event, "metered_limit_name": "codex_bengalfox"})
         self.assertEqual(spark["x-codex-bengalfox-primary-used-percent"], "42.5")
         self.assertEqual(rotate_now.headers_of_event({"rate_limits": [window]}), {})
+
+
+class Agents(unittest.TestCase):
+    def test_the_tokens_of_a_request_are_what_the_provider_says(self) -> None:
+        usage = {"input_tokens": 20, "output_tokens": 10, "input_tokens_details": {"cached_tokens": 5}}
+        self.assertEqual(rotate_now.used_of(usage), Used(1, 20, 5, 10))
+        nonsense = {"input_tokens": "many", "output_tokens": -1, "input_tokens_details": []}
+        unsaid: object
+        for unsaid in (None, [], {}, nonsense):
+            self.assertEqual(rotate_now.used_of(unsaid), Used(1), unsaid)
+        self.assertEqual(Used(1, 20).plus(Used(1, refused=2)), Used(2, 20, refused=2))
+
+    def test_the_tokens_are_found_at_the_end_of_a_large_event(self) -> None:
+        said = {"text": '"usage": {"input_tokens": 1}', "usage": {"input_tokens": 20}, "user": None}
+        event = json.dumps({"response": {"output": ["x" * 100_000], **said}}).encode()
+        self.assertEqual(rotate_now.usage_at_the_end(event), {"input_tokens": 20})
+        for none in (b"", b'{"usage"', b'{"usage":', b'{"usage": {"a": ', b"\xff"):
+            self.assertIsNone(rotate_now.usage_at_the_end(none))
+
+    def test_an_agent_is_known_by_the_alias_of_its_key(self) -> None:
+        class Logging:
+            def __init__(self, params: object) -> None:
+                self.model_call_details = {"litellm_params": params}
+
+        alias = {"user_api_key_alias": "ann"}
+        for params in ({"metadata": alias}, {"metadata": None, "litellm_metadata": alias}):
+            self.assertEqual(rotate_now.agent_of(Logging(params)), "ann")
+        for other in (None, Logging(None), Logging({}), Logging({"metadata": {"user_api_key_alias": None}})):
+            self.assertIsNone(rotate_now.agent_of(other))
+
+    def test_only_so_many_are_counted_apart(self) -> None:
+        used: dict[tuple[str | None, Owner], Used] = {}
+        with mock.patch.object(rotate_now, "used", used), mock.patch.object(rotate_now, "MOST_USED", 2):
+            for agent in ("ann", "ben", "cem", "dan", "ann"):
+                rotate_now.count(agent, Owner("acct-1", None), Used(1))
+            self.assertEqual(sum(total.requests for total in used.values()), 5)
+            self.assertEqual([agent for agent, _ in used], ["ann", "ben", "(others)"])
 
 
 class Placings(unittest.TestCase):

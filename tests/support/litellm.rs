@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use fixture::workspace::{repository, tool};
 use fixture::{Running, wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::pod::{Pod, codex};
@@ -20,7 +21,7 @@ const MODEL: &str = "gpt-5.6-sol";
 /// Another model, for which the provider has a limit of its own.
 pub const SPARK: &str = "gpt-5.3-codex-spark";
 
-/// The key with which an agent asks it.
+/// Its master key, with which an agent asks that has no key of its own.
 pub const KEY: &str = "sk-end-to-end";
 
 /// One that runs until it is dropped.
@@ -54,6 +55,15 @@ impl LiteLlm {
         })
     }
 
+    /// The same as [`LiteLlm::start`], with a key for each agent, known from this directory, as the chart has it.
+    #[must_use]
+    pub fn start_with_agent_keys(version: &str, pod: &Pod, keys: &Path) -> Self {
+        let environment = [("LITELLM_AGENT_KEYS_DIR", keys.to_str().unwrap())];
+        Self::start_configured(version, pod, &environment, |config| {
+            with_settings(config, &of_the_chart("agent-keys.yaml"))
+        })
+    }
+
     fn start_configured(
         version: &str,
         pod: &Pod,
@@ -61,10 +71,10 @@ impl LiteLlm {
         configure: impl FnOnce(String) -> String,
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let files = repository().join("charts/codex-podkit/files");
-        let config = configure(fs::read_to_string(files.join("config.yaml")).unwrap());
-        fs::write(home.path().join("config.yaml"), config).unwrap();
-        fs::copy(files.join("rotate_now.py"), home.path().join("rotate_now.py")).unwrap();
+        for file in ["rotate_now.py", "agent_keys.py"] {
+            fs::write(home.path().join(file), of_the_chart(file)).unwrap();
+        }
+        fs::write(home.path().join("config.yaml"), configure(of_the_chart("config.yaml"))).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = File::create(home.path().join("log")).unwrap();
         let mut command = Command::new(tool(&format!("litellm-{version}/bin/litellm")));
@@ -117,18 +127,27 @@ impl LiteLlm {
     /// The same from this model.
     #[must_use]
     pub fn answer_of(&self, model: &str, stream: bool) -> Answer {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let input = json!([{"role": "user", "content": "Who are you?"}]);
-        let question = json!({"model": model, "stream": stream, "input": input});
-        let mut answer = agent
-            .post(format!("{}/responses", self.base_url()))
-            .header("Authorization", format!("Bearer {KEY}"))
-            .send_json(question)
-            .unwrap();
-        let retry_after =
-            answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = answer.body_mut().read_to_string().unwrap();
-        Answer { status: answer.status().as_u16(), retry_after, body }
+        self.post(KEY, "/v1/responses", &question(model, stream))
+    }
+
+    /// The same, to the holder of this key.
+    #[must_use]
+    pub fn answer_to(&self, key: &str, stream: bool) -> Answer {
+        self.post(key, "/v1/responses", &question(MODEL, stream))
+    }
+
+    /// What the holder of this key is answered when it sends this.
+    #[must_use]
+    pub fn post(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let request = client().post(format!("{}{path}", self.url));
+        Answer::of(request.header("Authorization", format!("Bearer {key}")).send_json(body).unwrap())
+    }
+
+    /// What the holder of this key is answered when it looks there.
+    #[must_use]
+    pub fn get(&self, key: &str, path: &str) -> Answer {
+        let request = client().get(format!("{}{path}", self.url));
+        Answer::of(request.header("Authorization", format!("Bearer {key}")).call().unwrap())
     }
 
     /// All it wrote.
@@ -150,6 +169,29 @@ impl LiteLlm {
     }
 }
 
+fn client() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn of_the_chart(file: &str) -> String {
+    fs::read_to_string(repository().join("charts/codex-podkit/files").join(file)).unwrap()
+}
+
+/// The configuration with more settings in its sections.
+fn with_settings(config: String, more: &str) -> String {
+    let sections = more.split("\n\n").filter_map(|section| section.split_once(":\n"));
+    sections.fold(config, |config, (name, settings)| {
+        let heading = format!("\n{name}:\n");
+        assert!(config.contains(&heading), "config.yaml has a section {name}");
+        config.replace(&heading, &format!("{heading}{}\n", settings.trim_end()))
+    })
+}
+
+fn question(model: &str, stream: bool) -> Value {
+    let input = json!([{"role": "user", "content": "Who are you?"}]);
+    json!({"model": model, "stream": stream, "input": input})
+}
+
 /// What an agent is answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -159,6 +201,15 @@ pub struct Answer {
     pub retry_after: Option<u64>,
     /// The whole body.
     pub body: String,
+}
+
+impl Answer {
+    fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = response.body_mut().read_to_string().unwrap();
+        Self { status: response.status().as_u16(), retry_after, body }
+    }
 }
 
 /// What the real codex says, and what it shows beside it.
@@ -179,6 +230,7 @@ pub fn codex_exec(pod: &Pod, litellm: &LiteLlm) -> Said {
 pub struct Conversation<'a> {
     pod: &'a Pod,
     litellm: &'a LiteLlm,
+    key: String,
     home: TempDir,
     has_begun: bool,
 }
@@ -187,7 +239,13 @@ impl<'a> Conversation<'a> {
     /// One in a home of its own.
     #[must_use]
     pub fn new(pod: &'a Pod, litellm: &'a LiteLlm) -> Self {
-        Self { pod, litellm, home: tempfile::tempdir().unwrap(), has_begun: false }
+        Self::with_key(pod, litellm, KEY)
+    }
+
+    /// The same, with the key of an agent.
+    #[must_use]
+    pub fn with_key(pod: &'a Pod, litellm: &'a LiteLlm, key: &str) -> Self {
+        Self { pod, litellm, key: key.to_owned(), home: tempfile::tempdir().unwrap(), has_begun: false }
     }
 
     /// One turn; codex must succeed.
@@ -205,7 +263,7 @@ impl<'a> Conversation<'a> {
         let mut seed = self.pod.command("seed-codex-config");
         seed.env("HOME", self.home.path())
             .env("LITELLM_BASE_URL", self.litellm.base_url())
-            .env("LITELLM_API_KEY", format!("{KEY}\n"))
+            .env("LITELLM_API_KEY", format!("{}\n", self.key))
             .current_dir(self.home.path())
             .arg("--")
             .arg(codex())

@@ -123,6 +123,20 @@ class Reading(NamedTuple):
     used: Mapping[str, float]
 
 
+class Used(NamedTuple):
+    """How much an agent has used of an account, in whole numbers since the agent's first request."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0  # of the input
+    output_tokens: int = 0
+    refused: int = 0  # by the account
+    limited: int = 0  # by the agent's own limits, before any account was asked
+
+    def plus(self, more: "Used") -> "Used":
+        return Used(*map(sum, zip(self, more, strict=True)))
+
+
 class Pool(NamedTuple):
     """What the rotator says of all accounts; nothing is known until it does."""
 
@@ -362,6 +376,37 @@ def has_crossed(reading: Reading, last: Reading | None, percent: float) -> bool:
     return any(number >= percent > then.get(window, 0) for window, number in reading.used.items())
 
 
+def used_of(usage: Any) -> Used:
+    """One request that was answered, with the tokens that the provider says it took."""
+    usage = usage if isinstance(usage, dict) else {}
+    details = usage.get("input_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    numbers = (usage.get("input_tokens"), cached, usage.get("output_tokens"))
+    return Used(1, *(number_of(number) or 0 for number in numbers))
+
+
+def usage_at_the_end(data: bytes) -> Any:
+    """The last field `usage` of a JSON document that may be large. What is in a text has its quotes escaped."""
+    found, after = data.rpartition(b'"usage":')[1:]
+    try:
+        return json.JSONDecoder().raw_decode(after[:4096].decode(errors="replace").strip())[0] if found else None
+    except UNREADABLE:
+        return None
+
+
+def agent_of(logging: Any) -> str | None:
+    """The alias of the key that LiteLLM was asked with; nothing for the master key. LiteLLM passes it on in what it
+    keeps for its own log."""
+    details = getattr(logging, "model_call_details", None)
+    params = details.get("litellm_params") if isinstance(details, dict) else None
+    for name in ("metadata", "litellm_metadata"):
+        metadata = params.get(name) if isinstance(params, dict) else None
+        alias = metadata.get("user_api_key_alias") if isinstance(metadata, dict) else None
+        if isinstance(alias, str) and alias:
+            return alias[:100]
+    return None
+
+
 def headers_of_event(event: Fields) -> dict[str, str]:
     """What the event `codex.rate_limits` says, as the headers that would have said it."""
     family = str(event.get("metered_limit_name") or "codex").lower().replace("_", "-")
@@ -501,6 +546,8 @@ class Events:
                 self.name = ""
 
     def content(self, data: bytes) -> Fields:
+        if self.name == "response.completed":
+            return {"usage": usage_at_the_end(data)}
         is_item = self.name == "response.output_item.done" and b"encrypted_content" in data
         if self.name and not is_item and self.name not in self.FAILED | {"codex.rate_limits"}:
             return {}
@@ -520,8 +567,10 @@ LIVE = Path(
 )
 SIGNAL, RECORD = LIVE / "rotate-now", LIVE / (os.environ.get("CHATGPT_AUTH_FILE") or "auth.json")
 HEARTBEAT, POOL, MODELS = LIVE / "callback.json", LIVE / "pool.json", LIVE / "models.json"
-# Each worker of LiteLLM has one. In a container the process id alone comes back with each start.
-USAGE = LIVE / f"usage-{os.getpid():x}-{time.time_ns() // 1_000_000:x}.json"
+# Each worker of LiteLLM has its own. In a container the process id alone comes back with each start.
+WORKER = f"{os.getpid():x}-{time.time_ns() // 1_000_000:x}"
+USAGE, AGENTS = LIVE / f"usage-{WORKER}.json", LIVE / f"agents-{WORKER}.json"
+AGENTS_SEC = 5.0
 WAIT_SEC = float(os.environ.get("CHATGPT_FAILOVER_WAIT_SEC") or 2)
 ROTATE_AT = finite(os.environ.get("CODEX_ROTATE_AT_PERCENT") or 95) or 100
 NO_NEWS_SEC = 600  # a signal that could not be left for so long
@@ -634,6 +683,32 @@ def write_usage() -> None:
             draft.replace(USAGE)
 
 
+def write_agents() -> None:
+    """Keeps how much each agent has used where the rotator finds it."""
+    written: object = None
+    while True:
+        time.sleep(AGENTS_SEC)
+        totals = [
+            {"agent": agent, **owner._asdict(), **{name: number for name, number in total._asdict().items() if number}}
+            for (agent, owner), total in list(used.items())
+        ]
+        if totals and totals != written:
+            with contextlib.suppress(OSError), draft_of({"version": 1, "totals": totals}, 0o640) as draft:
+                draft.replace(AGENTS)
+                written = totals
+
+
+def take_over() -> None:
+    """Goes on counting where this process was before LiteLLM's container was started anew."""
+    for file in LIVE.glob(f"agents-{os.getpid():x}-*.json"):
+        with contextlib.suppress(OSError, *UNREADABLE):
+            for total in json.loads(content_of(file) or b"")["totals"]:
+                who = total["agent"], Owner(total["account_id"], total["user_id"])
+                used[who] = used.get(who, Used()).plus(Used(**{name: total.get(name, 0) for name in Used._fields}))
+        with contextlib.suppress(OSError):
+            file.replace(AGENTS)
+
+
 # From here on: the event loop.
 
 OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
@@ -643,9 +718,12 @@ CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
 CHALLENGE_SEC = 600.0  # so often a challenge makes us move on; if the next account meets it, too, it is the address
 PAUSES_SEC = (0.5, 1.0, 2.0)  # before an account is asked again that was refused for a moment, when there is no other
 MOST_ACCOUNTS = 64
+MOST_USED = 1000  # pairs of an agent and an account that are counted apart
+OTHERS = "(others)", Owner(None, None)
 
 reasoning = Reasoning()
 readings: dict[Owner, Reading] = {}
+used: dict[tuple[str | None, Owner], Used] = {}
 refused: dict[Asked, float] = {}  # what was refused, and when; a later success ends it
 of_the_pool: dict[str, None] = {}  # bearers that were published lately
 looked: tuple[float, Records] = 0.0, Records()
@@ -674,6 +752,12 @@ def record_of(content: Any) -> Sent | None:
     record = Sent(str(content["access_token"]), content.get("account_id"))
     remember(of_the_pool, record.bearer, None, 4 * MOST_ACCOUNTS)
     return record
+
+
+def count(agent: str | None, owner: Owner, more: Used) -> None:
+    """Adds to what an agent has used of an account."""
+    who = (agent, owner) if (agent, owner) in used or len(used) < MOST_USED else OTHERS
+    used[who] = used.get(who, Used()).plus(more)
 
 
 def pool() -> Pool:
@@ -726,6 +810,7 @@ class Exchange:
         self.options, self.body = options, options.get("json") or {}
         self.model = clean(self.body.get("model"))
         self.begun, self.headers = time.time(), dict[str, str]()
+        self.agent = agent_of(options.get("logging_obj"))
         self.tried: set[str] = set()
         self.healed: set[Owner] = set()
         self.pauses = iter(PAUSES_SEC)
@@ -773,6 +858,7 @@ class Exchange:
         refusal, now = refusal_of(answer), time.time()
         if refusal is None:
             return False
+        count(self.agent, self.owner, Used(refused=1))
         signals.put(refusal_signal(refusal, answer, self.sent, self.model, now))
         for model in (self.model, None) if refusal.scope is Scope.ACCOUNT else (self.model,):
             remember(refused, Asked(self.sent.bearer, model), now, 1000)
@@ -800,11 +886,13 @@ class Exchange:
         elif name == "codex.rate_limits":
             self.reads(headers_of_event(event))
         elif name == "response.completed":
-            self.was_served()
+            response = event.get("response")
+            self.was_served(response.get("usage") if isinstance(response, dict) else event.get("usage"))
         return None
 
-    def was_served(self) -> None:
+    def was_served(self, usage: Any = None) -> None:
         global served_at
+        count(self.agent, self.owner, used_of(usage))
         served_at = max(served_at, self.begun)
         over = refuted(refused, Asked(self.sent.bearer, self.model), self.begun)
         for asked in over:
@@ -961,6 +1049,9 @@ class RotateNow(CustomLogger):
         At one of this type it ends and says why, and until when."""
         with failing_no_request():
             is_ours = getattr(original_exception, "llm_provider", None) == PROVIDER
+            alias = getattr(user_api_key_dict, "key_alias", None)
+            if not is_ours and alias and getattr(original_exception, "status_code", None) == 429:
+                count(str(alias)[:100], Owner(None, None), Used(limited=1))
             if is_ours and getattr(original_exception, "status_code", None) == 429:
                 wait = (pool().back_at or 0) - time.time() if is_spent(pool(), time.time()) else 0
                 if wait > CLIENT_WAITS_SEC or (not wait and CAP in str(original_exception)):
@@ -976,7 +1067,8 @@ class RotateNow(CustomLogger):
 
 
 handler = RotateNow()
-for work in (write_signals, write_heartbeats, write_usage):
+take_over()
+for work in (write_signals, write_heartbeats, write_usage, write_agents):
     threading.Thread(target=work, daemon=True).start()
 # As PID 1 LiteLLM does not die of the SIGTERM that uvicorn raises once more when it has shut down. Python then takes
 # seconds to collect LiteLLM's modules before it ends, unless there is nothing to collect.

@@ -75,7 +75,7 @@ spec:
 - name: LITELLM_API_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ .keySecret.name }}
+      name: {{ .keySecret.name | default (printf "agent-%s-litellm-key" $.name) }}
       key: {{ .keySecret.key }}
       optional: true
 {{- with .model }}

@@ -13,6 +13,7 @@ refused by values.schema.json before. */}}
   values:
     - caBundle.configMap
     - litellm.keysSecret
+    - litellm.agentKeys.secret
     - litellm.chatgptAuth.persistence.existingClaim
     - litellm.chatgptAuth.persistence.storageClass
     - litellm.chatgptAuth.tokensSecret
