@@ -4,6 +4,7 @@
 //! is a number from 1 on, an [`AccountId`] is never an index, and a [`Secret`] never reaches a log.
 
 pub mod account;
+pub mod agents;
 pub mod audit;
 pub mod claims;
 pub mod clock;
