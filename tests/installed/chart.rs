@@ -43,7 +43,9 @@ fn for_reviewers(manifests: &str) -> String {
     let mut text = String::new();
     for manifest in manifests.split_inclusive("\n---\n") {
         match manifest.split_once("\n  # LiteLLM looks for callbacks") {
-            Some((config, _)) => text += &[config, "\n  # … and files/rotate_now.py\n---\n"].concat(),
+            Some((config, _)) => {
+                text += &[config, "\n  # … and files/rotate_now.py, agent_keys.py\n---\n"].concat()
+            }
             None => text += manifest,
         }
     }
@@ -341,7 +343,7 @@ fn where_events_are_posted_is_a_secret_that_only_the_rotator_gets() {
 
 #[test]
 fn litellm_gets_its_configuration_and_callback_as_they_are_proven() {
-    let manifests = manifests("defaults");
+    let manifests = of("litellm: {agentKeys: {enabled: false}}");
     let data = &find(&manifests, "ConfigMap", "litellm-config")["data"];
     for file in ["config.yaml", "rotate_now.py"] {
         let proven = fs::read_to_string(repository().join("charts/codex-podkit/files").join(file)).unwrap();

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod agent_keys;
 mod browser;
 mod chart;
 mod cluster;

@@ -224,7 +224,10 @@ fn the_logins_on_a_claim_serve_agents_and_outlive_the_pod() {
     let (cluster, openai) = (Cluster::new(), StandIn::start());
     // A key out of a file tends to end in a line end.
     let with_line_end = format!("{KEY}\r\n");
-    cluster.secret("litellm-keys", &[("LITELLM_MASTER_KEY", KEY), ("LITELLM_API_KEY", &with_line_end)]);
+    cluster.secret("litellm-keys", &[("LITELLM_MASTER_KEY", KEY)]);
+    cluster.secret("agent-ann-litellm-key", &[("LITELLM_API_KEY", &with_line_end)]);
+    // This podman mounts no Secret that is not there, optional or not.
+    cluster.secret("litellm-agent-keys", &[]);
     let values = values("  chatgptAuth: {persistence: {enabled: true}}\n");
     assert!(!notes(&values).contains("WARNING"), "{}", notes(&values));
 
@@ -333,6 +336,7 @@ fn the_logins_on_a_claim_serve_agents_and_outlive_the_pod() {
 fn without_a_claim_the_logins_die_with_the_pod_as_the_notes_warn() {
     let (cluster, openai) = (Cluster::new(), StandIn::start());
     cluster.secret("litellm-keys", &[("LITELLM_MASTER_KEY", KEY)]);
+    cluster.secret("litellm-agent-keys", &[]);
     let values = values("");
     assert!(notes(&values).contains("WARNING: the logins are lost with the pod."));
 
