@@ -9,7 +9,21 @@ from typing import Any
 from unittest import mock
 
 from loaded import rotate_now
-from rotate_now import Answer, Asked, Fields, Owner, Placing, Pool, Reading, Refusal, Scope, Sent, Signal, Used, percents
+from rotate_now import (
+    Answer,
+    Asked,
+    Fields,
+    Owner,
+    Placing,
+    Pool,
+    Reading,
+    Refusal,
+    Scope,
+    Sent,
+    Signal,
+    Used,
+    percents,
+)
 
 NOW = 1795439506.25
 CAPPED = {
