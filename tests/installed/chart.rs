@@ -44,7 +44,7 @@ fn for_reviewers(manifests: &str) -> String {
     for manifest in manifests.split_inclusive("\n---\n") {
         match manifest.split_once("\n  # LiteLLM looks for callbacks") {
             Some((config, _)) => {
-                text += &[config, "\n  # … and files/rotate_now.py, agent_keys.py\n---\n"].concat()
+                text += &[config, "\n  # … and files/rotate_now.py, agent_keys.py\n---\n"].concat();
             }
             None => text += manifest,
         }

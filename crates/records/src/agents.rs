@@ -81,7 +81,9 @@ impl AddAssign for Used {
 impl Sum for Used {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         let mut sum = Self::default();
-        all.for_each(|used| sum += used);
+        for used in all {
+            sum += used;
+        }
         sum
     }
 }
@@ -99,7 +101,9 @@ mod tests {
 
     fn of(files: &[Value]) -> Totals {
         let mut totals = Totals::new();
-        files.iter().for_each(|file| add(&mut totals, file.to_string().as_bytes()));
+        for file in files {
+            add(&mut totals, file.to_string().as_bytes());
+        }
         totals
     }
 
