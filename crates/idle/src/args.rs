@@ -11,7 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 const EVERY_ENV: &str = "CODEX_ROTATION_INTERVAL_SEC";
 const FLOOR_ENV: &str = "CODEX_WAKE_FLOOR_SEC";
 
-/// With it, a writer that never stops costs at most ten runs a second.
+/// Short, so that a signal is acted on at once; the schedule makes a longer pause of it for a writer that never stops.
 const DEFAULT_FLOOR: Duration = Duration::from_millis(100);
 
 /// A longer duration is a typing error. The rotator's own settings have the same bound.
@@ -47,8 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     wake_on: Option<PathBuf>,
 
-    /// The shortest time from one start of CMD to the next that FILE causes: 100ms, 2s or plain seconds
-    /// [default: 100ms]
+    /// The shortest time from one start of CMD to the next that FILE causes: 100ms, 2s or plain seconds;
+    /// it doubles up to 1s while such runs follow hard upon each other [default: 100ms]
     #[arg(long, value_name = "DURATION", env = FLOOR_ENV)]
     wake_floor: Option<OsString>,
 

@@ -128,7 +128,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Exited(code) => write!(f, "exited with {code}"),
             Self::Killed(signal) => write!(f, "was killed by {signal}"),
-            Self::Unknown => write!(f, "ended with an unknown status"),
+            Self::Unknown => write!(f, "ended, with what status is not known"),
         }
     }
 }

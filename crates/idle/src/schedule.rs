@@ -1,17 +1,22 @@
 //! When the command runs. Pure: it is given what happened and the time.
 //!
 //! A tick is counted from the start of the last run, so a wake-up postpones it, and a tick during a run is due when
-//! that run ends. There are never two runs at once, and any number of wake-ups make one run. A wake-up waits until the
-//! floor has passed since the last start, so that one after a quiet time runs at once, and many in a row cost a bounded
-//! number of runs.
+//! that run ends. There are never two runs at once, and any number of wake-ups make one run. A wake-up waits until a
+//! pause has passed since the last start, so that one after a quiet time runs at once. The pause is the floor at first,
+//! and doubles while runs follow hard upon each other, so that a writer that never stops costs a run a second.
 
 use std::time::{Duration, Instant};
+
+/// The longest pause that doubling makes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What has happened so far, as far as it matters for what is next.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     every: Option<Duration>,
     floor: Duration,
+    /// From the last start to the next one that the file causes.
+    pause: Duration,
     last_start: Option<Instant>,
     running: bool,
     woken: bool,
@@ -32,10 +37,13 @@ pub(crate) enum Next {
 impl Schedule {
     /// The schedule of a command that has not run yet, and so is due at once.
     pub(crate) fn new(every: Option<Duration>, floor: Duration) -> Self {
-        Self { every, floor, last_start: None, running: false, woken: false, stopping: false }
+        Self { every, floor, pause: floor, last_start: None, running: false, woken: false, stopping: false }
     }
 
     pub(crate) fn started(&mut self, now: Instant) {
+        let doubled = self.pause.saturating_mul(2);
+        let is_hard_upon = self.woken && self.last_start.is_some_and(|last| now - last < doubled);
+        self.pause = if is_hard_upon { doubled.min(LONGEST_PAUSE.max(self.floor)) } else { self.floor };
         self.last_start = Some(now);
         self.running = true;
         self.woken = false;
@@ -46,7 +54,7 @@ impl Schedule {
         self.woken = true;
     }
 
-    /// Whether a run is due because of the file, at once or when the floor has passed.
+    /// Whether a run is due because of the file, at once or when the pause has passed.
     pub(crate) fn is_woken(&self) -> bool {
         self.woken
     }
@@ -77,7 +85,7 @@ impl Schedule {
         let Some(last_start) = self.last_start else { return Next::Run };
         // A time that the clock cannot represent never comes.
         let tick = self.every.and_then(|every| last_start.checked_add(every));
-        let wake_up = self.woken.then(|| last_start.checked_add(self.floor)).flatten();
+        let wake_up = self.woken.then(|| last_start.checked_add(self.pause)).flatten();
         match tick.into_iter().chain(wake_up).min() {
             Some(due) if due <= now => Next::Run,
             due => Next::Wait(due),
@@ -189,6 +197,46 @@ mod tests {
         schedule.woken();
         schedule.ended();
         assert_eq!(schedule.next(start + 2 * FLOOR), Next::Run);
+    }
+
+    /// When the runs of one second start, if the file appears all the time; in milliseconds.
+    fn starts_in_a_storm(floor: Duration, seconds: u64) -> Vec<u128> {
+        let (mut schedule, start) = (Schedule::new(None, floor), Instant::now());
+        let (mut now, mut starts) = (start, Vec::new());
+        while now < start + Duration::from_secs(seconds) {
+            if schedule.next(now) == Next::Run {
+                starts.push((now - start).as_millis());
+                schedule.started(now);
+                schedule.ended();
+            }
+            now += A_MOMENT;
+            schedule.woken();
+        }
+        starts
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_a_second_while_runs_follow_hard_upon_each_other() {
+        assert_eq!(starts_in_a_storm(FLOOR, 6), [0, 100, 300, 700, 1500, 2500, 3500, 4500, 5500]);
+        // A floor that is longer stays as it is.
+        assert_eq!(starts_in_a_storm(3 * Duration::from_secs(1), 7), [0, 3000, 6000]);
+    }
+
+    #[test]
+    fn after_a_quiet_time_the_pause_is_the_floor_again() {
+        let (mut schedule, mut now) = never();
+        for _ in 0..5 {
+            schedule.started(now);
+            schedule.ended();
+            schedule.woken();
+            now += LONGEST_PAUSE;
+        }
+        assert_eq!(schedule.next(now), Next::Run);
+        now += LONGEST_PAUSE;
+        schedule.started(now);
+        schedule.ended();
+        schedule.woken();
+        assert_eq!(schedule.next(now), Next::Wait(Some(now + FLOOR)));
     }
 
     #[test]

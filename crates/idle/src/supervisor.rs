@@ -137,6 +137,10 @@ impl Supervisor {
         }
         if let Some(pid) = self.current {
             signals::for_the_command(arrived).for_each(|signal| command::signal_group(pid, signal));
+            if signals::stop_idle(arrived) {
+                // One that is stopped would take no other signal.
+                command::signal_group(pid, Signal::SIGCONT);
+            }
         }
     }
 

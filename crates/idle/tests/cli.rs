@@ -207,7 +207,7 @@ fn the_command_runs_on_though_idle_was_started_with_sigchld_ignored() {
     env.arg("--ignore-signal=CHLD").arg(cargo_bin!("idle"));
     let _idle = started(env.args(["--every", "3s", "--", "sh", "-c", "echo run >>log"]));
     scene.log_becomes("run\nrun\n");
-    scene.stderr_becomes("idle: sh ended with an unknown status; next run now\n");
+    scene.stderr_becomes("idle: sh ended, with what status is not known; next run now\n");
 }
 
 #[test]
@@ -475,6 +475,17 @@ fn sigterm_reaches_the_command_and_all_it_started() {
         until(&format!("{pid} is gone"), || is_gone(pid));
     }
     assert_eq!(scene.stderr(), "");
+}
+
+#[test]
+fn a_command_that_is_stopped_is_ended_all_the_same() {
+    let scene = Scene::new();
+    let mut idle = scene.idle_sh(&[], "echo $$ >>log; exec sleep 300");
+    until("it runs", || scene.log().ends_with('\n'));
+    let command = Pid::from_raw(scene.log().trim().parse().expect("a process id"));
+    kill(command, Signal::SIGSTOP).expect("it runs");
+    idle.send(Signal::SIGTERM);
+    assert_eq!(idle.end().code(), Some(128 + Signal::SIGTERM as i32));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cli::exit::{Exit, Failure};
 use cli::log::line;
@@ -23,25 +23,15 @@ pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     /// Where its bytes are: elsewhere if `path` is a symlink, as made by dotfile managers.
     target: PathBuf,
+    /// The directory that is made if it is missing, which is elsewhere if the home is a symlink.
     home: PathBuf,
 }
 
 impl ConfigFile {
     /// The file in a `CODEX_HOME`, which need not exist yet.
-    pub(crate) fn in_home(home: PathBuf) -> Result<Self, Failure> {
+    pub(crate) fn in_home(home: &Path) -> Result<Self, Failure> {
         let path = home.join("config.toml");
-        let mut target = path.clone();
-        // Not `canonicalize`, because a link may point to a file that does not exist yet.
-        for _ in 0..MOST_LINKS {
-            match std::fs::read_link(&target) {
-                Ok(to) => target = target.parent().unwrap_or(&home).join(to),
-                Err(_) => return Ok(Self { path, target, home }),
-            }
-        }
-        Err(Failure::new(
-            Exit::BadConfig,
-            format!("{} leads through too many symlinks; remove it", path.display()),
-        ))
+        Ok(Self { target: behind_links(&path)?, home: behind_links(home)?, path })
     }
 
     /// Keeps other processes of this program out until the result is dropped. Makes the directory if it is missing.
@@ -119,6 +109,21 @@ impl ConfigFile {
             format!("{path} {is} larger than 1 MiB: take out what codex does not need, or remove it"),
         )
     }
+}
+
+/// Where a path leads. Not `canonicalize`, because a link may point to something that does not exist yet.
+fn behind_links(path: &Path) -> Result<PathBuf, Failure> {
+    let mut target = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match std::fs::read_link(&target) {
+            Ok(to) => target = target.parent().unwrap_or(Path::new("")).join(to),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(Failure::new(
+        Exit::BadConfig,
+        format!("{} leads through too many symlinks; remove it", path.display()),
+    ))
 }
 
 fn unusable(what: &str, e: &io::Error) -> Failure {

@@ -30,7 +30,7 @@ pub const COMMAND: &str = "seed-codex-config";
 /// file would change.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let options = args.options()?;
-    let file = ConfigFile::in_home(args.home()?)?;
+    let file = ConfigFile::in_home(&args.home()?)?;
     if args.check {
         return check(&file, &options);
     }

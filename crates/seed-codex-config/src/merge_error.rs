@@ -19,6 +19,8 @@ pub(crate) enum MergeError {
     TooDeep,
     /// No base URL was given, and the file has none.
     NoBaseUrl,
+    /// The provider has a program that gives its key, beside which codex takes no variable with one.
+    TwoKeys,
 }
 
 impl MergeError {
@@ -58,6 +60,9 @@ impl MergeError {
             ),
             Self::NoBaseUrl => format!(
                 "no base URL, and none in {file}: pass --base-url or set LITELLM_BASE_URL, as in http://litellm:4000/v1"
+            ),
+            Self::TwoKeys => format!(
+                "cannot merge into {file}: model_providers.litellm has auth, beside which codex takes no env_key; remove one of them"
             ),
         }
     }

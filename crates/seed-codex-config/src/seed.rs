@@ -60,6 +60,10 @@ pub(crate) fn merge(existing: &str, options: &SeedOptions) -> Result<Merged, Mer
     if text_at(&document, &in_provider("base_url")).is_none() {
         return Err(MergeError::NoBaseUrl);
     }
+    let has = |name| edit::get(&document, &in_provider(name)).is_some();
+    if has("auth") && has("env_key") {
+        return Err(MergeError::TwoKeys);
+    }
     let provider = text_at(&document, &[key("model_provider")]).unwrap_or_default();
     let of_provider = |name| text_at(&document, &[key("model_providers"), provider.clone(), key(name)]);
     Ok(Merged {
@@ -84,13 +88,20 @@ fn settings(document: &DocumentMut, options: &SeedOptions) -> Vec<Setting> {
         None => Some(default.to_owned()),
     };
     let model = [key("model")];
-    let (name, env_key) = (in_provider("name"), in_provider("env_key"));
+    let (name, env_key, auth) = (in_provider("name"), in_provider("env_key"), in_provider("auth"));
+    // The key comes from a program, and codex takes no variable beside it.
+    let has_auth = edit::get(document, &auth).is_some()
+        || options.settings.iter().any(|setting| setting.key.starts_with(&auth));
+    let env_key_text = match &options.env_key {
+        None if has_auth => None,
+        given => or_default(given, &env_key, DEFAULT_ENV_KEY),
+    };
     let ours = [
         (vec![key("model_provider")], Some(key("litellm"))),
         (model.to_vec(), or_default(&options.model, &model, DEFAULT_MODEL)),
         (name.clone(), or_default(&None, &name, "LiteLLM")),
         (in_provider("base_url"), options.base_url.clone()),
-        (env_key.clone(), or_default(&options.env_key, &env_key, DEFAULT_ENV_KEY)),
+        (env_key, env_key_text),
         // Codex no longer supports "chat", and does not start with it.
         (in_provider("wire_api"), Some(key("responses"))),
     ];
@@ -200,6 +211,25 @@ mod tests {
         assert_eq!(merged.env_key.as_deref(), Some("OTHER_KEY"));
         assert_eq!(merged.route(), "model gpt-5.6-sol through other");
         assert_eq!(merge("", &options(&["model_provider='openai'"])).unwrap().env_key, None);
+    }
+
+    #[test]
+    fn a_provider_whose_key_comes_from_a_program_gets_no_variable_for_it() {
+        let auth = "[model_providers.litellm]\nauth = { command = '/bin/key' }\n";
+        let merged = merge(auth, &options(&[])).unwrap();
+        assert!(!merged.text.contains("env_key"), "{}", merged.text);
+        assert_eq!(merged.env_key, None);
+        let merged = merge("", &options(&["model_providers.litellm.auth.command='/bin/key'"])).unwrap();
+        assert!(!merged.text.contains("env_key"), "{}", merged.text);
+    }
+
+    #[test]
+    fn what_codex_would_refuse_for_two_keys_is_refused_here() {
+        let both = "[model_providers.litellm]\nauth = { command = '/bin/key' }\nenv_key = 'KEY'\n";
+        assert_eq!(merge(both, &options(&[])).unwrap_err(), MergeError::TwoKeys);
+        let auth = "[model_providers.litellm.auth]\ncommand = '/bin/key'\n";
+        let asked = SeedOptions { env_key: Some("KEY".to_owned()), ..options(&[]) };
+        assert_eq!(merge(auth, &asked).unwrap_err(), MergeError::TwoKeys);
     }
 
     #[test]

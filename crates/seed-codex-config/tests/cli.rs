@@ -229,6 +229,15 @@ fn writes_through_a_symlink_whether_or_not_its_target_is_there() {
 }
 
 #[test]
+fn a_home_behind_a_link_is_made_where_the_link_leads() {
+    let pod = Pod::new();
+    symlink("volume/codex", pod.codex_home()).unwrap();
+    pod.seed(&["--base-url", URL]).assert().success().stderr(pod.wrote());
+    assert!(pod.home.path().join("volume/codex/config.toml").is_file());
+    assert_eq!(fs::read_link(pod.codex_home()).unwrap(), Path::new("volume/codex"));
+}
+
+#[test]
 fn a_link_to_itself_and_a_directory_are_refused() {
     let pod = Pod::new();
     fs::create_dir(pod.codex_home()).unwrap();
