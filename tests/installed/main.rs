@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod agent_keys;
+mod agents;
 mod browser;
 mod chart;
 mod cluster;
 mod dist;
+mod helm_test;
 mod images;
 mod manifest;
 mod monitoring;

@@ -30,7 +30,7 @@ app.kubernetes.io/component: {{ . }}
 {{/* Labels by which a Deployment selects its pods. They must never change. */}}
 {{- define "codex-podkit.selector" -}}
 app: {{ .app }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end }}
 
 {{/* A version as a label takes it: without the + that Flux appends to a chart's version. */}}
