@@ -18,6 +18,7 @@ pub(crate) struct Schedule {
     /// From the last start to the next one that the file causes.
     pause: Duration,
     last_start: Option<Instant>,
+    last_end: Option<Instant>,
     running: bool,
     woken: bool,
     stopping: bool,
@@ -37,13 +38,21 @@ pub(crate) enum Next {
 impl Schedule {
     /// The schedule of a command that has not run yet, and so is due at once.
     pub(crate) fn new(every: Option<Duration>, floor: Duration) -> Self {
-        Self { every, floor, pause: floor, last_start: None, running: false, woken: false, stopping: false }
+        Self {
+            every,
+            floor,
+            pause: floor,
+            last_start: None,
+            last_end: None,
+            running: false,
+            woken: false,
+            stopping: false,
+        }
     }
 
     pub(crate) fn started(&mut self, now: Instant) {
-        let doubled = self.pause.saturating_mul(2);
-        let is_hard_upon = self.woken && self.last_start.is_some_and(|last| now - last < doubled);
-        self.pause = if is_hard_upon { doubled.min(LONGEST_PAUSE.max(self.floor)) } else { self.floor };
+        let doubled = self.pause.saturating_mul(2).min(LONGEST_PAUSE.max(self.floor));
+        self.pause = if self.woken && self.is_hard_upon_the_last(now) { doubled } else { self.floor };
         self.last_start = Some(now);
         self.running = true;
         self.woken = false;
@@ -59,8 +68,9 @@ impl Schedule {
         self.woken
     }
 
-    pub(crate) fn ended(&mut self) {
+    pub(crate) fn ended(&mut self, now: Instant) {
         self.running = false;
+        self.last_end = Some(now);
     }
 
     pub(crate) fn stop(&mut self) {
@@ -91,6 +101,14 @@ impl Schedule {
             due => Next::Wait(due),
         }
     }
+
+    /// Whether less than a pause has gone by since a run could have started, which a long run does not bring nearer.
+    fn is_hard_upon_the_last(&self, now: Instant) -> bool {
+        let since_pause =
+            self.last_start.map(|last| now.saturating_duration_since(last).saturating_sub(self.pause));
+        let since_end = self.last_end.map(|last| now.saturating_duration_since(last));
+        since_pause.into_iter().chain(since_end).min().is_some_and(|quiet| quiet < self.pause)
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +138,7 @@ mod tests {
     fn without_an_interval_nothing_follows_the_first_run() {
         let (mut schedule, start) = never();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         assert_eq!(schedule.next(start + 1_000_000 * MINUTE), Next::Wait(None));
     }
 
@@ -128,7 +146,7 @@ mod tests {
     fn a_tick_is_counted_from_the_start_of_the_last_run() {
         let (mut schedule, start) = every_minute();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         assert_eq!(schedule.next(start + MINUTE / 2), Next::Wait(Some(start + MINUTE)));
         assert_eq!(schedule.next(start + MINUTE), Next::Run);
     }
@@ -137,11 +155,11 @@ mod tests {
     fn a_wake_up_runs_at_once_and_postpones_the_tick() {
         let (mut schedule, start) = every_minute();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         schedule.woken();
         assert_eq!(schedule.next(start + MINUTE / 2), Next::Run);
         schedule.started(start + MINUTE / 2);
-        schedule.ended();
+        schedule.ended(start + MINUTE / 2);
         assert_eq!(schedule.next(start + MINUTE), Next::Wait(Some(start + MINUTE / 2 + MINUTE)));
     }
 
@@ -157,11 +175,11 @@ mod tests {
     fn ticks_missed_during_a_long_run_make_one_run_after_it() {
         let (mut schedule, start) = every_minute();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         let late = start + 7 * MINUTE / 2;
         assert_eq!(schedule.next(late), Next::Run);
         schedule.started(late);
-        schedule.ended();
+        schedule.ended(late);
         assert_eq!(schedule.next(late), Next::Wait(Some(late + MINUTE)));
     }
 
@@ -171,11 +189,11 @@ mod tests {
         schedule.started(start);
         schedule.woken();
         schedule.woken();
-        schedule.ended();
+        schedule.ended(start);
         let woken = start + FLOOR;
         assert_eq!(schedule.next(woken), Next::Run);
         schedule.started(woken);
-        schedule.ended();
+        schedule.ended(woken);
         assert_eq!(schedule.next(woken), Next::Wait(Some(woken + MINUTE)));
     }
 
@@ -183,7 +201,7 @@ mod tests {
     fn a_wake_up_soon_after_a_start_waits_until_the_floor_has_passed() {
         let (mut schedule, start) = never();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         schedule.woken();
         assert_eq!(schedule.next(start + A_MOMENT), Next::Wait(Some(start + FLOOR)));
         assert_eq!(schedule.next(start + FLOOR / 2), Next::Wait(Some(start + FLOOR)), "and it is not lost");
@@ -195,7 +213,7 @@ mod tests {
         let (mut schedule, start) = never();
         schedule.started(start);
         schedule.woken();
-        schedule.ended();
+        schedule.ended(start);
         assert_eq!(schedule.next(start + 2 * FLOOR), Next::Run);
     }
 
@@ -207,7 +225,7 @@ mod tests {
             if schedule.next(now) == Next::Run {
                 starts.push((now - start).as_millis());
                 schedule.started(now);
-                schedule.ended();
+                schedule.ended(now);
             }
             now += A_MOMENT;
             schedule.woken();
@@ -223,18 +241,33 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_take_long_are_no_quiet_time() {
+        let (mut schedule, mut now) = never();
+        for _ in 0..5 {
+            schedule.started(now);
+            schedule.woken();
+            now += 3 * FLOOR;
+            schedule.ended(now);
+        }
+        schedule.started(now);
+        schedule.ended(now);
+        schedule.woken();
+        assert_eq!(schedule.next(now), Next::Wait(Some(now + LONGEST_PAUSE)));
+    }
+
+    #[test]
     fn after_a_quiet_time_the_pause_is_the_floor_again() {
         let (mut schedule, mut now) = never();
         for _ in 0..5 {
             schedule.started(now);
-            schedule.ended();
+            schedule.ended(now);
             schedule.woken();
             now += LONGEST_PAUSE;
         }
         assert_eq!(schedule.next(now), Next::Run);
         now += LONGEST_PAUSE;
         schedule.started(now);
-        schedule.ended();
+        schedule.ended(now);
         schedule.woken();
         assert_eq!(schedule.next(now), Next::Wait(Some(now + FLOOR)));
     }
@@ -243,7 +276,7 @@ mod tests {
     fn without_a_floor_a_wake_up_runs_at_once() {
         let (mut schedule, start) = (Schedule::new(None, Duration::ZERO), Instant::now());
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         schedule.woken();
         assert_eq!(schedule.next(start), Next::Run);
     }
@@ -252,7 +285,7 @@ mod tests {
     fn a_tick_does_not_wait_for_the_floor() {
         let (mut schedule, start) = (Schedule::new(Some(FLOOR), MINUTE), Instant::now());
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         schedule.woken();
         assert_eq!(schedule.next(start), Next::Wait(Some(start + FLOOR)));
         assert_eq!(schedule.next(start + FLOOR), Next::Run);
@@ -262,7 +295,7 @@ mod tests {
     fn when_stopped_it_does_not_wait_for_the_floor() {
         let (mut schedule, start) = never();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         schedule.woken();
         schedule.stop();
         assert_eq!(schedule.next(start), Next::End);
@@ -272,7 +305,7 @@ mod tests {
     fn when_stopped_it_ends_even_if_a_run_is_due() {
         let (mut schedule, start) = every_minute();
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         schedule.woken();
         schedule.stop();
         assert_eq!(schedule.next(start + MINUTE), Next::End);
@@ -284,7 +317,7 @@ mod tests {
         schedule.started(start);
         schedule.stop();
         assert_eq!(schedule.next(start + 2 * MINUTE), Next::Wait(None));
-        schedule.ended();
+        schedule.ended(start);
         assert_eq!(schedule.next(start + 2 * MINUTE), Next::End);
     }
 
@@ -293,7 +326,7 @@ mod tests {
         let start = Instant::now();
         let mut schedule = Schedule::new(Some(Duration::MAX), Duration::MAX);
         schedule.started(start);
-        schedule.ended();
+        schedule.ended(start);
         assert_eq!(schedule.next(start + MINUTE), Next::Wait(None));
         schedule.woken();
         assert_eq!(schedule.next(start + MINUTE), Next::Wait(None));

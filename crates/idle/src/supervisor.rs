@@ -84,7 +84,7 @@ impl Supervisor {
 
     fn could_not_start(&mut self, error: &impl Display, now: Instant) {
         self.schedule.started(now);
-        self.schedule.ended();
+        self.schedule.ended(now);
         report(&format!("{error}; {}", self.outlook()));
     }
 
@@ -116,7 +116,7 @@ impl Supervisor {
 
     fn ended(&mut self, ending: Ending) {
         let pid = self.current.take();
-        self.schedule.ended();
+        self.schedule.ended(Instant::now());
         if self.schedule.is_stopping() {
             self.exit_code = ending.exit_code();
             // It may have started more processes between our signal and its end.
