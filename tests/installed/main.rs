@@ -12,6 +12,7 @@ mod cluster;
 mod dist;
 mod helm_test;
 mod images;
+mod kubectl;
 mod manifest;
 mod monitoring;
 mod page;
