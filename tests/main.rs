@@ -7,6 +7,7 @@
 
 mod agent;
 mod agent_keys;
+mod arm64;
 mod binaries;
 mod failover;
 mod faults;

@@ -1,4 +1,4 @@
-//! The release archive: unpacked as users do, and read with the shells and the `man` that they have.
+//! The release archives: unpacked as users do, and read with the shells and the `man` that they have.
 
 use std::env;
 use std::fs;
@@ -8,20 +8,21 @@ use std::sync::LazyLock;
 
 use fixture::workspace::{SHIPPED, repository};
 
-/// What `scripts/dist` made: the archive, and its checksum from either of two runs.
+/// What `scripts/dist` made: an archive for amd64 and one for arm64, and their checksums from either of two runs.
 struct Dist {
-    archive: PathBuf,
+    archives: [PathBuf; 2],
     sums: [String; 2],
 }
 
 static DIST: LazyLock<Dist> = LazyLock::new(|| {
     let first = pack(&mut Command::new("scripts/dist"));
-    let archive = repository().join(first.trim());
-    let sums = || fs::read_to_string(archive.with_file_name("SHA256SUMS")).unwrap();
+    let archives: Vec<_> = first.lines().map(|archive| repository().join(archive)).collect();
+    let archives: [PathBuf; 2] = archives.try_into().unwrap();
+    let sums = || fs::read_to_string(archives[0].with_file_name("SHA256SUMS")).unwrap();
     let of_the_first = sums();
     // As somebody with another umask and another time would make it.
     pack(Command::new("sh").args(["-c", "umask 077; exec scripts/dist"]).env("TZ", "Asia/Tokyo"));
-    Dist { sums: [of_the_first, sums()], archive }
+    Dist { sums: [of_the_first, sums()], archives }
 });
 
 /// What a command says on standard output, when it succeeds and complains of nothing.
@@ -45,10 +46,16 @@ fn pack(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A place like `/usr/local`, with the archive unpacked as README.md says.
+/// A place like `/usr/local`, with the archive for this machine unpacked as README.md says.
 fn installed() -> tempfile::TempDir {
+    unpacked(
+        DIST.archives.iter().find(|archive| archive.to_str().unwrap().contains(env::consts::ARCH)).unwrap(),
+    )
+}
+
+fn unpacked(archive: &Path) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    quietly(Command::new("tar").arg("-xzf").arg(&DIST.archive).arg("-C").arg(place.path()).args([
+    quietly(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(place.path()).args([
         "--strip-components=1",
         "--wildcards",
         "*/bin",
@@ -71,15 +78,34 @@ fn the_same_commit_makes_the_same_archive() {
     quietly(
         Command::new("sha256sum")
             .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
-            .current_dir(DIST.archive.parent().unwrap()),
+            .current_dir(DIST.archives[0].parent().unwrap()),
     );
+}
+
+#[test]
+fn the_archive_for_arm64_differs_in_the_programs_alone() {
+    let [amd64, arm64] = DIST.archives.each_ref().map(|archive| unpacked(archive));
+    let mut diff = Command::new("diff");
+    diff.args(["--recursive", "--brief"]).args([amd64.path(), arm64.path()]);
+    let differ = String::from_utf8(diff.output().unwrap().stdout).unwrap();
+    let different: Vec<_> = differ.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(different, SHIPPED.map(|name| amd64.path().join("bin").join(name).display().to_string()));
 }
 
 #[test]
 fn every_utility_is_in_it_with_its_page_and_three_completions() {
     let place = installed();
     let at = |path: &str| place.path().join(path);
-    assert_eq!(names(&at("bin")), SHIPPED);
+    let plugin = ["kubectl-codex", "kubectl_complete-codex"];
+    let mut programs = [&SHIPPED[..], &plugin].concat();
+    programs.sort_unstable();
+    assert_eq!(names(&at("bin")), programs);
+    for file in plugin {
+        assert_eq!(
+            fs::read(at("bin").join(file)).unwrap(),
+            fs::read(repository().join("scripts").join(file)).unwrap()
+        );
+    }
     for (directory, form) in [
         ("share/bash-completion/completions", "NAME.bash"),
         ("share/fish/vendor_completions.d", "NAME.fish"),
