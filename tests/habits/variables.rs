@@ -28,7 +28,7 @@ fn every_variable_that_is_read_is_in_a_page() {
     for entry in fs::read_dir(repository().join("scripts")).unwrap() {
         wanted.extend(read_by_a_script(&fs::read_to_string(entry.unwrap().path()).unwrap()));
     }
-    for name in ["CHATGPT_AUTH_DIR", "CHATGPT_FAILOVER_WAIT_SEC", "CONTAINER_TOOL", "GIT_PAT", "TERM"] {
+    for name in ["ARCHITECTURES", "CHATGPT_AUTH_DIR", "CHATGPT_FAILOVER_WAIT_SEC", "GIT_PAT", "TERM"] {
         assert!(wanted.contains(name), "{name} is not found in {wanted:?}");
     }
     let spans: BTreeSet<_> =

@@ -1,6 +1,7 @@
 //! The images: what is in them, what they may do, and that the same inputs make the same image.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fixture::workspace::{repository, tool};
@@ -9,28 +10,73 @@ use support::podman::{does, podman, said, text_of};
 
 const IMAGES: [&str; 4] = ["codex-cli", "rotator", "accounts-serve", "agent"];
 
+/// The base of the agent's image in the tests.
+const BASE: &str = "localhost/codex-podkit-test/base:bookworm";
+
 fn name_of(image: &str) -> String {
     format!("localhost/codex-podkit/{image}:{}", env!("CARGO_PKG_VERSION"))
 }
 
 fn described(image: &str) -> Value {
-    let list: Value = serde_json::from_str(&said(["image", "inspect", &name_of(image)])).unwrap();
+    described_as(&name_of(image))
+}
+
+fn described_as(name: &str) -> Value {
+    let list: Value = serde_json::from_str(&said(["image", "inspect", name])).unwrap();
     list[0].clone()
+}
+
+/// `scripts/build-images IMAGES` with podman's store of the tests. It says which names it has made.
+fn build(images: &[&str], repository_name: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let built = Command::new(repository().join("scripts/build-images"))
+        .args(images)
+        .env("CONTAINERS_CONF", tool("podman/containers.conf"))
+        .env("CONTAINERS_STORAGE_CONF", tool("podman/storage.conf"))
+        .env("IMAGE_REPOSITORY", repository_name)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    text_of(&built).lines().map(str::to_owned).collect()
+}
+
+/// Does something with the files of an image.
+fn inside<T>(name: &str, does_what: impl FnOnce(&Path) -> T) -> T {
+    let root = PathBuf::from(said(["image", "mount", name]).trim());
+    let done = does_what(&root);
+    does(["image", "unmount", name]);
+    done
 }
 
 /// The paths in an image, sorted; directories end in a slash, links show where they lead.
 fn content(image: &str) -> Vec<String> {
-    let root = said(["image", "mount", &name_of(image)]);
-    let find = Command::new("find")
-        .args([root.trim(), "-mindepth", "1"])
-        .args(["(", "-type", "d", "-printf", "/%P/\n", ")"])
-        .args(["-o", "(", "-type", "l", "-printf", "/%P -> %l\n", ")", "-o", "-printf", "/%P\n"])
-        .output()
-        .unwrap();
-    does(["image", "unmount", &name_of(image)]);
-    let mut paths: Vec<_> = text_of(&find).lines().map(str::to_owned).collect();
+    let found =
+        inside(&name_of(image), |root| {
+            let mut find = Command::new("find");
+            find.arg(root)
+                .args(["-mindepth", "1"])
+                .args(["(", "-type", "d", "-printf", "/%P/\n", ")"])
+                .args(["-o", "(", "-type", "l", "-printf", "/%P -> %l\n", ")", "-o", "-printf", "/%P\n"]);
+            text_of(&find.output().unwrap())
+        });
+    let mut paths: Vec<_> = found.lines().map(str::to_owned).collect();
     paths.sort();
     paths
+}
+
+/// What an image says is in it: the package URLs, and the base.
+fn bill(image: &str) -> Vec<String> {
+    let path = format!("usr/share/sbom/{image}.cdx.json");
+    let text = inside(&name_of(image), |root| fs::read_to_string(root.join(path)).unwrap());
+    let bill: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(bill["bomFormat"], "CycloneDX");
+    assert_eq!(bill["metadata"]["component"]["name"], image);
+    let components = bill["components"].as_array().unwrap().iter();
+    components
+        .map(|component| {
+            let known = [&component["purl"], &component["name"]].into_iter().find_map(Value::as_str);
+            known.unwrap().to_owned()
+        })
+        .collect()
 }
 
 /// Runs an agent's pod by hand: read-only, without a right, its home in memory.
@@ -70,25 +116,22 @@ fn each_says_what_it_is_and_runs_as_nobody_in_particular() {
 
 #[test]
 fn what_is_made_from_scratch_holds_its_programs_and_whom_to_trust() {
-    let base = ["/bin/", "/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/etc/ssl/certs/ca-certificates.crt"];
-    let with = |more: &[&str]| {
-        let mut paths: Vec<_> = base.iter().chain(more).map(|path| (*path).to_owned()).collect();
+    let trust = ["/etc/", "/etc/ssl/", "/etc/ssl/certs/", "/etc/ssl/certs/ca-certificates.crt"];
+    let with = |image: &str, more: &[&str]| {
+        let mut paths: Vec<_> =
+            ["/bin/", "/usr/", "/usr/share/", "/usr/share/sbom/"].map(str::to_owned).into();
+        paths.push(format!("/usr/share/sbom/{image}.cdx.json"));
+        paths.extend(more.iter().map(|path| (*path).to_owned()));
         paths.sort();
         paths
     };
-    assert_eq!(content("rotator"), with(&["/bin/idle", "/bin/rotate-once"]));
-    assert_eq!(content("accounts-serve"), ["/bin/", "/bin/accounts-serve"]);
-    assert_eq!(
-        content("codex-cli"),
-        with(&[
-            "/bin/accounts",
-            "/bin/auth-login",
-            "/bin/codex",
-            "/bin/idle",
-            "/scripts/",
-            "/scripts/auth-login.sh -> /bin/auth-login",
-        ])
-    );
+    let rotator = [&trust[..], &["/bin/idle", "/bin/rotate-once"]].concat();
+    assert_eq!(content("rotator"), with("rotator", &rotator));
+    assert_eq!(content("accounts-serve"), with("accounts-serve", &["/bin/accounts-serve"]));
+    let programs = ["/bin/accounts", "/bin/auth-login", "/bin/codex", "/bin/idle"];
+    let predecessor = ["/scripts/", "/scripts/auth-login.sh -> /bin/auth-login"];
+    let codex_cli = [&trust[..], &programs, &predecessor].concat();
+    assert_eq!(content("codex-cli"), with("codex-cli", &codex_cli));
 }
 
 #[test]
@@ -102,29 +145,107 @@ fn the_rotator_is_under_8_mb() {
 
 #[test]
 fn the_same_inputs_make_the_same_image() {
-    let base = "localhost/codex-podkit-test/base:bookworm";
     let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(repository()).output().unwrap();
     let revision = described("rotator")["Config"]["Labels"]["org.opencontainers.image.revision"].clone();
     assert_eq!(revision, text_of(&head).trim(), "of another commit: run scripts/setup-tools pod-images");
-    for image in IMAGES {
-        let before = described(image)["Digest"].clone();
-        let again = Command::new(repository().join("scripts/build-images"))
-            .arg(image)
-            .env("CONTAINERS_CONF", tool("podman/containers.conf"))
-            .env("CONTAINERS_STORAGE_CONF", tool("podman/storage.conf"))
-            .env("CONTAINER_TOOL", "podman")
-            .env("AGENT_BASE", base)
-            .env("IMAGE_REPOSITORY", "localhost/codex-podkit-again")
-            .output()
-            .unwrap();
-        let name = text_of(&again);
-        assert_eq!(
-            name.trim(),
-            format!("localhost/codex-podkit-again/{image}:{}", env!("CARGO_PKG_VERSION"))
-        );
-        let after = said(["image", "inspect", "--format", "{{.Digest}}", name.trim()]);
-        assert_eq!(before.as_str().unwrap(), after.trim(), "{image}");
-        does(["rmi", name.trim()]);
+    let names = build(&IMAGES, "localhost/codex-podkit-again", &[("AGENT_BASE", BASE)]);
+    for (image, again) in IMAGES.into_iter().zip(names) {
+        assert_eq!(again, format!("localhost/codex-podkit-again/{image}:{}", env!("CARGO_PKG_VERSION")));
+        assert_eq!(described(image)["Digest"], described_as(&again)["Digest"], "{image}");
+        does(["rmi", "--force", &again]);
+    }
+}
+
+/// The number of a processor in an ELF file: 62 is `EM_X86_64`, 183 is `EM_AARCH64`.
+fn processor(program: &Path) -> u8 {
+    let elf = fs::read(program).unwrap();
+    assert_eq!(elf[..4], *b"\x7fELF", "{}", program.display());
+    elf[18]
+}
+
+#[test]
+fn every_image_is_made_for_arm64_too_with_programs_for_it_alone() {
+    let repository_name = "localhost/codex-podkit-arm64";
+    // The agent's Containerfile runs nothing, so that any base will do here.
+    let base = format!("{repository_name}/base");
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    does(["import", "--quiet", "--arch", "arm64", empty.path().to_str().unwrap(), &base]);
+    let names = build(&IMAGES, repository_name, &[("ARCHITECTURES", "arm64"), ("AGENT_BASE", &base)]);
+    assert_eq!(names.len(), IMAGES.len());
+    for (image, name) in IMAGES.into_iter().zip(&names) {
+        assert_eq!(described_as(name)["Architecture"], "arm64", "{image}");
+        inside(name, |root| {
+            let (directory, scripts) = match image {
+                "agent" => ("usr/local/bin", &["agent-entrypoint", "git-credential-pat"][..]),
+                _ => ("bin", &[][..]),
+            };
+            let programs = fs::read_dir(root.join(directory)).unwrap().map(|entry| entry.unwrap().path());
+            let programs: Vec<_> = programs
+                .filter(|path| !scripts.contains(&path.file_name().unwrap().to_str().unwrap()))
+                .collect();
+            assert!(!programs.is_empty(), "{image}");
+            for program in programs {
+                assert_eq!(processor(&program), 183, "{image}: {}", program.display());
+            }
+        });
+        println!("{image} for arm64: {:.2} MB", described_as(name)["Size"].as_f64().unwrap() / 1e6);
+    }
+    for name in names.iter().chain([&base]) {
+        does(["rmi", "--force", name]);
+    }
+}
+
+#[test]
+fn for_both_architectures_a_name_is_a_list_that_is_pushed_as_a_whole() {
+    let build =
+        || build(&["accounts-serve"], "localhost/codex-podkit-both", &[("ARCHITECTURES", "amd64 arm64")]);
+    let name = build().remove(0);
+    let inspect = || said(["manifest", "inspect", &name]);
+    let list = inspect();
+    let read: Value = serde_json::from_str(&list).unwrap();
+    let images = read["manifests"].as_array().unwrap();
+    let of: Vec<_> = images.iter().map(|image| image["platform"]["architecture"].as_str().unwrap()).collect();
+    assert_eq!(of, ["amd64", "arm64"]);
+    for (architecture, number) in [("amd64", 62), ("arm64", 183)] {
+        let member = format!("{name}-{architecture}");
+        let program = inside(&member, |root| processor(&root.join("bin/accounts-serve")));
+        assert_eq!(program, number, "{architecture}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let pushed = format!("oci:{}", directory.path().display());
+    does(["manifest", "push", "--quiet", "--all", &name, &pushed]);
+    let blobs = fs::read_dir(directory.path().join("blobs/sha256")).unwrap().count();
+    assert!(blobs >= 6, "two images, each with a manifest, a configuration and a layer: {blobs}");
+
+    build();
+    assert_eq!(inspect(), list, "the same again");
+    does(["manifest", "rm", &name]);
+    for architecture in ["amd64", "arm64"] {
+        does(["rmi", "--force", &format!("{name}-{architecture}")]);
+    }
+}
+
+#[test]
+fn each_has_a_bill_of_what_others_made_and_of_nothing_else() {
+    let bills = IMAGES.map(|image| (image, bill(image)));
+    for (image, expected, absent) in [
+        (
+            "codex-cli",
+            &["pkg:npm/%40openai/codex@", "pkg:pypi/certifi@", "pkg:cargo/ureq@"][..],
+            "pkg:cargo/hyper@",
+        ),
+        ("rotator", &["pkg:pypi/certifi@", "pkg:cargo/ring@", "pkg:cargo/ureq@"], "pkg:npm/"),
+        ("accounts-serve", &["pkg:cargo/hyper@"], "pkg:pypi/"),
+        ("agent", &["pkg:npm/%40openai/codex@", "pkg:cargo/toml_edit@", BASE], "pkg:pypi/"),
+    ] {
+        let (_, bill) = bills.iter().find(|(name, _)| *name == image).unwrap();
+        for start in ["pkg:generic/rust-std@", "pkg:generic/glibc@"].iter().chain(expected) {
+            assert_eq!(bill.iter().filter(|part| part.starts_with(start)).count(), 1, "{image}: {start}");
+        }
+        // The last two are of the tests.
+        for start in [absent, "pkg:cargo/axum@", "pkg:cargo/tempfile@"] {
+            assert!(!bill.iter().any(|part| part.starts_with(start)), "{image}: {start}");
+        }
     }
 }
 
