@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use overview::agents::AgentRow;
 use overview::finding::{Area, Finding, Id};
 use overview::trouble::Trouble;
 use overview::{Published, Row, SlotState, json};
@@ -10,6 +11,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
+use records::agents::Used;
 use records::counters::Counts;
 use records::text::printable;
 use records::usage::Window;
@@ -74,6 +76,7 @@ impl Collector for Scrape {
                 into.findings(&snapshot.findings, |_| true)?;
                 into.pool(snapshot)?;
                 into.accounts(snapshot)?;
+                into.agents(snapshot)?;
                 into.rotator(snapshot)
             }
             Err(hiding) => into.findings(std::slice::from_ref(hiding), |id| id.is_known_beside(hiding.id)),
@@ -175,6 +178,27 @@ impl Families<'_, '_> {
         self.gauge("account_usage_age", "Time since usage was last read", Some(&Unit::Seconds), age)
     }
 
+    fn agents(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let rows = &snapshot.observed.overview.agents;
+        let of = |row: &AgentRow| {
+            let slot = row.slot.map(|slot| slot.number().to_string()).unwrap_or_default();
+            vec![("agent", printable(&row.agent)), ("slot", slot)]
+        };
+        let requests = rows.iter().map(|row| (of(row), row.used.requests));
+        self.total("agent_requests", "Requests of an agent that an account answered", requests)?;
+        let tokens = rows.iter().flat_map(|row| {
+            let Used { input_tokens, cached_tokens, output_tokens, .. } = row.used;
+            [("input", input_tokens), ("cached", cached_tokens), ("output", output_tokens)]
+                .map(|(kind, tokens)| ([of(row), vec![("kind", kind.to_owned())]].concat(), tokens))
+        });
+        self.total("agent_tokens", "Tokens of an agent's requests; cached is a part of input", tokens)?;
+        let refused = rows.iter().map(|row| (of(row), row.used.refused));
+        self.total("agent_refused", "Requests of an agent that an account refused", refused)?;
+        let limited = rows.iter().filter(|row| row.slot.is_none());
+        let limited = limited.map(|row| (vec![("agent", printable(&row.agent))], row.used.limited));
+        self.total("agent_limited", "Requests of an agent beyond its own limits", limited)
+    }
+
     fn rotator(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let seconds = Some(&Unit::Seconds);
         if let Some(age) = snapshot.observed.last_pass_age() {
@@ -217,15 +241,28 @@ impl Families<'_, '_> {
     }
 
     fn counter(&mut self, name: &str, help: &str, counts: &Counts) -> fmt::Result {
-        if counts.is_empty() {
+        let series = counts.iter().flat_map(|(result, by_reason)| {
+            by_reason.iter().map(move |(reason, count)| {
+                (vec![("result", printable(result)), ("reason", printable(reason))], *count)
+            })
+        });
+        self.total(name, help, series)
+    }
+
+    /// Leaves out a family without series.
+    fn total(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        let mut series = series.into_iter().peekable();
+        if series.peek().is_none() {
             return Ok(());
         }
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (result, by_reason) in counts {
-            for (reason, count) in by_reason {
-                let labels: Labels = vec![("result", printable(result)), ("reason", printable(reason))];
-                family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
-            }
+        for (labels, value) in series {
+            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! The page: one document without a framework. Its script fetches a part that is rendered here as well, so that an
 //! account is drawn in one way only, and a browser without scripts sees the same.
 
+use std::cmp::Reverse;
 use std::fmt;
 
+use overview::agents::AgentRow;
 use overview::finding::{Area, Finding};
 use overview::words::{ends, span, states};
 use overview::{AccountInfo, Published, Row, SlotState};
@@ -19,6 +21,14 @@ const SHELL: &str = include_str!("../page/page.html");
 const HEAD: &str = "<th scope=\"col\">Slot</th><th scope=\"col\">Account</th><th scope=\"col\">Plan</th>\
                     <th scope=\"col\">State (UTC)</th><th scope=\"col\">Expires</th><th scope=\"col\">Refreshed</th>\
                     <th scope=\"col\">Usage</th>";
+
+const AGENTS_HEAD: &str = "<th scope=\"col\">Agent</th><th scope=\"col\">Slot</th><th scope=\"col\">Requests</th>\
+                           <th scope=\"col\">Input tokens</th><th scope=\"col\">Cached</th>\
+                           <th scope=\"col\">Output tokens</th><th scope=\"col\">Refused</th>\
+                           <th scope=\"col\">Limited</th>";
+
+/// How many lines there are about agents at most.
+const MOST_AGENTS: usize = 50;
 
 /// Printable text between tags or in quotes.
 struct Escaped<'a>(&'a str);
@@ -46,7 +56,7 @@ pub(crate) fn view(snapshot: &SharedSnapshot, exec: &Exec) -> String {
     match snapshot {
         Ok(snapshot) => {
             let findings: String = snapshot.findings.iter().map(|finding| card(finding, exec)).collect();
-            format!("{}{findings}{}", head(snapshot), table(snapshot))
+            format!("{}{findings}{}{}", head(snapshot), table(snapshot), agents(snapshot))
         }
         Err(why) => {
             let (unread, why) = if why.id.area() == Area::Page {
@@ -111,7 +121,40 @@ fn table(snapshot: &Snapshot) -> String {
         return String::new();
     }
     let rows: String = snapshot.observed.overview.rows.iter().map(|row| line(row, snapshot.now())).collect();
-    format!("<table><thead><tr>{HEAD}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n")
+    format!("<table class=\"accounts\"><thead><tr>{HEAD}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n")
+}
+
+/// Those who have used the most.
+fn agents(snapshot: &Snapshot) -> String {
+    let mut rows: Vec<_> = snapshot.observed.overview.agents.iter().collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    rows.sort_by_key(|row| Reverse(row.used.requests.max(row.used.limited)));
+    let more = match rows.len().saturating_sub(MOST_AGENTS) {
+        0 => String::new(),
+        more => format!("<p class=\"quiet\">{more} more are in the metrics.</p>\n"),
+    };
+    let rows: String = rows.into_iter().take(MOST_AGENTS).map(agent).collect();
+    format!(
+        "<table class=\"agents\"><thead><tr>{AGENTS_HEAD}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n{more}"
+    )
+}
+
+fn agent(row: &AgentRow) -> String {
+    let AgentRow { agent, slot, used } = row;
+    let agent = if agent.is_empty() { "(master key)" } else { agent };
+    let slot = slot.map_or_else(|| "-".to_owned(), |slot| slot.number().to_string());
+    let numbers = [
+        used.requests,
+        used.input_tokens,
+        used.cached_tokens,
+        used.output_tokens,
+        used.refused,
+        used.limited,
+    ];
+    let numbers: String = numbers.iter().map(|number| format!("<td>{number}</td>")).collect();
+    format!("<tr><th scope=\"row\">{}</th><td>{slot}</td>{numbers}</tr>\n", Escaped(agent))
 }
 
 fn line(row: &Row, now: Timestamp) -> String {

@@ -216,6 +216,40 @@ fn a_scrape_has_what_the_rotator_counted() {
 }
 
 #[test]
+fn what_agents_have_used_is_on_the_page_in_the_metrics_and_in_the_document() {
+    let volume = every_state();
+    let totals = json!({"version": 1, "totals": [
+        {"agent": "ben", "account_id": "acct-ann", "user_id": "user-ann", "requests": 3, "input_tokens": 4000,
+            "cached_tokens": 1000, "output_tokens": 50, "refused": 2},
+        {"agent": "ben", "account_id": null, "user_id": null, "limited": 7},
+        {"agent": null, "account_id": "acct-that-is-gone", "user_id": null, "requests": 1},
+        {"agent": "<b>\"\n", "account_id": null, "user_id": null, "limited": 1},
+    ]});
+    volume.write("agents-1-1.json", totals.to_string());
+    let served = serve(&volume, &[]);
+    let metrics = served.get("/metrics");
+    let samples = samples(&metrics);
+    for (name, value) in [
+        ("codex_agent_requests_total{agent=\"ben\",slot=\"1\"}", 3.0),
+        ("codex_agent_requests_total{agent=\"\",slot=\"\"}", 1.0),
+        ("codex_agent_tokens_total{agent=\"ben\",slot=\"1\",kind=\"input\"}", 4000.0),
+        ("codex_agent_tokens_total{agent=\"ben\",slot=\"1\",kind=\"cached\"}", 1000.0),
+        ("codex_agent_tokens_total{agent=\"ben\",slot=\"1\",kind=\"output\"}", 50.0),
+        ("codex_agent_refused_total{agent=\"ben\",slot=\"1\"}", 2.0),
+        ("codex_agent_limited_total{agent=\"ben\"}", 7.0),
+    ] {
+        assert_eq!(samples.get(name), Some(&value), "{name} in {metrics}");
+    }
+    let page = served.get("/");
+    let row = "<tr><th scope=\"row\">ben</th><td>1</td><td>3</td><td>4000</td><td>1000</td><td>50</td><td>2</td><td>0</td></tr>";
+    assert!(page.contains(row) && page.contains("(master key)"), "{page}");
+    assert!(page.contains("&lt;b&gt;&quot;") && !page.contains("<b>\""), "{page}");
+    let document: Value = serde_json::from_str(&served.get("/accounts.json")).unwrap();
+    let ben = document["agents"].as_array().unwrap().iter().find(|row| row["slot"] == 1).unwrap();
+    assert_eq!((&ben["agent"], &ben["requests"], &ben["limited"]), (&json!("ben"), &json!(3), &json!(0)));
+}
+
+#[test]
 fn a_rotator_that_does_not_run_is_noticed_also_while_no_account_can_serve() {
     let volume = Volume::new();
     fs::write(volume.file("auth-1.json"), "{half").unwrap();

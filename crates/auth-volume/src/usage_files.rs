@@ -1,5 +1,5 @@
-//! The files in which LiteLLM's callback leaves how much each account has used, one for each of LiteLLM's processes, and
-//! the files in which the rotator tells the callback how many accounts can serve, and which serve single models.
+//! The files in which LiteLLM's callback leaves how much each account and each agent has used, one for each of LiteLLM's
+//! processes, and the files in which the rotator tells the callback how many accounts can serve, and which serve single models.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::PrivateFile;
 use records::Timestamp;
+use records::agents::{self, Totals};
 use records::readings::{self, Reading};
 
 use crate::error::cannot_write;
@@ -14,10 +15,16 @@ use crate::heartbeats::written_at;
 use crate::layout::names;
 use crate::{Locked, Volume, VolumeError};
 
-/// How many files are read: LiteLLM has fewer processes, and the directory is not ours alone.
+/// What the names of files begin with that say how much accounts have used.
+const USAGE: &str = "usage-";
+
+/// The same of agents.
+const AGENTS: &str = "agents-";
+
+/// How many files of a kind are read: LiteLLM has fewer processes, and the directory is not ours alone.
 const MOST: usize = 16;
 
-/// The largest file that is read, in bytes: readings of 64 accounts with all their headers.
+/// The largest file that is read, in bytes: readings of 64 accounts with all their headers, or a thousand totals.
 const LARGEST: u64 = 256 << 10;
 
 /// A file that was not written for this long is of a process that has ended.
@@ -27,18 +34,31 @@ impl Volume {
     /// The readings that the callback has left, the oldest first. What cannot be read has none.
     #[must_use]
     pub fn usage_readings(&self, now: Timestamp) -> Vec<Reading> {
-        let files = self.usage_files().into_iter().take(MOST);
-        let files =
-            files.filter_map(|name| PrivateFile::read_within(&self.layout().live().join(name), LARGEST).ok());
-        let mut readings: Vec<_> = files.flat_map(|file| readings::parse(&file.content, now)).collect();
+        let files = self.content_of_files(USAGE);
+        let mut readings: Vec<_> = files.flat_map(|content| readings::parse(&content, now)).collect();
         readings.sort_by_key(|reading| reading.at);
         readings
     }
 
-    fn usage_files(&self) -> Vec<String> {
-        let is_one = |name: &String| {
-            name.strip_prefix("usage-").is_some_and(|rest| rest.strip_suffix(".json").is_some())
-        };
+    /// How much each agent has used since the callback began to count, all of LiteLLM's processes together.
+    #[must_use]
+    pub fn agent_totals(&self) -> Totals {
+        let mut totals = Totals::new();
+        for content in self.content_of_files(AGENTS) {
+            agents::add(&mut totals, &content);
+        }
+        totals
+    }
+
+    fn content_of_files(&self, kind: &str) -> impl Iterator<Item = Vec<u8>> {
+        let files = self.files_of_processes(kind).into_iter().take(MOST);
+        let read = |name| PrivateFile::read_within(&self.layout().live().join(name), LARGEST).ok();
+        files.filter_map(read).map(|file| file.content)
+    }
+
+    fn files_of_processes(&self, kind: &str) -> Vec<String> {
+        let is_one =
+            |name: &String| name.strip_prefix(kind).is_some_and(|rest| rest.strip_suffix(".json").is_some());
         let mut names: Vec<_> = names(self.layout().live()).into_iter().flatten().filter(is_one).collect();
         names.sort_unstable();
         names
@@ -66,9 +86,10 @@ impl Locked<'_> {
         }
     }
 
-    /// Removes the readings of processes that have ended.
+    /// Removes the files of processes that have ended.
     pub fn tidy_usage_files(&self, now: Timestamp) {
-        for name in self.volume().usage_files() {
+        let names = [USAGE, AGENTS].map(|kind| self.volume().files_of_processes(kind));
+        for name in names.into_iter().flatten() {
             let path = self.volume().layout().live().join(name);
             if written_at(&path).is_some_and(|written| now.since(written) > OF_AN_ENDED_PROCESS) {
                 let _ = std::fs::remove_file(path);
@@ -116,17 +137,31 @@ mod tests {
     }
 
     #[test]
-    fn the_readings_of_a_process_that_has_ended_go_after_a_day() {
+    fn what_agents_have_used_is_the_sum_of_all_processes() {
         let (dir, volume) = volume();
-        let path = dir.path().join("usage-a.json");
-        fs::write(&path, reading("acct-ann", 20)).unwrap();
-        let locked = volume.lock().unwrap();
-        locked.tidy_usage_files(clock::now());
-        assert!(path.exists());
-        let long_ago = std::time::SystemTime::now() - Duration::from_hours(25);
-        File::open(&path).unwrap().set_modified(long_ago).unwrap();
-        locked.tidy_usage_files(clock::now());
-        assert!(!path.exists());
+        let total = r#"{"totals": [{"agent": "ann", "account_id": "acct-1", "requests": 2}]}"#;
+        for name in ["agents-a.json", "agents-b.json", "usage-c.json"] {
+            fs::write(dir.path().join(name), total).unwrap();
+        }
+        fs::write(dir.path().join("agents-d.json"), "{half").unwrap();
+        let totals = volume.agent_totals();
+        assert_eq!(totals.values().map(|used| used.requests).collect::<Vec<_>>(), [4]);
+    }
+
+    #[test]
+    fn the_files_of_a_process_that_has_ended_go_after_a_day() {
+        let (dir, volume) = volume();
+        for name in ["usage-a.json", "agents-a.json"] {
+            let path = dir.path().join(name);
+            fs::write(&path, reading("acct-ann", 20)).unwrap();
+            let locked = volume.lock().unwrap();
+            locked.tidy_usage_files(clock::now());
+            assert!(path.exists());
+            let long_ago = std::time::SystemTime::now() - Duration::from_hours(25);
+            File::open(&path).unwrap().set_modified(long_ago).unwrap();
+            locked.tidy_usage_files(clock::now());
+            assert!(!path.exists());
+        }
     }
 
     #[test]

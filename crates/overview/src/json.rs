@@ -11,7 +11,7 @@ use crate::{AccountInfo, Overview, Published, Row, SlotState};
 /// The overview and the findings as one document, with every text in it printable.
 #[must_use]
 pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
-    let Overview { at, naming, rows, published, exhausted_at, .. } = overview;
+    let Overview { at, naming, rows, published, exhausted_at, agents, .. } = overview;
     let active = if let Published::Account(slot) = published { json!(slot) } else { Value::Null };
     let published = match published {
         Published::Account(_) => "account",
@@ -23,7 +23,7 @@ pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
     let accounts: Vec<_> = rows.iter().map(|row| account(row, *naming)).collect();
     let findings: Vec<_> = findings.iter().map(Finding::document).collect();
     text::document(
-        json!({"version": 1, "at": at, "active": active, "published": published, "exhausted_at": exhausted_at, "accounts": accounts, "findings": findings}),
+        json!({"version": 1, "at": at, "active": active, "published": published, "exhausted_at": exhausted_at, "accounts": accounts, "agents": agents, "findings": findings}),
     )
 }
 

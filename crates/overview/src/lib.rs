@@ -1,6 +1,7 @@
 //! How the accounts stand, for a terminal, a script, a scrape and a page. Pure: it is made from the rotator's pool, with the
 //! rotator's judgement.
 
+pub mod agents;
 pub mod bounds;
 pub mod digest;
 pub mod finding;
@@ -25,6 +26,7 @@ use records::usage::Usage;
 use records::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::agents::AgentRow;
 use crate::trouble::{Trouble, troubles};
 
 /// How all accounts stand.
@@ -43,6 +45,9 @@ pub struct Overview {
     pub pin_is_lost: bool,
     /// When the pool will be exhausted, if its accounts are used as in the last hours and none comes back before.
     pub exhausted_at: Option<Timestamp>,
+    /// What the agents have used, as far as LiteLLM's callback has counted it.
+    #[serde(default)]
+    pub agents: Vec<AgentRow>,
 }
 
 /// The account of the published record.
@@ -122,7 +127,7 @@ pub enum SlotState {
     Unusable(Broken),
 }
 
-/// The overview of a pool. `before` is how long before its end the rotator refreshes a login.
+/// The overview of a pool, without what agents have used. `before` is how long before its end the rotator refreshes a login.
 #[must_use]
 pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -> Overview {
     let published = published(pool);
@@ -130,7 +135,7 @@ pub fn overview(pool: &Pool, before: Duration, naming: Naming, now: Timestamp) -
         pool.slots.iter().map(|candidate| row(pool, candidate, &published, before, naming, now)).collect();
     let exhausted_at = exhausted_at(pool, &rows, now);
     let pin_is_lost = pool.state.pin.as_ref().is_some_and(|pin| pool.holder(pin).is_none());
-    Overview { at: now, now, naming, rows, published, pin_is_lost, exhausted_at }
+    Overview { at: now, now, naming, rows, published, pin_is_lost, exhausted_at, agents: Vec::new() }
 }
 
 /// Stands for the time by which a digest is judged, until that is known.

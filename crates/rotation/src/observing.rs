@@ -6,6 +6,7 @@ use auth_volume::{Volume, VolumeError, misnamed};
 use judgement::candidate::Candidate;
 use judgement::pool::Pool;
 use judgement::quota::Quota;
+use overview::agents;
 use overview::finding::Finding;
 use overview::findings;
 use overview::observed::{Observed, SlotFile};
@@ -37,8 +38,10 @@ impl Observer {
         // The predecessor's state is taken over, and nothing is wrong with it.
         notes.extend(state_note.take_if(|_| !is_state_broken));
         let signals = volume.signals().unwrap_or_default();
+        let mut overview = overview(&pool, self.refresh_before, self.naming, now);
+        overview.agents = agents::rows(&pool, &volume.agent_totals());
         Ok(Observed {
-            overview: overview(&pool, self.refresh_before, self.naming, now),
+            overview,
             state_note,
             notes,
             files: files(volume, &pool, &too_open),
