@@ -88,6 +88,11 @@ fn message(answer: &Answer) -> String {
     body["error"]["message"].as_str().unwrap().to_owned()
 }
 
+fn accounts(pod: &Pod) -> Value {
+    let listed = pod.command("accounts").args(["list", "--json"]).output().unwrap();
+    serde_json::from_slice(&listed.stdout).unwrap()
+}
+
 fn signed_in() -> Pod {
     let pod = Pod::new();
     pod.put_login(1, "ann@example.test");
@@ -131,9 +136,19 @@ fn each_agent_has_a_key_of_its_own(version: &str) {
     // The operator's key does all, and nothing of this has to do with an account.
     assert_eq!(litellm.answer(true).status, 200);
     assert!(!pod.file("rotate-now").exists(), "{}", pod.read("rotate-now"));
-    let accounts = pod.command("accounts").args(["list", "--json"]).output().unwrap();
-    let accounts: Value = serde_json::from_slice(&accounts.stdout).unwrap();
-    assert_eq!(accounts["accounts"][0]["state"], "active");
+    assert_eq!(accounts(&pod)["accounts"][0]["state"], "active");
+    wait_until("it is known who has used what", || {
+        let agents = accounts(&pod)["agents"].clone();
+        let of = |agent: &str, slot: Value, field: &str| {
+            let rows = agents.as_array().unwrap();
+            let row = rows.iter().find(|row| row["agent"] == agent && row["slot"] == slot);
+            row.is_some_and(|row| row[field].as_u64() > Some(0))
+        };
+        of("ann", json!(1), "input_tokens")
+            && of("ben", json!(1), "requests")
+            && of("ben", json!(null), "limited")
+            && of("", json!(1), "output_tokens")
+    });
     assert!(litellm.is_running());
     for key in [&ann, &new, &ben] {
         assert!(!litellm.log().contains(key.as_str()), "no key is in the log");

@@ -153,8 +153,8 @@ fn agent(row: &AgentRow) -> String {
         used.refused,
         used.limited,
     ];
-    let numbers: String = numbers.iter().map(|number| format!("<td>{number}</td>")).collect();
-    format!("<tr><th scope=\"row\">{}</th><td>{slot}</td>{numbers}</tr>\n", Escaped(agent))
+    let numbers = numbers.map(|number| number.to_string()).join("</td><td>");
+    format!("<tr><th scope=\"row\">{}</th><td>{slot}</td><td>{numbers}</td></tr>\n", Escaped(agent))
 }
 
 fn line(row: &Row, now: Timestamp) -> String {
