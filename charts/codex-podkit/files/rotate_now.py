@@ -718,7 +718,7 @@ CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
 CHALLENGE_SEC = 600.0  # so often a challenge makes us move on; if the next account meets it, too, it is the address
 PAUSES_SEC = (0.5, 1.0, 2.0)  # before an account is asked again that was refused for a moment, when there is no other
 MOST_ACCOUNTS = 64
-MOST_USED = 1000  # pairs of an agent and an account that are counted apart
+MOST_USED = 500  # pairs of an agent and an account that are counted apart
 OTHERS = "(others)", Owner(None, None)
 
 reasoning = Reasoning()

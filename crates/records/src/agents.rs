@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::AccountId;
 use crate::text::printable;
 
-/// How many pairs of an agent and an account are known apart; the callback keeps as many.
+/// How many pairs of an agent and an account are known apart; the callback of each process keeps half as many.
 const MOST: usize = 1000;
 
 /// Who has used what.
