@@ -8,7 +8,7 @@ use cli::positive_duration;
 use crate::entry::Limits;
 use crate::name::AgentName;
 
-/// Makes an agent's key for `LiteLLM`, and prints the Secrets to apply
+/// Makes an agent's key for LiteLLM, and prints the Secrets to apply
 ///
 /// kubectl get secret litellm-agent-keys -o json | agent-key ann | kubectl apply -f -
 ///
@@ -25,7 +25,7 @@ pub struct Args {
 
     /// There is no Secret of hashes yet: read nothing from stdin
     ///
-    /// Make it with `kubectl create`, which fails if there is one after all.
+    /// Make it with kubectl create, which fails if there is one after all.
     #[arg(long, conflicts_with = "limits_only")]
     pub(crate) first: bool,
 

@@ -41,19 +41,19 @@ struct HashedKey {
 /// What the command line says of an agent's limits; what it leaves out stays as it is.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Limits {
-    /// The models it may use, with commas; `all` lifts the limit
+    /// The models it may use, with commas; all lifts the limit
     #[arg(long, value_name = "MODELS", value_delimiter = ',')]
     models: Option<Vec<String>>,
 
-    /// How many requests it may send in a minute; `none` lifts the limit
+    /// How many requests it may send in a minute; none lifts the limit
     #[arg(long, value_name = "N")]
     rpm: Option<Limit>,
 
-    /// How many tokens it may use in a minute; `none` lifts the limit
+    /// How many tokens it may use in a minute; none lifts the limit
     #[arg(long, value_name = "N")]
     tpm: Option<Limit>,
 
-    /// How many of its requests may run at once; `none` lifts the limit
+    /// How many of its requests may run at once; none lifts the limit
     #[arg(long, value_name = "N")]
     parallel: Option<Limit>,
 }
