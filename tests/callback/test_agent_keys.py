@@ -135,7 +135,7 @@ class Keys(Directory):
             assert self.asks("sk-of-ben")
 
     def test_what_is_no_agents_file_is_not_looked_at(self) -> None:
-        self.mounts({"README": "{half", "Ann.json": file_of(ANN), ".json": "{half", "-a.json": "{half"})
+        self.mounts({"README": "{half", "Ann.json": file_of(ANN), ".json": "{half", "-a.json": "{half", "a.json": ""})
         assert self.refused(ANN)[0] == "401"
 
     def test_while_the_directory_cannot_be_read_the_keys_stay(self) -> None:

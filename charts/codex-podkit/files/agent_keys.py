@@ -144,7 +144,8 @@ def signature() -> dict[str, tuple[int, int, int]]:
         with contextlib.suppress(FileNotFoundError):  # it is just going
             if NAME.fullmatch(path.name):
                 stat = path.stat()
-                signs[path.name] = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+                if stat.st_size:  # kubectl may leave an empty one of a key that was revoked
+                    signs[path.name] = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
     return signs
 
 

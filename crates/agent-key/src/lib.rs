@@ -76,7 +76,7 @@ fn stdin(name: &AgentName) -> Result<Vec<u8>, Failure> {
     if bytes.trim_ascii().is_empty() {
         let message = format!(
             "no Secret came in; type: kubectl get secret {secret} -o json | agent-key {name} | kubectl apply -f - \
-             (or, if there is no Secret {secret} yet: agent-key {name} --first | kubectl create -f -)",
+             (or, if there is no Secret {secret} yet: agent-key {name} --first | kubectl create --save-config -f -)",
             secret = manifests::HASHES,
         );
         return Err(Failure::new(Exit::BadConfig, message));

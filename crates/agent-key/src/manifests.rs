@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::entry::Entry;
@@ -23,7 +23,7 @@ pub(crate) struct KnownAgents {
     kind: String,
     metadata: Metadata,
     /// Of base64, and kept as it is but for the agent at hand.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "not_empty")]
     data: BTreeMap<String, String>,
 }
 
@@ -107,6 +107,13 @@ pub(crate) fn agents_secret(name: &AgentName, key: &AgentKey, namespace: Option<
     })
 }
 
+/// Without the empty files that `kubectl apply` leaves of keys that were revoked when they were the last.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let data = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?.unwrap_or_default();
+    let files = data.into_iter().filter_map(|(name, content)| Some((name, content?)));
+    Ok(files.filter(|(_, content)| !content.is_empty()).collect())
+}
+
 /// One document of all, as people read it.
 pub(crate) fn list(items: &[Value]) -> String {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
@@ -118,14 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_secret_that_comes_in_the_data_the_name_and_the_labels_stay() {
+    fn of_a_secret_that_comes_in_the_files_the_name_and_the_labels_stay() {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": {
                 "name": "litellm-agent-keys", "namespace": "agents", "labels": {"team": "a"}, "uid": "1",
                 "resourceVersion": "7", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
             },
-            "data": {"ben.json": "e30="},
+            "data": {"ann.json": null, "ben.json": "e30=", "cem.json": ""},
         });
         let known = KnownAgents::parse(secret.to_string().as_bytes()).unwrap();
         assert_eq!(

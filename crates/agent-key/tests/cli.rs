@@ -105,7 +105,7 @@ fn without_the_secret_of_hashes_nothing_is_printed_that_would_take_the_other_age
             "no Secret but a ConfigMap",
         ),
         (
-            r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"LITELLM_MASTER_KEY": ""}}"#,
+            r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"LITELLM_MASTER_KEY": "YQ=="}}"#,
             "the Secret a has LITELLM_MASTER_KEY in it",
         ),
         (
