@@ -13,6 +13,7 @@ mod failover;
 mod faults;
 mod habits;
 mod killed_login;
+mod lanes;
 mod litellm;
 mod pages;
 mod quota;

@@ -75,13 +75,15 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         patch = mock.patch.object(AsyncHTTPHandler, "answer", self.answer)
         patch.start()
         self.addCleanup(patch.stop)
-        self.addCleanup(rotate_now.RECORD.unlink, missing_ok=True)
+        for file in (rotate_now.RECORD, *rotate_now.LANES):
+            self.addCleanup(file.unlink, missing_ok=True)
         self.addCleanup(rotate_now.POOL.unlink, missing_ok=True)
         self.addCleanup(rotate_now.MODELS.unlink, missing_ok=True)
         self.publish(ANN)
 
-    def publish(self, bearer: str) -> None:
-        rotate_now.RECORD.write_text(json.dumps({"access_token": bearer, "account_id": "acct"}))
+    def publish(self, bearer: str, *lanes: str) -> None:
+        for file, published in zip((rotate_now.RECORD, *rotate_now.LANES), (bearer, *lanes), strict=False):
+            file.write_text(json.dumps({"access_token": published, "account_id": "acct"}))
 
     def publish_models(self, **bearers: str | None) -> None:
         models = {model: bearer and {"access_token": bearer, "account_id": "acct"} for model, bearer in bearers.items()}
@@ -173,6 +175,47 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertIn("Hello", await self.post())
         self.assertEqual(self.asked, self.order)
         self.assertEqual(len(self.signalled()), 19)
+
+    async def test_with_several_lanes_a_refused_request_goes_to_the_lane_after_its_own_at_once(self) -> None:
+        self.order, self.late = [], LATE
+        self.publish(ANN, ANN, BEN, CEM)
+        for asked, others in ((ANN, ["ann", "ben"]), (BEN, ["ben", "cem"]), (CEM, ["cem", "ann"])):
+            self.behaviours, self.asked = {asked: CAP}, []
+            rotate_now.refused.clear()
+            begun = time.monotonic()
+            self.assertIn("Hello", await self.post(asked))
+            self.assertLess(time.monotonic() - begun, LATE)
+            self.assertEqual(self.who(), others)
+
+    async def test_what_has_been_put_into_its_own_lane_comes_before_the_other_lanes(self) -> None:
+        self.publish(ANN, ANN, BEN)
+
+        def capped_and_replaced(options: dict[str, Any]) -> httpx.Response:
+            self.publish(ANN, ANN, CEM)
+            rotate_now.published(max_age=0)
+            return CAP(options)
+
+        self.behaviours[BEN] = capped_and_replaced
+        self.assertIn("Hello", await self.post(BEN))
+        self.assertEqual(self.who(), ["ben", "cem"])
+
+    async def test_a_lane_that_was_capped_a_moment_ago_is_not_asked_but_what_replaces_it(self) -> None:
+        self.order, self.late = [BEN, CEM], LATE
+        self.publish(ANN, ANN, BEN)
+        self.behaviours = {ANN: CAP, BEN: CAP}
+        rotate_now.refused[rotate_now.Asked(BEN, "gpt-5.6-sol")] = time.time()
+        asking = asyncio.create_task(self.post(ANN))
+        await asyncio.sleep(LATE / 2)
+        self.publish(ANN, ANN, CEM)
+        self.assertIn("Hello", await asking)
+        self.assertEqual(self.who(), ["ann", "cem"])
+
+    async def test_lanes_that_share_an_account_are_one_account(self) -> None:
+        self.order = []
+        self.publish(ANN, ANN, ANN, ANN)
+        self.behaviours[ANN] = CAP
+        self.assertEqual((await self.refused_with(self.post())).status_code, 429)
+        self.assertEqual(self.who(), ["ann"])
 
     async def test_trouble_that_is_no_accounts_is_left_to_litellm_at_once(self) -> None:
         for status in (400, 404, 500, 502, 503, 529):

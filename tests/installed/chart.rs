@@ -352,6 +352,43 @@ fn litellm_gets_its_configuration_and_callback_as_they_are_proven() {
 }
 
 #[test]
+fn each_lane_is_a_deployment_of_every_chatgpt_model_and_of_no_other() {
+    let manifests = of("litellm:
+  lanes: 2
+  image: {tag: 1.109.1}
+  config:
+    router_settings: {optional_pre_call_checks: [prompt_caching]}
+    model_list:
+      - {model_name: sol, litellm_params: {model: chatgpt/sol}}
+      - {model_name: nova, litellm_params: {model: chatgpt/nova}, model_info: {mode: responses}}
+      - {model_name: mine, litellm_params: {model: chatgpt/sol, chatgpt_auth_file: /elsewhere/auth.json}}
+      - {model_name: other, litellm_params: {model: openai/other}}");
+    let config = find(&manifests, "ConfigMap", "litellm-config")["data"]["config.yaml"].as_str().unwrap();
+    for words in [
+        "id: lane-1-sol",
+        "id: lane-2-sol",
+        "id: lane-2-nova\n    mode: responses",
+        "chatgpt_auth_file: /chatgpt-live/lane-2.json\n    model: chatgpt/nova",
+        "chatgpt_auth_file: /elsewhere/auth.json",
+        "- prompt_caching\n  - session_affinity",
+    ] {
+        assert!(config.contains(words), "{words} is not in {config}");
+    }
+    let count = |words: &str| config.matches(words).count();
+    assert_eq!([count("model_name"), count("lane-1.json"), count("model_name: other")], [6, 2, 1]);
+    for container in ["codex-cli", "rotator"] {
+        assert_eq!(variables(&manifests, container)["CODEX_LANES"], "2");
+    }
+}
+
+#[test]
+fn several_lanes_are_taken_with_a_litellm_that_reads_them_or_whose_version_no_one_can_tell() {
+    for tag in ["1.109.0", "v1.110.2-stable", "2.0.0", "main-latest"] {
+        let _ = of(&format!("litellm: {{lanes: 2, image: {{tag: {tag}}}}}"));
+    }
+}
+
+#[test]
 fn a_version_with_build_metadata_makes_labels_that_kubernetes_takes() {
     let copy = tempfile::tempdir().unwrap();
     let ours = repository().join("charts/codex-podkit");

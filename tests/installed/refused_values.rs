@@ -39,6 +39,15 @@ fn what_is_misspelt_or_cannot_work_is_refused_with_what_to_do() {
             "agents: {ann: {podLabels: {app.kubernetes.io/instance: x}}}",
             "agents.ann.podLabels: app.kubernetes.io/instance is a label by which the chart's pods are found",
         ),
+        (
+            "litellm: {lanes: 2}",
+            "litellm.lanes: 2 needs LiteLLM 1.109 or later, as 1.106.2 reads one record for all deployments: set litellm.image.tag",
+        ),
+        (
+            "litellm: {lanes: 16, image: {tag: v1.108.14}}",
+            "litellm.lanes: 16 needs LiteLLM 1.109 or later, as v1.108.14",
+        ),
+        ("litellm: {lanes: 17, image: {tag: 1.110.2}}", "lanes"),
     ];
     for ((values, why), said) in cases.iter().zip(refused(&cases.map(|(values, _)| values))) {
         assert!(said.contains(why), "{values}: {said}");

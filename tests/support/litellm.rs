@@ -1,6 +1,7 @@
 //! A real LiteLLM that reads the published record.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -52,6 +53,15 @@ impl LiteLlm {
             let end = config.find("\nlitellm_settings:").unwrap();
             let second = config[begin..end].replace(MODEL, SPARK);
             format!("{}{second}{}", &config[..end], &config[end..])
+        })
+    }
+
+    /// With the configuration that the chart makes for so many lanes, whose records must be there already.
+    #[must_use]
+    pub fn start_with_lanes(version: &str, pod: &Pod, lanes: u8) -> Self {
+        let live = format!("{}/", pod.path().display());
+        Self::start_configured(version, pod, &[], |_| {
+            config_for_lanes(version, lanes).replace("/chatgpt-live/", &live)
         })
     }
 
@@ -130,6 +140,15 @@ impl LiteLlm {
         self.post(KEY, "/v1/responses", &question(model, stream))
     }
 
+    /// The same in this session.
+    #[must_use]
+    pub fn answer_in(&self, session: &str, stream: bool) -> Answer {
+        let request =
+            client().post(format!("{}/responses", self.base_url())).header("x-litellm-session-id", session);
+        let request = request.header("Authorization", format!("Bearer {KEY}"));
+        Answer::of(request.send_json(question(MODEL, stream)).unwrap())
+    }
+
     /// The same, to the holder of this key.
     #[must_use]
     pub fn answer_to(&self, key: &str, stream: bool) -> Answer {
@@ -190,6 +209,26 @@ fn with_settings(config: String, more: &str) -> String {
 fn question(model: &str, stream: bool) -> Value {
     let input = json!([{"role": "user", "content": "Who are you?"}]);
     json!({"model": model, "stream": stream, "input": input})
+}
+
+/// What the chart makes of LiteLLM's configuration.
+fn config_for_lanes(version: &str, lanes: u8) -> String {
+    let mut values = tempfile::NamedTempFile::new().unwrap();
+    writeln!(values, "litellm: {{lanes: {lanes}, image: {{tag: {version}}}, agentKeys: {{enabled: false}}}}")
+        .unwrap();
+    let helm = Command::new(tool("chart/bin/python"))
+        .arg(repository().join("tests/tools/helm.py"))
+        .args([
+            "json".as_ref(),
+            repository().join("charts/codex-podkit").as_os_str(),
+            values.path().as_os_str(),
+        ])
+        .output()
+        .unwrap();
+    assert!(helm.status.success(), "{}", String::from_utf8_lossy(&helm.stderr));
+    let manifests: Vec<Value> = serde_json::from_slice(&helm.stdout).unwrap();
+    let mut configs = manifests.iter().filter_map(|manifest| manifest["data"]["config.yaml"].as_str());
+    configs.next().unwrap().to_owned()
 }
 
 /// What an agent is answered.

@@ -23,7 +23,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,14 +147,24 @@ class Pool(NamedTuple):
 
 
 class Records(NamedTuple):
-    """What requests are sent with: the published record, and those of single models for which it does not stand. A
-    model that no account serves has none."""
+    """What requests are sent with: the published record, those of single models for which it does not stand, and those
+    of several lanes. A model that no account serves has none."""
 
     record: Sent | None = None
     by_model: Mapping[str, Sent | None] = {}
+    lanes: Sequence[Sent] = ()
 
     def serving(self, model: object) -> Sent | None:
         return self.by_model.get(str(model)) or self.record
+
+    def instead(self, model: object) -> tuple[Sent, ...]:
+        record = self.by_model.get(str(model))
+        return (record,) if record else ()
+
+    def others(self, lane: int, model: object) -> tuple[Sent, ...]:
+        """What to try after this lane: what it has by now, then the lanes after it, so that they share the load."""
+        lanes = (*self.lanes[lane:], *self.lanes[:lane]) or ((self.record,) if self.record else ())
+        return *self.instead(model), *lanes
 
 
 def sent_with(headers: Fields) -> Sent:
@@ -567,6 +577,7 @@ LIVE = Path(
 )
 SIGNAL, RECORD = LIVE / "rotate-now", LIVE / (os.environ.get("CHATGPT_AUTH_FILE") or "auth.json")
 HEARTBEAT, POOL, MODELS = LIVE / "callback.json", LIVE / "pool.json", LIVE / "models.json"
+LANES = [LIVE / f"lane-{number}.json" for number in range(1, 17)]
 # Each worker of LiteLLM has its own. In a container the process id alone comes back with each start.
 WORKER = f"{os.getpid():x}-{time.time_ns() // 1_000_000:x}"
 USAGE, AGENTS = LIVE / f"usage-{WORKER}.json", LIVE / f"agents-{WORKER}.json"
@@ -712,6 +723,7 @@ def take_over() -> None:
 # From here on: the event loop.
 
 OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
+REPLACED_SEC = 1.0  # within so long a lane gets another account once its own was refused
 PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
 UNCAPPED_PROBE_SEC = 1.0  # the same if not all of its accounts are at a limit: what else they were refused for passes
 CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
@@ -725,7 +737,7 @@ reasoning = Reasoning()
 readings: dict[Owner, Reading] = {}
 used: dict[tuple[str | None, Owner], Used] = {}
 refused: dict[Asked, float] = {}  # what was refused, and when; a later success ends it
-of_the_pool: dict[str, None] = {}  # bearers that were published lately
+of_the_pool: dict[str, int] = {}  # bearers that were published lately, and in which lane, from 0 on
 looked: tuple[float, Records] = 0.0, Records()
 served_at = 0.0  # when the latest request began that was served
 done_at: dict[object, float] = {}
@@ -740,17 +752,19 @@ def published(max_age: float = 0.01) -> Records:
             record = record_of(json.loads(RECORD.read_bytes()))
         with contextlib.suppress(OSError, *UNREADABLE):
             models = dict(json.loads(content_of(MODELS) or b"{}").get("models") or {})
-            by_model = {model: record_of(content) for model, content in models.items()}
-        looked = time.monotonic(), Records(record, by_model)
+            by_model = {model: content and record_of(content) for model, content in models.items()}
+        lanes: list[Sent] = []
+        with contextlib.suppress(OSError, *UNREADABLE):  # there are as many as serve at once
+            for file in LANES:
+                lanes.append(record_of(json.loads(file.read_bytes()), len(lanes)))
+        looked = time.monotonic(), Records(record, by_model, lanes)
     return looked[1]
 
 
-def record_of(content: Any) -> Sent | None:
+def record_of(content: Fields, lane: int = 0) -> Sent:
     """The record that a published document is."""
-    if content is None:
-        return None
     record = Sent(str(content["access_token"]), content.get("account_id"))
-    remember(of_the_pool, record.bearer, None, 4 * MOST_ACCOUNTS)
+    remember(of_the_pool, record.bearer, lane, 4 * MOST_ACCOUNTS)
     return record
 
 
@@ -780,16 +794,18 @@ def is_due(what: object, seconds: float) -> bool:
     return True
 
 
-async def another_record(tried: Collection[str], model: str | None) -> Sent | None:
-    """The first record with another token that is published while we wait; nothing once there will be none."""
-    give_up = time.monotonic() + WAIT_SEC
+async def another_record(sent: Sent, tried: Collection[str], model: str | None) -> Sent | None:
+    """The first record with another token that is published, now or while we wait; nothing once there will be none. One
+    that was refused a moment ago is about to be replaced."""
+    give_up, lane = time.monotonic() + WAIT_SEC, of_the_pool.get(sent.bearer, 0)
     while True:
         is_over = is_spent(pool(), time.time())
         records = published(max_age=0) if is_over else published()  # the rotator writes them first
-        record = records.by_model.get(str(model)) if is_over else records.serving(model)
-        if record and record.bearer not in tried:
-            return record
-        is_served_by_none = records.by_model.get(str(model), record) is None
+        for record in records.instead(model) if is_over else records.others(lane, model):
+            age = time.time() - refused.get(Asked(record.bearer, model), 0)
+            if record.bearer not in tried and (age > REPLACED_SEC or not records.lanes):
+                return record
+        is_served_by_none = records.by_model.get(str(model), records.record) is None
         if time.monotonic() >= give_up or is_served_by_none or is_over:
             return None
         await asyncio.sleep(0.02)
@@ -835,7 +851,7 @@ class Exchange:
         elif not self.reports(answer):
             return False
         self.tried.add(self.sent.bearer)
-        record = await another_record(self.tried, self.model) if len(self.tried) < MOST_ACCOUNTS else None
+        record = await another_record(self.sent, self.tried, self.model) if len(self.tried) < MOST_ACCOUNTS else None
         if record is None and is_momentary(answer) and (pause := next(self.pauses, None)):
             await asyncio.sleep(pause)
             record = published().serving(self.model)

@@ -117,6 +117,7 @@ refused by values.schema.json before. */}}
 {{- range tuple "commonLabels" .Values.commonLabels "litellm.podLabels" .Values.litellm.podLabels "agentDefaults.podLabels" .Values.agentDefaults.podLabels | chunk 2 -}}
 {{- include "codex-podkit.ofSelector" (dict "at" (first .) "labels" (last .)) -}}
 {{- end -}}
+{{- include "codex-podkit.lanesImpossible" . -}}
 {{- with .Values.litellm -}}
 {{- with .codexAuthRotator -}}
 {{- $interval := include "codex-podkit.seconds" .interval | int64 -}}

@@ -58,6 +58,8 @@
 # LiteLLM may run as another user, which reads the record as a member of the volumes' group.
 - name: CHATGPT_PUBLISHED_MODE
   value: "640"
+- name: CODEX_LANES
+  value: {{ .Values.litellm.lanes | quote }}
 {{- with .Values.litellm.codexAuthRotator }}
 - name: CODEX_ROTATION_INTERVAL_SEC
   value: {{ include "codex-podkit.interval" . | quote }}

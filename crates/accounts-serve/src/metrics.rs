@@ -101,6 +101,10 @@ impl Families<'_, '_> {
         let overview = &snapshot.observed.overview;
         let active = if let Published::Account(slot) = overview.published { slot.number() } else { 0 };
         self.one("active_slot", "The slot of the active account, 0 for none", None, active.into())?;
+        let lanes = overview.rows.iter().flat_map(|row| row.lanes.iter().map(move |lane| (row, lane)));
+        let lanes = lanes
+            .map(|(row, lane)| (vec![("lane", lane.number().to_string())], f64::from(row.slot.number())));
+        self.gauge("lane_slot", "The slot of the account that serves in a lane", None, lanes)?;
         let usable = count(overview.usable());
         self.one("accounts_usable", "Accounts that can serve now without a cooldown", None, usable)?;
         self.one("accounts_slots", "Slots that hold a login", None, count(overview.rows.len()))?;

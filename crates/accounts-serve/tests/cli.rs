@@ -203,6 +203,20 @@ fn a_scrape_has_the_active_account_each_state_the_times_and_the_usage() {
 }
 
 #[test]
+fn a_scrape_has_the_account_of_each_lane_if_there_are_several() {
+    let volume = every_state();
+    assert!(!serve(&volume, &[]).get("/metrics").contains("codex_lane_slot"));
+    let mut state = volume.json("rotator_state.json");
+    state["lanes"] = json!([{"lane": 2, "account_id": "acct-eve", "user_id": "user-eve", "slot": 5}]);
+    volume.replace("rotator_state.json", state.to_string());
+    let metrics = serve(&volume, &[]).get("/metrics");
+    let samples = samples(&metrics);
+    assert_eq!(samples["codex_lane_slot{lane=\"1\"}"], 1.0, "{metrics}");
+    assert_eq!(samples["codex_lane_slot{lane=\"2\"}"], 5.0);
+    assert_eq!(samples["codex_account_state{slot=\"5\",state=\"active\"}"], 1.0);
+}
+
+#[test]
 fn a_scrape_has_what_the_rotator_counted() {
     let volume = Volume::new();
     let counters =

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use records::Slot;
+use records::{Lane, Slot};
 
 /// The two directories of a volume, and the path of every file in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,12 @@ impl Layout {
     #[must_use]
     pub fn published(&self) -> PathBuf {
         self.live.join("auth.json")
+    }
+
+    /// The record of a lane.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> PathBuf {
+        self.live.join(lane.file_name())
     }
 
     /// The previous record, while it is being replaced.

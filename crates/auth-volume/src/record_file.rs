@@ -1,15 +1,16 @@
 //! The published record's file, in a directory where LiteLLM's container may write anything.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::{NotRead, PrivateFile};
-use records::Timestamp;
 use records::published::PublishedRecord;
+use records::{Lane, Timestamp};
 
-use crate::error::cannot_write;
+use crate::error::{cannot_read, cannot_write};
 use crate::heartbeats::written_at;
 use crate::layout::names;
 use crate::lock::Locked;
@@ -59,11 +60,31 @@ impl Volume {
     /// What is in the place of the published record.
     #[must_use]
     pub fn published(&self) -> PublishedRecord {
-        match PrivateFile::read(&self.layout().published()) {
-            Ok(file) => PublishedRecord::judge(&file.content),
-            Err(NotRead::Missing) => PublishedRecord::Missing,
-            Err(_) => PublishedRecord::Foreign { why: "not a file that can be read" },
-        }
+        judged(&self.layout().published())
+    }
+
+    /// The lanes that have a file, whatever is in it.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn lane_files(&self) -> Result<Vec<Lane>, VolumeError> {
+        let live = self.layout().live();
+        let names = names(live).map_err(cannot_read(live))?;
+        Ok(names.filter_map(|name| Lane::from_file_name(&name)).collect())
+    }
+
+    /// What is in the place of a lane's record.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> PublishedRecord {
+        judged(&self.layout().lane(lane))
+    }
+}
+
+fn judged(path: &Path) -> PublishedRecord {
+    match PrivateFile::read(path) {
+        Ok(file) => PublishedRecord::judge(&file.content),
+        Err(NotRead::Missing) => PublishedRecord::Missing,
+        Err(_) => PublishedRecord::Foreign { why: "not a file that can be read" },
     }
 }
 
@@ -80,14 +101,22 @@ impl Locked<'_> {
         let is_aside = self.volume().is_one_directory()
             && atomic::remove_if_there(&aside).is_ok()
             && std::fs::hard_link(&path, &aside).is_ok();
-        let published = match atomic::replace(&path, record, access) {
-            Err(_) if path.symlink_metadata().is_ok_and(|there| there.is_dir()) => {
-                displace(&path).and_then(|()| atomic::replace(&path, record, access))
-            }
-            published => published,
-        };
-        published.map_err(cannot_write(&path))?;
+        put(&path, record, access)?;
         Ok(is_aside.then(|| PrivateFile::read(&aside).ok()).flatten())
+    }
+
+    /// Publishes the record of a lane, unless it is there already. Returns whether it was not.
+    ///
+    /// # Errors
+    /// It cannot be written. The previous record is still there.
+    pub fn publish_lane(&self, lane: Lane, record: &[u8], access: Access) -> Result<bool, VolumeError> {
+        let path = self.volume().layout().lane(lane);
+        let is_there = PrivateFile::read(&path).is_ok_and(|there| there.content == record)
+            && path.symlink_metadata().is_ok_and(|there| has(access, &there));
+        if !is_there {
+            put(&path, record, access)?;
+        }
+        Ok(!is_there)
     }
 
     /// Removes the record that [`Locked::publish`] has replaced, once everything in it is stored. Returns what a process
@@ -123,10 +152,26 @@ impl Locked<'_> {
     }
 }
 
+fn has(access: Access, file: &Metadata) -> bool {
+    file.mode() & 0o777 == access.mode && access.group.is_none_or(|group| file.gid() == group)
+}
+
+/// Replaces a record, or whatever another program has put in its place.
+fn put(path: &Path, record: &[u8], access: Access) -> Result<(), VolumeError> {
+    let put = match atomic::replace(path, record, access) {
+        Err(_) if path.symlink_metadata().is_ok_and(|there| there.is_dir()) => {
+            displace(path).and_then(|()| atomic::replace(path, record, access))
+        }
+        put => put,
+    };
+    put.map_err(cannot_write(path))
+}
+
 /// Removes a directory. One with something in it is moved aside instead, because its content is not ours.
 fn displace(directory: &Path) -> io::Result<()> {
-    let aside = format!("auth.json.displaced-{}", clock::now().milliseconds());
-    std::fs::remove_dir(directory).or_else(|_| std::fs::rename(directory, directory.with_file_name(aside)))
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let aside = directory.with_file_name(format!("{name}.displaced-{}", clock::now().milliseconds()));
+    std::fs::remove_dir(directory).or_else(|_| std::fs::rename(directory, aside))
 }
 
 #[cfg(test)]
@@ -159,6 +204,25 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("auth.json/x")).unwrap();
         locked.publish(b"record", Access::PRIVATE).unwrap();
         assert_eq!(std::fs::read(dir.path().join("auth.json")).unwrap(), b"record");
+    }
+
+    #[test]
+    fn the_record_of_a_lane_is_written_only_if_it_or_its_access_is_another() {
+        let (dir, volume) = volume();
+        let locked = volume.lock().unwrap();
+        let publish = |record: &[u8], mode| {
+            locked.publish_lane(Lane::FIRST, record, Access { mode, group: None }).unwrap()
+        };
+        std::fs::create_dir_all(dir.path().join("lane-1.json/x")).unwrap();
+        assert_eq!(
+            volume.in_lane(Lane::FIRST),
+            PublishedRecord::Foreign { why: "not a file that can be read" }
+        );
+        let written =
+            [publish(b"a", 0o600), publish(b"a", 0o600), publish(b"a", 0o640), publish(b"b", 0o640)];
+        assert_eq!(written, [true, false, true, true]);
+        assert_eq!(std::fs::read(dir.path().join("lane-1.json")).unwrap(), b"b");
+        assert_eq!(volume.lane_files().unwrap(), [Lane::FIRST]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use durable_file::atomic::{remove_if_there, rename_and_sync};
 use durable_file::draft::Draft;
 use durable_file::private_file::{NotRead, PrivateFile};
-use records::{Login, Slot, Timestamp};
+use records::{Lane, Login, Slot, Timestamp};
 
 use crate::clock;
 use crate::layout::names;
@@ -97,6 +97,7 @@ fn is_ours(name: &str) -> bool {
     target.is_some_and(|target| {
         ["auth.json", "pool.json", "models.json", "rotator_state.json", "audit.jsonl", ".proof", ".trial"]
             .contains(&target)
+            || Lane::from_file_name(target).is_some()
             || target.starts_with(".grant-")
             || target.starts_with("auth-") && target.contains(".json.before-")
     })

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use judgement::policy::{Floors, Order, PassOptions};
 use judgement::quota::{Quota, Reserves};
-use records::Slot;
+use records::lane::NotALane;
 use records::usage::Percent;
+use records::{LaneCount, Slot};
 
 use crate::duration::{OptionalDuration, duration};
 use crate::percent::{OptionalPercent, percent, reserves};
@@ -17,6 +18,10 @@ pub struct PolicyArgs {
     /// Which account is next
     #[arg(long, global = true, value_enum, value_name = "POLICY", env = "CODEX_ROTATION_POLICY", default_value_t = OrderArg::Sticky)]
     policy: OrderArg,
+
+    /// How many accounts serve at once, from 1 to 16: each has a record of its own, lane-1.json and so on
+    #[arg(long, global = true, value_name = "COUNT", env = "CODEX_LANES", default_value = "1", value_parser = lanes)]
+    lanes: OptionalLanes,
 
     /// Refresh a login this long before its access token ends
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_REFRESH_BEFORE_SEC", default_value = "1d", value_parser = duration)]
@@ -44,7 +49,7 @@ pub struct PolicyArgs {
 enum OrderArg {
     /// The account in use stays until it is refused or near its cap; then the next
     Sticky,
-    /// Each tick moves on to the next usable account
+    /// Each tick moves on to the next usable account; with several lanes as sticky
     RoundRobin,
     /// As sticky, and then the account whose usage window resets first
     EarliestReset,
@@ -52,6 +57,13 @@ enum OrderArg {
     LeastUsed,
     /// As sticky, and then the account that has most left, by what its plan holds
     Weighted,
+}
+
+/// A number of lanes, or `None` for the default: charts set variables without a value.
+type OptionalLanes = Option<LaneCount>;
+
+fn lanes(text: &str) -> Result<OptionalLanes, NotALane> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 impl PolicyArgs {
@@ -66,6 +78,7 @@ impl PolicyArgs {
                 OrderArg::LeastUsed => Order::LeastUsed,
                 OrderArg::Weighted => Order::Weighted,
             },
+            lanes: self.lanes.unwrap_or_default(),
             to,
             offline: false,
             only: None,

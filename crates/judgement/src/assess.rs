@@ -48,7 +48,7 @@ pub fn assess(
         if options.offline { Vec::new() } else { due(pool, &interpretation, options.refresh_before, now) };
     due.retain(|due| options.only.is_none_or(|only| due.slot == only));
     let purpose = purpose(options, &interpretation, turn);
-    Assessment { interpretation, due, policy: Policy { order: options.order, purpose } }
+    Assessment { interpretation, due, policy: Policy { order: options.order, lanes: options.lanes, purpose } }
 }
 
 fn purpose(options: &PassOptions, interpretation: &Interpretation, turn: Turn) -> Purpose {

@@ -2,16 +2,29 @@
 
 use records::counters::{Counters, RotationReason};
 use records::state::{AccountState, CooldownKind};
-use records::{AccountId, Timestamp};
+use records::{AccountId, Lane, Timestamp};
 
-use crate::plan::{Plan, Reason, Why};
+use crate::plan::{Chosen, Plan, Reason, Why};
 use crate::policy::{Policy, Purpose};
 use crate::pool::{Availability, Pool};
 
-/// Counts the rotation that a plan means, before it is carried out.
+/// Counts the rotations that a plan means, one for each lane that changes, before it is carried out.
 pub fn count(counters: &mut Counters, pool: &Pool, plan: &Plan, policy: &Policy, now: Timestamp) {
-    let before = pool.active().map(|active| active.account);
-    let chosen = plan.chosen.as_ref();
+    count_in(Lane::FIRST, plan.chosen.as_ref(), counters, pool, policy, now);
+    for (lane, chosen) in &plan.lanes {
+        count_in(*lane, Some(chosen), counters, pool, policy, now);
+    }
+}
+
+fn count_in(
+    lane: Lane,
+    chosen: Option<&Chosen>,
+    counters: &mut Counters,
+    pool: &Pool,
+    policy: &Policy,
+    now: Timestamp,
+) {
+    let before = pool.in_use(lane).map(|active| active.account);
     if chosen.is_some_and(|chosen| before == Some(&chosen.login.account)) {
         return;
     }

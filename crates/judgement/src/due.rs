@@ -5,7 +5,7 @@ use std::time::Duration;
 use records::counters::RefreshReason;
 use records::grant::{Grant, GrantStatus};
 use records::state::AccountState;
-use records::{AccountId, Login, Slot, Timestamp};
+use records::{AccountId, Lane, Login, Slot, Timestamp};
 
 use crate::candidate::Candidate;
 use crate::interpret::Interpretation;
@@ -32,14 +32,14 @@ pub struct Due {
     pub reason: RefreshReason,
 }
 
-/// The logins to refresh now: first the account in use, then accounts that were refused, then the others by when they end.
+/// The logins to refresh now: first the accounts in use, then accounts that were refused, then the others by when they end.
 pub(crate) fn due(
     pool: &Pool,
     interpretation: &Interpretation,
     before: Duration,
     now: Timestamp,
 ) -> Vec<Due> {
-    let active = pool.active().map(|active| active.slot);
+    let in_use: Vec<_> = Lane::all().filter_map(|lane| Some(pool.in_use(lane)?.slot)).collect();
     let mut due: Vec<_> = pool
         .slots
         .iter()
@@ -51,7 +51,7 @@ pub(crate) fn due(
             } else {
                 is_due(pool, candidate, before, now)
             };
-            let rank = (active != Some(candidate.slot), !is_refused, login.expiry, candidate.slot);
+            let rank = (!in_use.contains(&candidate.slot), !is_refused, login.expiry, candidate.slot);
             let reason = if is_refused { RefreshReason::Refused } else { RefreshReason::Expiring };
             is_due.then(|| (rank, Due { slot: candidate.slot, grant: login.grant(), reason }))
         })

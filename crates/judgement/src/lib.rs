@@ -12,6 +12,7 @@ pub mod decide;
 pub mod due;
 pub mod forecast;
 pub mod interpret;
+pub mod mirror;
 pub mod models;
 pub mod phrases;
 pub mod plan;

@@ -1,9 +1,10 @@
 //! What a pass decides: which account serves and why, and why each other slot does not.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use records::state::{Cooldown, Parked};
-use records::{AccountId, Expiry, Login, Slot, Timestamp, remedy};
+use records::state::{Active, Cooldown, Parked};
+use records::{AccountId, Expiry, Lane, Login, Slot, Timestamp, remedy};
 
 use crate::candidate::Broken;
 use crate::phrases::with_remedy;
@@ -11,8 +12,10 @@ use crate::phrases::with_remedy;
 /// What a pass is to do.
 #[derive(Debug)]
 pub struct Plan {
-    /// The account to publish.
+    /// The account to publish, which is that of the first lane.
     pub chosen: Option<Chosen>,
+    /// The accounts of the lanes after the first.
+    pub lanes: BTreeMap<Lane, Chosen>,
     /// Every other slot, and why it was not chosen.
     pub passed_over: Vec<(Slot, Reason)>,
     /// Whether the content of `auth.json` must be replaced by the placeholder.
@@ -20,7 +23,7 @@ pub struct Plan {
 }
 
 /// The account to publish, and why it was chosen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Chosen {
     pub slot: Slot,
     pub login: Login,
@@ -77,6 +80,14 @@ pub enum Reason {
     NeedsLogin(String),
     /// It belonged to this account, and its last refresh brought another account's tokens.
     OtherAccount(AccountId),
+}
+
+impl Chosen {
+    /// What the state remembers of it, once its record is published.
+    #[must_use]
+    pub fn active(&self) -> Active {
+        Active { account: self.login.account.clone(), slot: self.slot, since: self.since }
+    }
 }
 
 impl fmt::Display for Why {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use records::Slot;
+use records::{LaneCount, Slot};
 
 use crate::quota::Quota;
 
 /// Which account is next when none is named or pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Each tick moves on to the next usable account.
+    /// Each tick moves on to the next usable account; with several lanes no tick moves anything, as sticky.
     RoundRobin,
     /// The account in use stays until it is refused.
     Sticky,
@@ -34,6 +34,8 @@ pub struct Floors {
 #[derive(Clone, Debug)]
 pub struct PassOptions {
     pub order: Order,
+    /// How many accounts serve at once.
+    pub lanes: LaneCount,
     /// The slot to use, or `None` for the one that the order gives.
     pub to: Option<Slot>,
     /// Only choose and publish, with the logins as they are: nothing is refreshed, and signals are left for the rotator.
@@ -50,6 +52,7 @@ pub struct PassOptions {
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     pub order: Order,
+    pub lanes: LaneCount,
     pub purpose: Purpose,
 }
 

@@ -8,7 +8,7 @@ use records::grant::{self, GrantStatus};
 use records::published::PublishedRecord;
 use records::state::{Active, CooldownKind, State};
 use records::usage::Usage;
-use records::{AccountId, Login, Slot, Timestamp};
+use records::{AccountId, Lane, Login, Slot, Timestamp};
 use serde_json::json;
 
 use crate::candidate::Candidate;
@@ -151,6 +151,23 @@ impl Pool {
                 })
             }
         }
+    }
+
+    /// The account in use in a lane: in the first that is the active one, in the others it is as the state has it.
+    #[must_use]
+    pub fn in_use(&self, lane: Lane) -> Option<InUse<'_>> {
+        if lane == Lane::FIRST {
+            return self.active();
+        }
+        let Active { account, slot, since } = self.state.lanes.get(&lane)?;
+        let slot = self.holder(account).map_or(*slot, |holder| holder.slot);
+        Some(InUse { account, slot, since: Some(*since), stale_before: None })
+    }
+
+    /// The lanes in which an account serves.
+    pub fn lanes_of(&self, account: &AccountId) -> impl Iterator<Item = Lane> {
+        let serves = move |lane: &Lane| self.in_use(*lane).is_some_and(|active| active.account == account);
+        Lane::all().filter(serves)
     }
 
     /// Judges whether a slot can be used.

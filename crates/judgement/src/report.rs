@@ -5,7 +5,7 @@ use std::path::Path;
 
 use records::counters::RefreshReason;
 use records::text::{document, line};
-use records::{Slot, remedy};
+use records::{Lane, Slot, remedy};
 use serde_json::{Value, json};
 
 use crate::assess::Assessment;
@@ -30,6 +30,9 @@ pub fn text(plan: &Plan, assessment: &Assessment) -> String {
         None if plan.placeholder => writeln!(text, "would publish a placeholder: no usable account"),
         None => writeln!(text, "would leave auth.json as it is: no usable account"),
     };
+    for (lane, Chosen { slot, login, why, .. }) in &plan.lanes {
+        let _ = writeln!(text, "would publish {slot} in {lane} ({}): {why}", login.expires());
+    }
     for (slot, reason) in &plan.passed_over {
         text += &(line(&format!("{slot} passed over: {}", reason.line(*slot))) + "\n");
     }
@@ -39,21 +42,29 @@ pub fn text(plan: &Plan, assessment: &Assessment) -> String {
 /// The plan as JSON, version 1, with every text in it printable.
 #[must_use]
 pub fn json(plan: &Plan, dry_run: bool) -> Value {
-    let chosen = plan.chosen.as_ref().map(|Chosen { slot, login, since, why }| {
-        json!({
-            "slot": slot,
-            "account_id": login.account.account_id,
-            "user_id": login.account.user_id,
-            "expires_at": login.expiry,
-            "active_since": since,
-            "why": why.to_string(),
-        })
-    });
+    let lane = |(lane, chosen): (&Lane, &Chosen)| {
+        let mut document = document_of(chosen);
+        document["lane"] = json!(lane);
+        document
+    };
+    let lanes: Vec<_> = plan.lanes.iter().map(lane).collect();
+    let chosen = plan.chosen.as_ref().map(document_of);
     let passed_over: Vec<_> =
         plan.passed_over.iter().map(|(slot, why)| json!({"slot": slot, "why": why.line(*slot)})).collect();
     document(
-        json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "placeholder": plan.placeholder, "passed_over": passed_over}),
+        json!({"version": 1, "dry_run": dry_run, "chosen": chosen, "lanes": lanes, "placeholder": plan.placeholder, "passed_over": passed_over}),
     )
+}
+
+fn document_of(Chosen { slot, login, since, why }: &Chosen) -> Value {
+    json!({
+        "slot": slot,
+        "account_id": login.account.account_id,
+        "user_id": login.account.user_id,
+        "expires_at": login.expiry,
+        "active_since": since,
+        "why": why.to_string(),
+    })
 }
 
 /// Why no account could be chosen, slot by slot, in one line.

@@ -28,7 +28,7 @@ pub fn document(overview: &Overview, findings: &[Finding]) -> Value {
 }
 
 fn account(row: &Row, naming: Naming) -> Value {
-    let Row { slot, who, state: slot_state, is_active, is_pinned, is_due, troubles } = row;
+    let Row { slot, who, state: slot_state, is_active, lanes, is_pinned, is_due, troubles } = row;
     let (cooldown, parked, why) = details(slot_state);
     let who_field = |get: fn(&AccountInfo) -> Value| who.as_ref().map_or(Value::Null, get);
     let mut account = json!({
@@ -37,6 +37,7 @@ fn account(row: &Row, naming: Naming) -> Value {
         "plan": who_field(|who| json!(who.plan)),
         "state": state(row),
         "active": is_active,
+        "lanes": lanes,
         "pinned": is_pinned,
         "refresh_due": is_due,
         "why": why,

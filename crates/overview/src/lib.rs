@@ -23,7 +23,7 @@ use records::published::PublishedRecord;
 use records::state::{Cooldown, CooldownKind, CooldownSource, Parked};
 use records::text::printable;
 use records::usage::Usage;
-use records::{AccountId, Expiry, Login, Naming, Slot, Timestamp};
+use records::{AccountId, Expiry, Lane, Login, Naming, Slot, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentRow;
@@ -73,8 +73,10 @@ pub struct Row {
     /// Whose login is in it, if its file can be read.
     pub who: Option<AccountInfo>,
     pub state: SlotState,
-    /// Its account is the published one.
+    /// Its account serves: it is the published one, or that of another lane.
     pub is_active: bool,
+    /// The lanes in which it serves, if the pool has several.
+    pub lanes: Vec<Lane>,
     pub is_pinned: bool,
     /// The rotator will refresh it at its next pass.
     pub is_due: bool,
@@ -203,9 +205,12 @@ fn row(
     let is_holder = |login: &Login| pool.holder(&login.account).is_some_and(|h| h.slot == candidate.slot);
     let pin = pool.state.pin.as_ref();
     let state = state(pool, candidate, naming, now);
+    let lanes = login.filter(|login| is_holder(login) && !pool.state.lanes.is_empty());
+    let lanes: Vec<_> = lanes.iter().flat_map(|login| pool.lanes_of(&login.account)).collect();
     Row {
         slot: candidate.slot,
-        is_active: *published == Published::Account(candidate.slot),
+        is_active: *published == Published::Account(candidate.slot) || !lanes.is_empty(),
+        lanes,
         is_pinned: login.is_some_and(|login| pin == Some(&login.account) && is_holder(login)),
         troubles: login
             .filter(|login| is_holder(login))

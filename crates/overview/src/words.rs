@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use records::Timestamp;
 use records::state::{Cooldown, CooldownSource, Parked};
+use records::{Lane, Timestamp};
 
 use crate::{Row, SlotState};
 
@@ -27,13 +27,24 @@ pub fn states(row: &Row, now: Timestamp) -> Vec<String> {
     };
     let word = |is: bool, word: &str| is.then(|| word.to_owned());
     let words = [
-        word(row.is_active, "active"),
+        row.is_active.then(|| active(&row.lanes)),
         state,
         word(row.is_pinned, "pinned"),
         word(row.is_due, "refresh due"),
     ];
     let troubles = row.troubles.iter().map(|trouble| trouble.word().to_owned());
     words.into_iter().flatten().chain(troubles).collect()
+}
+
+/// `active`, or with several lanes `active in lanes 1 and 3`; many are only counted, or they would not fit a column.
+fn active(lanes: &[Lane]) -> String {
+    let numbers: Vec<_> = lanes.iter().map(|lane| lane.number().to_string()).collect();
+    match &numbers[..] {
+        [] => "active".to_owned(),
+        [lane] => format!("active in lane {lane}"),
+        many if many.len() > 6 => format!("active in {} lanes", many.len()),
+        [first @ .., last] => format!("active in lanes {} and {last}", first.join(", ")),
+    }
 }
 
 /// `capped until 11-23 21:40 (resets_at)`

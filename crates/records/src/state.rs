@@ -16,7 +16,7 @@ use self::read::Fields;
 use crate::consumption::Consumption;
 use crate::counters::Counters;
 use crate::limits::MOST_FAMILIES;
-use crate::{AccountId, Slot, Timestamp};
+use crate::{AccountId, Lane, Slot, Timestamp};
 
 pub use self::account_state::{
     AccountState, NeedsLogin, Parked, PollPause, RefreshRefusal, Refusals, ReportedPlan,
@@ -49,6 +49,9 @@ pub struct State {
     /// The account whose record is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active: Option<Active>,
+    /// The accounts in the lanes after the first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "as_list_of_lanes")]
+    pub lanes: BTreeMap<Lane, Active>,
     /// The signals of the last pass that had any, by the names of their files. Should it die before it has removed them,
     /// the next pass does not handle them again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +104,7 @@ impl Default for State {
         Self {
             version: VERSION,
             active: None,
+            lanes: BTreeMap::new(),
             handled_signals: Vec::new(),
             pin: None,
             accounts: BTreeMap::new(),
@@ -168,7 +172,8 @@ impl State {
         if let Some(pin) = self.pin.as_mut().filter(|pin| *pin == before) {
             pin.clone_from(after);
         }
-        if let Some(active) = self.active.as_mut().filter(|active| active.account == *before) {
+        let serving = self.active.iter_mut().chain(self.lanes.values_mut());
+        for active in serving.filter(|active| active.account == *before) {
             active.account.clone_from(after);
         }
     }
@@ -178,6 +183,7 @@ impl State {
         self.accounts.remove(account);
         self.pin.take_if(|pinned| pinned == account);
         self.active.take_if(|active| active.account == *account);
+        self.lanes.retain(|_, active| active.account != *account);
     }
 
     /// Forgets what time has settled, so that the file does not grow for ever.
@@ -239,6 +245,16 @@ fn as_list<S: Serializer>(
         known: &'a AccountState,
     }
     serializer.collect_seq(accounts.iter().map(|(account, known)| Entry { account, known }))
+}
+
+fn as_list_of_lanes<S: Serializer>(lanes: &BTreeMap<Lane, Active>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        lane: Lane,
+        #[serde(flatten)]
+        active: &'a Active,
+    }
+    serializer.collect_seq(lanes.iter().map(|(lane, active)| Entry { lane: *lane, active }))
 }
 
 #[cfg(test)]

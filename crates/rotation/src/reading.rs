@@ -73,7 +73,7 @@ pub fn read(volume: &Volume, now: Timestamp) -> Result<Reading, VolumeError> {
 
 /// A clock that jumped may have left times in the future, which would hold for ever.
 fn without_future_times(mut state: State, now: Timestamp) -> State {
-    if let Some(active) = &mut state.active {
+    for active in state.active.iter_mut().chain(state.lanes.values_mut()) {
         active.since = active.since.min(now);
     }
     for account_state in state.accounts.values_mut() {

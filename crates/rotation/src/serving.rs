@@ -20,8 +20,8 @@ use judgement::policy::PassOptions;
 use judgement::pool::Pool;
 use records::published::{self, PublishedRecord};
 use records::signal::Signal;
-use records::state::{Active, State};
-use records::{Login, Slot, Timestamp, remedy};
+use records::state::State;
+use records::{Lane, LaneCount, Login, Slot, Timestamp, remedy};
 
 use crate::reading::Reading;
 use crate::recover::recover_tokens;
@@ -76,6 +76,7 @@ impl Serving<'_> {
                 Err(e)
             }
         };
+        let published = published.and_then(|()| self.publish_lanes(&mut pool.state, &plan));
         let summary = pool.summary(self.now).document();
         let published = published
             .and(self.publish_models(&served_by(&pool, &plan, self.now)))
@@ -232,10 +233,9 @@ impl Serving<'_> {
         }
         let mut replaced = None;
         match &plan.chosen {
-            Some(Chosen { slot, login, since, why }) => {
+            Some(chosen @ Chosen { slot, login, .. }) => {
                 let record = published::record(login);
-                pool.state.active =
-                    Some(Active { account: login.account.clone(), slot: *slot, since: *since });
+                pool.state.active = Some(chosen.active());
                 // What is published already needs no second line.
                 if self.turn != Turn::First
                     && self.locked.volume().published_bytes().is_ok_and(|there| there == record)
@@ -243,11 +243,7 @@ impl Serving<'_> {
                     return Ok(None);
                 }
                 replaced = self.locked.publish(&record, self.access)?;
-                let note = match why {
-                    Why::BackFirst(_) => format!("; {why}"),
-                    _ => String::new(),
-                };
-                (self.log)(format!("active {slot} ({}){note}", login.expires()));
+                (self.log)(format!("active {slot} ({}){}", login.expires(), note(chosen)));
             }
             None if plan.placeholder => {
                 replaced = self.locked.publish(&published::placeholder(), self.access)?;
@@ -274,6 +270,47 @@ impl Serving<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Publishes the records of several lanes, after `auth.json`, and those of lanes that are no longer used as long as
+    /// their files are there, because a LiteLLM may still read them.
+    fn publish_lanes(self, state: &mut State, plan: &Plan) -> Result<(), VolumeError> {
+        let volume = self.locked.volume();
+        let lanes: Vec<_> = self.options.lanes.lanes().collect();
+        state.lanes.retain(|lane, _| lanes.contains(lane));
+        let mut files: BTreeSet<_> = volume.lane_files()?.into_iter().collect();
+        if self.options.lanes != LaneCount::ONE {
+            files.extend(&lanes);
+        }
+        for file in files {
+            let lane = self.options.lanes.record_for(file);
+            let chosen = if lane == Lane::FIRST { plan.chosen.as_ref() } else { plan.lanes.get(&lane) };
+            let Some(chosen) = chosen else {
+                if !volume.in_lane(file).is_well_formed() {
+                    // It was made so just now, if it was not.
+                    let record = volume.published_bytes().unwrap_or_else(|_| published::placeholder());
+                    self.locked.publish_lane(file, &record, self.access)?;
+                }
+                continue;
+            };
+            let is_new = self.locked.publish_lane(file, &published::record(&chosen.login), self.access)?;
+            if file != Lane::FIRST && file == lane {
+                state.lanes.insert(lane, chosen.active());
+                if is_new {
+                    let (slot, expires) = (chosen.slot, chosen.login.expires());
+                    (self.log)(format!("{slot} serves in {lane} ({expires}){}", note(chosen)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the log says of a choice that needs a word.
+fn note(chosen: &Chosen) -> String {
+    match chosen.why {
+        why @ Why::BackFirst(_) => format!("; {why}"),
+        _ => String::new(),
     }
 }
 

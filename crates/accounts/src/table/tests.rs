@@ -6,9 +6,9 @@ use fixture::every_state;
 use judgement::quota::Quota;
 use overview::findings::findings;
 use overview::observed::Observed;
-use records::Naming;
 use records::heartbeat::Heartbeat;
 use records::state::CooldownSource;
+use records::{Lane, Naming};
 use rotation::observing::Observer;
 
 use super::*;
@@ -113,6 +113,23 @@ fn the_table_fits_100_columns_whatever_a_row_has() {
     let widest = text.lines().map(chars).max().unwrap();
     assert!(widest <= WIDTH, "{widest} columns:\n{text}");
     assert!(text.contains("pinned, refresh due"), "nothing is left out:\n{text}");
+}
+
+#[test]
+fn a_row_names_the_lanes_in_which_its_account_serves() {
+    let mut overview = overview_at(NOW);
+    overview.rows[0].lanes = Lane::all().collect();
+    for (count, words) in [
+        (16, "active in 16 lanes"),
+        (6, "active in lanes 1, 2, 3, 4, 5 and 6"),
+        (2, "active in lanes 1 and 2"),
+        (1, "active in lane 1"),
+    ] {
+        overview.rows[0].lanes.truncate(count);
+        let text = table(&overview, Colouring::Off);
+        assert!(text.lines().any(|line| line.contains(&format!("  {words}  "))), "{text}");
+        assert!(text.lines().all(|line| chars(line) <= WIDTH), "{text}");
+    }
 }
 
 #[test]

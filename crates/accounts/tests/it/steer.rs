@@ -53,6 +53,31 @@ fn parking_another_account_keeps_the_active_one() {
 }
 
 #[test]
+fn with_several_lanes_parking_moves_one_lane_and_the_table_says_who_serves_where() {
+    let volume = every_state();
+    done(volume.path(), "unpin --lanes 3");
+    let in_lane = |lane: u32| volume.json(&format!("lane-{lane}.json"))["account_id"].clone();
+    let before = [in_lane(1), in_lane(2), in_lane(3)];
+    assert_eq!(volume.json("auth.json")["account_id"], before[0]);
+    let table = done(volume.path(), "list");
+    for (slot, lane) in [("1 ", 1), ("5 ", 2), ("10", 3)] {
+        let row = table.lines().find(|line| line.starts_with(slot)).unwrap();
+        assert!(row.contains(&format!("active in lane {lane}")), "{table}");
+    }
+
+    done(volume.path(), "park 5 --lanes 3");
+    let after = [in_lane(1), in_lane(2), in_lane(3)];
+    assert_eq!([&after[0], &after[2]], [&before[0], &before[2]]);
+    assert!(!before.contains(&after[1]), "{before:?}, then {after:?}");
+    let rows: Value = serde_json::from_str(&done(volume.path(), "--json")).unwrap();
+    let lanes = |slot: u64| {
+        let mut rows = rows["accounts"].as_array().unwrap().iter();
+        rows.find(|row| row["slot"] == slot).unwrap()["lanes"].clone()
+    };
+    assert_eq!([lanes(1), lanes(5), lanes(10), lanes(11)], [json!([1]), json!([]), json!([3]), json!([2])]);
+}
+
+#[test]
 fn a_park_follows_the_account_and_not_the_slot() {
     let volume = every_state();
     done(volume.path(), "park 10 --until 2099-01-01T00:00:00Z");

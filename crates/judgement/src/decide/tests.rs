@@ -1,3 +1,4 @@
+mod lanes;
 mod properties;
 mod usage;
 
@@ -59,7 +60,7 @@ fn now() -> Timestamp {
 }
 
 fn run(pool: &Pool, purpose: Purpose, order: Order) -> Plan {
-    decide(pool, &Policy { order, purpose }, now())
+    decide(pool, &Policy { order, lanes: LaneCount::ONE, purpose }, now())
 }
 
 fn tick(pool: &Pool) -> Option<u32> {
@@ -67,10 +68,16 @@ fn tick(pool: &Pool) -> Option<u32> {
 }
 
 /// The pool after a pass with these signals, and the slot that is in use then.
-fn after(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>) {
+fn after(pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>) {
+    after_in(pool, signals, order, LaneCount::ONE)
+}
+
+/// The same with several lanes; the slot is that of the first.
+fn after_in(mut pool: Pool, signals: &[Signal], order: Order, lanes: LaneCount) -> (Pool, Option<u32>) {
     let refresh_before = Duration::from_hours(24);
     let options = PassOptions {
         order,
+        lanes,
         to: None,
         offline: false,
         only: None,
@@ -79,11 +86,15 @@ fn after(mut pool: Pool, signals: &[Signal], order: Order) -> (Pool, Option<u32>
         quota: pool.quota.clone(),
     };
     let policy = assess(&mut pool, signals, &options, Turn::First, now()).policy;
-    let chosen = decide(&pool, &policy, now()).chosen;
-    let slot = chosen.as_ref().map(|chosen| chosen.slot.number());
-    pool.state.active =
-        chosen.map(|Chosen { slot, login, since, .. }| Active { account: login.account, slot, since });
+    let plan = decide(&pool, &policy, now());
+    let slot = plan.chosen.as_ref().map(|chosen| chosen.slot.number());
+    carry_out(&mut pool, &plan);
     (pool, slot)
+}
+
+fn carry_out(pool: &mut Pool, plan: &Plan) {
+    pool.state.active = plan.chosen.as_ref().map(Chosen::active);
+    pool.state.lanes = plan.lanes.iter().map(|(lane, chosen)| (*lane, chosen.active())).collect();
 }
 
 fn capped(name: &str) -> Signal {

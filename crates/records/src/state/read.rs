@@ -73,10 +73,15 @@ impl State {
             let mut entry = Fields::of(entry)?;
             Some((entry.account()?, AccountState::read(entry)))
         };
+        let lane = |entry: Value| {
+            let mut entry = Fields::of(entry)?;
+            Some((entry.take("lane")?, Active::read(entry)?))
+        };
         fields.0.remove("version");
         Self {
             version: VERSION,
             active: fields.object("active", Active::read),
+            lanes: fields.list("lanes", lane).into_iter().collect(),
             handled_signals: fields.list("handled_signals", |name| serde_json::from_value(name).ok()),
             pin: fields.object("pin", |mut pin| pin.account()),
             accounts: fields.list("accounts", entry).into_iter().collect(),

@@ -56,6 +56,7 @@ fn full() -> Value {
     json!({"version": 1, "later": ["x"], "handled_signals": ["first", "second"],
         "pin": {"account_id": "acct-P", "user_id": "user-P"},
         "active": {"account_id": "acct-A", "user_id": "user-A", "slot": 2, "since": "2026-11-18T15:00:00.000Z"},
+        "lanes": [{"lane": 3, "account_id": "acct-L", "user_id": "user-L", "slot": 4, "since": "2026-11-19T15:00:00.000Z"}],
         "accounts": [account("ann", 2030), account("ben", 2031)],
         "counters": {"refreshes": {"refreshed": {"expiring": 7}}, "rotations": {"switched": {"tick": 8, "first": 9}}}})
 }
@@ -91,7 +92,7 @@ fn leaves(value: &Value) -> Vec<String> {
 fn part(pointer: &str) -> &str {
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let is_needed = match name {
-        "account_id" | "user_id" | "grant" | "windows" | "minutes" | "used_percent" => true,
+        "account_id" | "user_id" | "grant" | "windows" | "minutes" | "used_percent" | "lane" => true,
         "until" => parent.ends_with("/cooldown"),
         "at" => parent.ends_with("/usage"),
         "plan" => parent.ends_with("/plan"),
