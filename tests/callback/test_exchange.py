@@ -199,7 +199,7 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertIn("Hello", await self.post(BEN))
         self.assertEqual(self.who(), ["ben", "cem"])
 
-    async def test_a_lane_that_was_capped_a_moment_ago_is_not_asked_but_what_replaces_it(self) -> None:
+    async def test_a_lane_that_was_capped_lately_is_not_asked_but_what_replaces_it(self) -> None:
         self.order, self.late = [BEN, CEM], LATE
         self.publish(ANN, ANN, BEN)
         self.behaviours = {ANN: CAP, BEN: CAP}

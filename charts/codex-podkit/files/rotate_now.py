@@ -723,7 +723,7 @@ def take_over() -> None:
 # From here on: the event loop.
 
 OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
-REPLACED_SEC = 1.0  # within so long a lane gets another account once its own was refused
+ASIDE_SEC = 60.0  # for so long requests of other lanes do not ask an account that was refused; those of its own lane do
 PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
 UNCAPPED_PROBE_SEC = 1.0  # the same if not all of its accounts are at a limit: what else they were refused for passes
 CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
@@ -796,14 +796,14 @@ def is_due(what: object, seconds: float) -> bool:
 
 async def another_record(sent: Sent, tried: Collection[str], model: str | None) -> Sent | None:
     """The first record with another token that is published, now or while we wait; nothing once there will be none. One
-    that was refused a moment ago is about to be replaced."""
+    that was refused lately is left to the requests of its own lane."""
     give_up, lane = time.monotonic() + WAIT_SEC, of_the_pool.get(sent.bearer, 0)
     while True:
         is_over = is_spent(pool(), time.time())
         records = published(max_age=0) if is_over else published()  # the rotator writes them first
         for record in records.instead(model) if is_over else records.others(lane, model):
             age = time.time() - refused.get(Asked(record.bearer, model), 0)
-            if record.bearer not in tried and (age > REPLACED_SEC or not records.lanes):
+            if record.bearer not in tried and (age > ASIDE_SEC or not records.lanes):
                 return record
         is_served_by_none = records.by_model.get(str(model), records.record) is None
         if time.monotonic() >= give_up or is_served_by_none or is_over:
