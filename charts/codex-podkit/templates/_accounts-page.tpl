@@ -20,7 +20,7 @@ resources:
 securityContext:
   {{- include "codex-podkit.securityContext" dict | nindent 2 }}
 volumeMounts:
-  - name: chatgpt-auth
+  - name: {{ include "codex-podkit.loginsVolume" $ }}
     mountPath: /chatgpt-auth
     readOnly: true
   {{- range include "codex-podkit.liveMount" $ | fromYamlArray }}

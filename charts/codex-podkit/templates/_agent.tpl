@@ -1,6 +1,9 @@
 {{/* An agent's pod, given (dict "root" $ "name" "…" "agent" … "who" …). */}}
 {{- define "codex-podkit.agentPod" -}}
 {{- $agent := .agent -}}
+{{- $claim := $agent.persistence.existingClaim | default (ternary (printf "agent-%s-home" .name) "" $agent.persistence.enabled) -}}
+{{- /* Each kind of volume has its name, as that of the logins. */ -}}
+{{- $home := ternary "home" "home-unsaved" (ne $claim "") -}}
 metadata:
   {{- include "codex-podkit.metadata" (merge (dict "pod" true "labels" $agent.podLabels "annotations" $agent.podAnnotations) .who) | nindent 2 }}
 spec:
@@ -37,7 +40,7 @@ spec:
       securityContext:
         {{- include "codex-podkit.securityContext" $agent.securityContext | nindent 8 }}
       volumeMounts:
-        - name: home
+        - name: {{ $home }}
           mountPath: /home/agent
         - name: tmp
           mountPath: /tmp
@@ -48,14 +51,12 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    - name: home
-      {{- with $agent.persistence }}
-      {{- if or .enabled .existingClaim }}
+    - name: {{ $home }}
+      {{- if $claim }}
       persistentVolumeClaim:
-        claimName: {{ .existingClaim | default (printf "agent-%s-home" $.name) }}
+        claimName: {{ $claim }}
       {{- else }}
       emptyDir: {}
-      {{- end }}
       {{- end }}
     - name: tmp
       emptyDir: {}

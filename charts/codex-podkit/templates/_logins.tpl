@@ -5,10 +5,16 @@
 {{- end -}}
 {{- end }}
 
+{{/* The name of the logins' volume. A server-side apply does not make a volume of one kind into one of another, so each kind
+has its own. */}}
+{{- define "codex-podkit.loginsVolume" -}}
+{{- ternary "chatgpt-auth" "chatgpt-auth-unsaved" (ne (include "codex-podkit.loginsClaim" .) "") -}}
+{{- end }}
+
 {{/* The volume of the logins, and what LiteLLM sees of it. */}}
 {{- define "codex-podkit.volumes" -}}
 {{- $claim := include "codex-podkit.loginsClaim" . -}}
-- name: chatgpt-auth
+- name: {{ include "codex-podkit.loginsVolume" . }}
   {{- if $claim }}
   persistentVolumeClaim:
     claimName: {{ $claim }}
@@ -30,7 +36,7 @@
 {{/* The mount of what LiteLLM sees. A CronJob's pod shares only the claim, so it is a directory in the claim then. */}}
 {{- define "codex-podkit.liveMount" -}}
 {{- if eq .Values.litellm.codexAuthRotator.mode "cronjob" -}}
-- name: chatgpt-auth
+- name: {{ include "codex-podkit.loginsVolume" . }}
   mountPath: /chatgpt-live
   subPath: live
 {{- else -}}
@@ -41,7 +47,7 @@
 
 {{/* The mounts of the containers that own the logins. */}}
 {{- define "codex-podkit.authMounts" -}}
-- name: chatgpt-auth
+- name: {{ include "codex-podkit.loginsVolume" . }}
   mountPath: /chatgpt-auth
 {{ include "codex-podkit.liveMount" . }}
 {{- with include "codex-podkit.caMount" . }}
