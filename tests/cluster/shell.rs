@@ -1,0 +1,48 @@
+//! A person's shell, in which they type what a page says.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use fixture::workspace::{binaries, repository};
+use support::podman::text_of;
+use tempfile::TempDir;
+
+use crate::installed::Namespace;
+
+/// The first block in this language of a page's section.
+pub(crate) fn block(page: &str, heading: &str, language: &str) -> String {
+    let page = fs::read_to_string(repository().join("docs").join(page)).unwrap();
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+/// One in a directory of its own, with the utilities in its path. `kubectl` is the cluster's, in the person's namespace.
+pub(crate) struct Shell {
+    home: TempDir,
+}
+
+impl Shell {
+    pub(crate) fn of<Node>(cluster: &Namespace<Node>) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (kubectl, script) = (home.path().join("kubectl"), repository().join("scripts/cluster"));
+        let command = format!("{} kubectl --namespace {}", script.display(), cluster.name());
+        fs::write(&kubectl, format!("#!/bin/sh\nexec {command} \"$@\"\n")).unwrap();
+        fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { home }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// What the first commands of a page's section say.
+    pub(crate) fn types(&self, page: &str, heading: &str) -> String {
+        let path = format!("{}:{}:/usr/bin:/bin", self.directory().display(), binaries().display());
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &block(page, heading, "sh")]).current_dir(self.directory()).env("PATH", path);
+        text_of(&shell.output().unwrap())
+    }
+}
