@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use fixture::workspace::{repository, tool};
-use fixture::{Running, wait_until};
+use fixture::{Running, wait_within};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,6 +16,9 @@ use crate::pod::{Pod, codex};
 
 /// The version that is used by default and the oldest that is proven, and the newer ones.
 pub const VERSIONS: [&str; 3] = ["1.106.2", "1.109.1", "1.110.2"];
+
+/// How long it may take to start: several seconds of computing, on machines that are busy with other tests.
+const START: Duration = Duration::from_mins(3);
 
 /// The model of the documented configuration.
 const MODEL: &str = "gpt-5.6-sol";
@@ -105,7 +109,7 @@ impl LiteLlm {
             .stderr(log);
         let process = Running(command.spawn().unwrap());
         let litellm = Self { process, url: format!("http://127.0.0.1:{port}"), home };
-        wait_until("LiteLLM is alive", || litellm.is_alive());
+        wait_within(START, "LiteLLM is alive", || litellm.is_alive());
         litellm
     }
 
