@@ -148,11 +148,12 @@ impl<Node> Namespace<Node> {
         spawn_command(exec, Some(PATIENCE)).unwrap()
     }
 
-    /// `kubectl exec -it … -- auth-login N`, up to where the person opens a browser.
+    /// `kubectl codex login N`, up to where the person opens a browser.
     pub(crate) fn login(&self, slot: u32) -> PtySession {
-        let (slot, issuer) = (slot.to_string(), &self.url);
-        let command = ["auth-login", &slot, "--", "--experimental_issuer", issuer];
-        let mut terminal = self.terminal(&["deploy/litellm", "--container", "codex-cli"], &command);
+        let plugin = repository().join("scripts/kubectl-codex");
+        let mut login = node::run([plugin.to_str().unwrap(), "--namespace", &self.name, "login"]);
+        login.args([&slot.to_string(), "--", "--experimental_issuer", &self.url]);
+        let mut terminal = spawn_command(login, Some(PATIENCE)).unwrap();
         terminal.exp_string("one-time code").unwrap();
         terminal
     }
