@@ -8,6 +8,7 @@ use records::grant::GrantStatus;
 use records::published::PublishedRecord;
 use records::signal::{Refusal, Signal};
 use records::state::{Active, CooldownKind, CooldownSource, NeedsLogin, Parked, Refusals, State};
+use records::usage::{Minutes, Percent, Usage, Window};
 use records::{Expiry, Secret};
 
 use super::*;
@@ -95,6 +96,16 @@ fn after_in(mut pool: Pool, signals: &[Signal], order: Order, lanes: LaneCount) 
 fn carry_out(pool: &mut Pool, plan: &Plan) {
     pool.state.active = plan.chosen.as_ref().map(Chosen::active);
     pool.state.lanes = plan.lanes.iter().map(|(lane, chosen)| (*lane, chosen.active())).collect();
+}
+
+/// How much of its five hours an account has used.
+fn has_used(pool: &mut Pool, name: &str, percent: f64) {
+    let window = Window {
+        minutes: Minutes::FIVE_HOURS,
+        used_percent: Percent::new(percent).unwrap(),
+        resets_at: Some(now().plus_seconds(600)),
+    };
+    pool.state.accounts.entry(account(name)).or_default().usage = Usage::reported(now(), [window]);
 }
 
 fn capped(name: &str) -> Signal {

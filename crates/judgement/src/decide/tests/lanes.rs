@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use records::usage::{Minutes, Percent, Usage, Window};
 
 use super::*;
 
@@ -35,15 +34,6 @@ fn lanes_of(accounts: &str, lanes: u8) -> Pool {
     let serving = pool.state.active.iter_mut().chain(pool.state.lanes.values_mut());
     serving.for_each(|active| active.since = now().plus_seconds(-60));
     pool
-}
-
-fn has_used(pool: &mut Pool, name: &str, percent: f64) {
-    let window = Window {
-        minutes: Minutes::FIVE_HOURS,
-        used_percent: Percent::new(percent).unwrap(),
-        resets_at: Some(now().plus_seconds(600)),
-    };
-    pool.state.accounts.entry(account(name)).or_default().usage = Usage::reported(now(), [window]);
 }
 
 #[test]

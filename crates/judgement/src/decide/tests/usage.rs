@@ -1,21 +1,10 @@
 //! Choosing by what accounts have used: the threshold, reserves, models, and the orders by usage.
 
 use records::state::ReportedPlan;
-use records::usage::{Minutes, Percent, Usage, Window};
 
 use super::*;
 use crate::models::served_by;
 use crate::pool::PoolSummary;
-
-/// How much of its five hours an account has used.
-fn has_used(pool: &mut Pool, name: &str, percent: f64) {
-    let window = Window {
-        minutes: Minutes::FIVE_HOURS,
-        used_percent: Percent::new(percent).unwrap(),
-        resets_at: Some(now().plus_seconds(600)),
-    };
-    pool.state.accounts.entry(account(name)).or_default().usage = Usage::reported(now(), [window]);
-}
 
 fn served(pool: &Pool, purpose: Purpose, order: Order) -> u32 {
     run(pool, purpose, order).chosen.unwrap().slot.number()
