@@ -7,6 +7,7 @@ pub mod error;
 pub mod observing;
 pub mod pass;
 pub mod polling;
+mod publishing;
 mod queue;
 pub mod reading;
 mod recover;
