@@ -1,11 +1,10 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
+use cli::Listen;
 
 use crate::exec::Exec;
 
@@ -14,7 +13,7 @@ use crate::exec::Exec;
 #[command(version, about, after_help = AFTER_HELP)]
 pub struct Args {
     /// Where to listen: an address and a port, or a port on every address, such as :9095
-    #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = listen)]
+    #[arg(long, value_name = "ADDRESS", env = "ACCOUNTS_LISTEN", default_value = "127.0.0.1:9095", value_parser = Listen::parse)]
     pub(crate) listen: Listen,
 
     /// A name to answer to, such as an Ingress's; may be repeated, or hold several separated by commas
@@ -46,41 +45,6 @@ impl Args {
     pub(crate) fn digest_dir(&self) -> PathBuf {
         if self.digest.is_empty() { DIGEST_DIR.into() } else { PathBuf::from(&self.digest) }
     }
-}
-
-/// Where to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listen {
-    At(SocketAddr),
-    /// This port of every address, of either family.
-    Everywhere(u16),
-}
-
-impl Listen {
-    /// In the order in which they are tried.
-    pub(crate) fn addresses(self) -> Vec<SocketAddr> {
-        match self {
-            Self::At(address) => vec![address],
-            Self::Everywhere(port) => {
-                vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
-            }
-        }
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At(address) => address.fmt(f),
-            Self::Everywhere(port) => write!(f, ":{port}"),
-        }
-    }
-}
-
-fn listen(text: &str) -> Result<Listen, String> {
-    let everywhere = text.strip_prefix(':').and_then(|port| port.parse().ok()).map(Listen::Everywhere);
-    let listen = everywhere.or_else(|| text.parse().ok().map(Listen::At));
-    listen.ok_or_else(|| "expected an address such as 127.0.0.1:9095, [::1]:9095 or :9095".to_owned())
 }
 
 /// Names of one flag, or of the variable.
@@ -133,15 +97,6 @@ mod tests {
             "[::1]",
         ] {
             assert!(hosts(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn listens_at_one_address_or_at_all() {
-        assert_eq!(listen(":9095"), Ok(Listen::Everywhere(9095)));
-        assert_eq!(listen("[::1]:1").unwrap().to_string(), "[::1]:1");
-        for text in ["9095", "localhost:9095", ":x", ""] {
-            assert!(listen(text).is_err(), "{text}");
         }
     }
 }

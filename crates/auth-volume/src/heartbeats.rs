@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use durable_file::atomic;
+use durable_file::atomic::{self, Access};
 use durable_file::private_file::PrivateFile;
 use nix::sys::stat::futimens;
 use nix::sys::time::TimeSpec;
@@ -31,6 +31,15 @@ impl Volume {
     pub fn heartbeat(&self) -> Option<Heartbeat> {
         Heartbeat::parse(&PrivateFile::read(&self.layout().callback()).ok()?.content)
     }
+
+    /// Keeps the heartbeat of a callback that runs in another pod.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_heartbeat(&self, heartbeat: &[u8]) -> Result<(), VolumeError> {
+        let path = self.layout().callback();
+        atomic::replace(&path, heartbeat, Access { mode: 0o644, group: None }).map_err(cannot_write(&path))
+    }
 }
 
 impl Locked<'_> {
@@ -58,8 +67,6 @@ pub(crate) fn written_at(path: &Path) -> Option<Timestamp> {
 mod tests {
     use std::fs::File;
     use std::time::Duration;
-
-    use durable_file::atomic::Access;
 
     use super::*;
     use crate::clock;

@@ -102,6 +102,18 @@ impl Layout {
         self.auth.join(".last-pass")
     }
 
+    /// How often the lanes have changed that were mirrored.
+    #[must_use]
+    pub fn mirrored(&self) -> PathBuf {
+        self.auth.join("mirrored.json")
+    }
+
+    /// The lock of processes that mirror the lanes.
+    #[must_use]
+    pub fn mirror_lock(&self) -> PathBuf {
+        self.auth.join(".mirror.lock")
+    }
+
     /// What receivers have been notified of.
     #[must_use]
     pub fn notified(&self) -> PathBuf {

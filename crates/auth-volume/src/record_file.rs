@@ -73,6 +73,14 @@ impl Volume {
         Ok(names.filter_map(|name| Lane::from_file_name(&name)).collect())
     }
 
+    /// The bytes of a lane's record.
+    ///
+    /// # Errors
+    /// There is no regular file of a sane size that this user may read.
+    pub fn lane_bytes(&self, lane: Lane) -> Result<Vec<u8>, NotRead> {
+        Ok(PrivateFile::read(&self.layout().lane(lane))?.content)
+    }
+
     /// What is in the place of a lane's record.
     #[must_use]
     pub fn in_lane(&self, lane: Lane) -> PublishedRecord {

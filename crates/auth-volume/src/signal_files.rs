@@ -72,14 +72,22 @@ impl Volume {
     /// # Errors
     /// It cannot be written.
     pub fn wake(&self, signal: &[u8]) -> Result<(), VolumeError> {
+        self.leave(signal).map(drop)
+    }
+
+    /// Leaves a signal for the rotator. Returns false if one is waiting already, so that this one was not left.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn leave(&self, signal: &[u8]) -> Result<bool, VolumeError> {
         let path = self.layout().signal();
         match atomic::create(&path, signal, ACCESS) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             created => created.map_err(cannot_write(&path))?,
         }
         // Watchers consider a file complete when it is closed after writing, and a link is not written to.
         drop(OpenOptions::new().write(true).open(&path));
-        Ok(())
+        Ok(true)
     }
 
     fn taken_signals(&self) -> Result<Vec<PathBuf>, VolumeError> {

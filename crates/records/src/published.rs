@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::{AccountId, Login};
+use crate::{AccountId, Login, Secret};
 
 /// The year 2100: so far away that LiteLLM never attempts a refresh. LiteLLM reads whole seconds only.
 const EXPIRES_AT: i64 = 4_102_444_800;
@@ -51,6 +51,36 @@ fn bytes(record: &Value) -> Vec<u8> {
     let mut bytes = record.to_string().into_bytes();
     bytes.push(b'\n');
     bytes
+}
+
+/// A record as it leaves the pod: what LiteLLM needs of it, and no id token, which names a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    pub access_token: Secret,
+    pub account_id: String,
+}
+
+impl Exported {
+    /// What leaves the pod of a record, or of one that has left it; `None` if LiteLLM cannot use it.
+    #[must_use]
+    pub fn of(record: &[u8]) -> Option<Self> {
+        if !PublishedRecord::judge(record).is_well_formed() {
+            return None;
+        }
+        let record: Value = serde_json::from_slice(record).ok()?;
+        let text = |name: &str| record[name].as_str();
+        Some(Self {
+            access_token: Secret::new(text("access_token")?),
+            account_id: text("account_id")?.to_owned(),
+        })
+    }
+
+    /// The bytes of the record.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let (access_token, account_id) = (self.access_token.expose(), &self.account_id);
+        bytes(&json!({"access_token": access_token, "account_id": account_id, "expires_at": EXPIRES_AT}))
+    }
 }
 
 /// What is in the place of the published record.
@@ -97,7 +127,6 @@ impl PublishedRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Secret;
 
     fn login() -> Login {
         let (access, refresh) = (Secret::new("at-1"), Some(Secret::new("rt-1")));
@@ -111,6 +140,21 @@ mod tests {
             record,
             json!({"access_token": "at-1", "account_id": "acct-A", "id_token": "it-1", "expires_at": 4_102_444_800_i64})
         );
+    }
+
+    #[test]
+    fn what_leaves_the_pod_has_no_id_token_and_nothing_leaves_with_a_refresh_token() {
+        let exported = Exported::of(&record(&login())).unwrap();
+        let content: Value = serde_json::from_slice(&exported.bytes()).unwrap();
+        assert_eq!(
+            content,
+            json!({"access_token": "at-1", "account_id": "acct-A", "expires_at": 4_102_444_800_i64})
+        );
+        assert_eq!(Exported::of(&exported.bytes()), Some(exported));
+        assert!(Exported::of(&placeholder()).is_some());
+        let master =
+            r#"{"access_token": "a", "account_id": "b", "refresh_token": "c", "expires_at": 4102444800}"#;
+        assert_eq!(Exported::of(master.as_bytes()), None);
     }
 
     #[test]

@@ -1,0 +1,46 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use cli::VolumeArgs;
+
+/// Mirrors the records of the lanes into a Secret, once, for LiteLLM's replicas
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP)]
+pub struct Args {
+    /// The Secret, in the pod's namespace; it must be there
+    #[arg(long, value_name = "NAME", env = "CODEX_LANES_SECRET", default_value = "codex-lanes")]
+    pub(crate) secret: String,
+
+    /// Mirror this volume although the Secret has later records than it
+    #[arg(long)]
+    pub(crate) take_over: bool,
+
+    /// Directory with the pod's token for Kubernetes' API
+    #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/kubernetes.io/serviceaccount")]
+    pub(crate) service_account: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) volume: VolumeArgs,
+}
+
+const AFTER_HELP: &str = "\
+No refresh token and no id token gets into the Secret. Run it after each pass:
+  idle --every 1m --wake-on /chatgpt-auth/.last-pass -- lane-mirror
+
+Exit codes: 0 the Secret has the records, 1 failed, 2 usage, 73 the volume cannot be read or written, \
+75 try again: no answer from the API, no records yet, or another lane-mirror is at work, \
+78 no such Secret, no right to it, or it has later records than the volume";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn args_are_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,96 @@
+//! Mirrors the records of the lanes into a Secret, from which LiteLLM's replicas read them.
+//!
+//! One run makes the Secret what it should be, and ends: `idle` runs it after each pass, and each minute, so that it needs
+//! no watch, no connection that stays, and no retry of its own. Each run reads the pod's token for the API anew, because
+//! Kubernetes replaces it.
+
+mod api;
+mod args;
+mod generation_file;
+mod secret_object;
+
+use std::collections::BTreeMap;
+
+use auth_volume::{Volume, clock, lock};
+use cli::exit::{Exit, Failure, OrExit as _};
+use cli::log;
+use judgement::mirror::{Mirrored, Step, plan};
+use records::Lane;
+use records::published::Exported;
+
+use crate::api::{Api, ApiError};
+
+pub use crate::args::Args;
+
+/// The name in front of every log line.
+pub const COMMAND: &str = "lane-mirror";
+
+/// How many steps one run takes at most. Two are enough unless another writer changes the Secret.
+const MOST_STEPS: usize = 8;
+
+/// Makes the Secret what it should be.
+///
+/// # Errors
+/// The volume or the Secret cannot be read or written, or the Secret has later records than the volume.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let volume = Volume::at(args.volume.directories())?;
+    let path = volume.layout().mirror_lock();
+    let Some(_lock) = lock::exclusive(&path)? else {
+        return Err(Failure::new(Exit::TryAgain, "another lane-mirror is at work on this volume"));
+    };
+    let api = Api::of_pod(&args.service_account, &args.secret)?;
+    for _ in 0..MOST_STEPS {
+        let object = api.get()?;
+        let there = secret_object::read(&object).or_exit(Exit::BadConfig)?;
+        match plan(&lanes(&volume)?, generation_file::read(volume.layout())?, there.as_ref()) {
+            Step::Nothing => return Ok(()),
+            Step::Raise(generation) => generation_file::store(volume.layout(), generation)?,
+            Step::Patch(mirrored) => match api.apply(&secret_object::apply(&object, &mirrored, clock::now()))
+            {
+                // Another writer was faster: what it wrote is read now.
+                Err(ApiError::Conflict) => {}
+                applied => {
+                    applied?;
+                    log::line(COMMAND, said(&args.secret, &mirrored));
+                }
+            },
+            Step::Stop { there } if args.take_over => generation_file::store(volume.layout(), there.next())?,
+            Step::Stop { there } => {
+                let number = there.number();
+                return Err(Failure::new(
+                    Exit::BadConfig,
+                    format!(
+                        "the Secret {} has generation {number} of the records, which is later than this volume's: was \
+                         the volume restored from a backup? Sign in again what accounts says, then run lane-mirror \
+                         --take-over",
+                        args.secret
+                    ),
+                ));
+            }
+        }
+    }
+    Err(Failure::new(
+        Exit::TryAgain,
+        format!("the Secret {} is being changed by another writer all the time", args.secret),
+    ))
+}
+
+/// The records of the lanes. With one lane there is only `auth.json`.
+fn lanes(volume: &Volume) -> Result<BTreeMap<Lane, Exported>, Failure> {
+    let record = |lane, content: Vec<u8>| Exported::of(&content).map(|record| (lane, record));
+    let files = volume.lane_files()?;
+    let lanes: Option<BTreeMap<_, _>> = if files.is_empty() {
+        volume.published_bytes().ok().and_then(|content| record(Lane::FIRST, content)).map(|it| [it].into())
+    } else {
+        files.into_iter().map(|lane| record(lane, volume.lane_bytes(lane).ok()?)).collect()
+    };
+    lanes.ok_or_else(|| {
+        Failure::new(Exit::TryAgain, "a lane has no record that LiteLLM can use: waiting for rotate-once")
+    })
+}
+
+fn said(secret: &str, mirrored: &Mirrored<Exported>) -> String {
+    let (count, number) = (mirrored.lanes.len(), mirrored.generation.number());
+    let records = if count == 1 { "record" } else { "records" };
+    format!("the Secret {secret} has {count} {records}, generation {number}")
+}

@@ -1,0 +1,153 @@
+//! Kubernetes' API over TLS, as far as one Secret goes. That a real one answers so is held by the tests of the cluster.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fixture::http::{Request, answer};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const TOKEN: &str = "a-token-for-the-api";
+
+/// What the server has, and how it answers.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// The Secret; null if there is none.
+    pub(crate) secret: Value,
+    /// With this every request is answered instead, if it is set.
+    pub(crate) refuses: Option<(&'static str, &'static str)>,
+    /// Another writer changes the Secret so many times, each time after it was read.
+    pub(crate) changed_after_reads: u32,
+    /// What was asked for: method, path and body.
+    pub(crate) requests: Vec<(String, String)>,
+}
+
+/// A server that has the Secret `codex-lanes`, empty as the chart makes it.
+pub(crate) struct ApiServer {
+    port: u16,
+    kept: Arc<Mutex<Kept>>,
+    service_account: TempDir,
+}
+
+impl ApiServer {
+    pub(crate) fn start() -> Self {
+        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let kept = Arc::new(Mutex::new(Kept { secret: empty_secret(), ..Kept::default() }));
+        let keeps = Arc::clone(&kept);
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let mut tls =
+                    StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), connection);
+                let _ = serve(&mut tls, &keeps);
+            }
+        });
+        let service_account = tempfile::tempdir().unwrap();
+        let files = [("token", TOKEN), ("namespace", "team"), ("ca.crt", &certified.cert.pem())];
+        for (name, content) in files {
+            fs::write(service_account.path().join(name), content).unwrap();
+        }
+        Self { port, kept, service_account }
+    }
+
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap()
+    }
+
+    pub(crate) fn service_account(&self) -> PathBuf {
+        self.service_account.path().to_owned()
+    }
+
+    pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            ("KUBERNETES_SERVICE_HOST", "localhost".to_owned()),
+            ("KUBERNETES_SERVICE_PORT", self.port.to_string()),
+        ]
+    }
+
+    /// A record in the Secret.
+    pub(crate) fn record(&self, lane: u8) -> Value {
+        let kept = self.kept();
+        let content = kept.secret["data"][format!("lane-{lane}.json")].as_str().unwrap_or_default();
+        serde_json::from_slice(&BASE64_STANDARD.decode(content).unwrap()).unwrap_or_default()
+    }
+
+    /// The generation in the Secret.
+    pub(crate) fn generation(&self) -> Value {
+        self.kept().secret["metadata"]["annotations"]["codex-podkit/generation"].clone()
+    }
+
+    /// How often the Secret was written.
+    pub(crate) fn writes(&self) -> usize {
+        self.kept().requests.iter().filter(|(what, _)| what.starts_with("PATCH ")).count()
+    }
+}
+
+/// What the chart makes.
+pub(crate) fn empty_secret() -> Value {
+    json!({"metadata": {"name": "codex-lanes", "namespace": "team", "resourceVersion": "1"}})
+}
+
+fn serve(stream: &mut (impl Read + Write), kept: &Mutex<Kept>) -> io::Result<()> {
+    let request = Request::read(stream)?;
+    let (status, body) = answered(&request, &mut kept.lock().unwrap());
+    stream.write_all(answer(status, "application/json", &body.to_string()).as_bytes())?;
+    stream.flush()
+}
+
+fn answered(request: &Request, kept: &mut Kept) -> (&'static str, Value) {
+    let what = request.head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
+    let body = String::from_utf8(request.body.clone()).unwrap();
+    kept.requests.push((what.clone(), body.clone()));
+    let path = "/api/v1/namespaces/team/secrets/codex-lanes";
+    let says = |message: &str| json!({"kind": "Status", "message": message});
+    if let Some((status, message)) = kept.refuses {
+        return (status, says(message));
+    }
+    if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
+        return ("401 Unauthorized", says("Unauthorized"));
+    }
+    if kept.secret.is_null() {
+        return ("404 Not Found", says("secrets \"codex-lanes\" not found"));
+    }
+    if what == format!("GET {path}") {
+        let read = kept.secret.clone();
+        if kept.changed_after_reads > 0 {
+            kept.changed_after_reads -= 1;
+            raise_version(&mut kept.secret);
+        }
+        return ("200 OK", read);
+    }
+    assert_eq!(what, format!("PATCH {path}?fieldManager=codex-podkit&force=true"));
+    assert_eq!(request.header("content-type"), Some("application/apply-patch+yaml"));
+    let applied: Value = serde_json::from_str(&body).unwrap();
+    if applied["metadata"]["resourceVersion"] != kept.secret["metadata"]["resourceVersion"] {
+        return ("409 Conflict", says("the object has been modified"));
+    }
+    kept.secret["metadata"]["annotations"] = applied["metadata"]["annotations"].clone();
+    kept.secret["data"] = applied["data"].clone();
+    raise_version(&mut kept.secret);
+    ("200 OK", kept.secret.clone())
+}
+
+fn raise_version(secret: &mut Value) {
+    let version: u32 = secret["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    secret["metadata"]["resourceVersion"] = (version + 1).to_string().into();
+}

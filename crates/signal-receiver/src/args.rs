@@ -1,0 +1,50 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+use cli::Listen;
+
+/// Takes the signals of LiteLLM's replicas over HTTP, and leaves them for the rotator
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP)]
+pub struct Args {
+    /// Where to listen: an address and a port, or a port on every address, such as :9096
+    #[arg(long, value_name = "ADDRESS", env = "CODEX_SIGNAL_LISTEN", default_value = "127.0.0.1:9096", value_parser = Listen::parse)]
+    pub(crate) listen: Listen,
+
+    /// Directory of the lanes' records, in which the rotator finds signals
+    // `OsString`, because clap refuses an empty path, and charts set variables without a value.
+    #[arg(long, value_name = "DIR", env = "CHATGPT_LIVE_DIR", default_value = LIVE_DIR)]
+    live_dir: OsString,
+}
+
+const LIVE_DIR: &str = "/chatgpt-live";
+
+const AFTER_HELP: &str = "\
+POST /signal takes a signal, POST /heartbeat what a callback writes each minute: at most 4 KiB of JSON, signed in the \
+header codex-signature by the HMAC-SHA256 of the body with the access token of a record that is published, in \
+hexadecimal digits. GET /healthz says that it runs.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 usage, 73 the directory cannot be read, 78 cannot listen at that \
+address, or no such directory";
+
+impl Args {
+    /// The directory. A variable without a value counts as not set.
+    pub(crate) fn live_dir(&self) -> PathBuf {
+        if self.live_dir.is_empty() { LIVE_DIR.into() } else { PathBuf::from(&self.live_dir) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn args_are_sound() {
+        Args::command().debug_assert();
+    }
+}
