@@ -19,6 +19,7 @@ mod pages;
 mod quota;
 mod refusals;
 mod remedies;
+mod replicas;
 mod rotation;
 mod sign_in;
 mod signals;

@@ -210,6 +210,18 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertIn("Hello", await asking)
         self.assertEqual(self.who(), ["ann", "cem"])
 
+    async def test_where_a_lane_gets_its_new_record_late_the_refused_one_is_not_asked_again_until_then(self) -> None:
+        self.order = []
+        self.publish(ANN, ANN, BEN)
+        self.behaviours[ANN] = CAP
+        with mock.patch.object(rotate_now, "LATE_SEC", 90):
+            for _ in range(3):
+                self.assertIn("Hello", await self.post(ANN))
+            self.assertEqual(self.who(), ["ann", "ben", "ben", "ben"])
+            self.publish(ANN, ANN, ANN)
+            self.assertEqual((await self.refused_with(self.post(ANN))).status_code, 429)
+            self.assertEqual(self.who()[4:], ["ann"], "when there is no other, it may have been lifted")
+
     async def test_lanes_that_share_an_account_are_one_account(self) -> None:
         self.order = []
         self.publish(ANN, ANN, ANN, ANN)

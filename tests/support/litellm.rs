@@ -69,6 +69,20 @@ impl LiteLlm {
         })
     }
 
+    /// The same in a pod of its own, which has the records in this directory and signals to this address.
+    #[must_use]
+    pub fn start_as_replica(version: &str, records: &Path, pod: &Pod, lanes: u8, signal_url: &str) -> Self {
+        let environment = [
+            ("CHATGPT_TOKEN_DIR", records.to_str().unwrap()),
+            ("CODEX_SIGNAL_URL", signal_url),
+            ("CODEX_LANES_DELAY_SEC", "90"),
+        ];
+        let live = format!("{}/", records.display());
+        Self::start_configured(version, pod, &environment, |_| {
+            config_for_lanes(version, lanes).replace("/chatgpt-live/", &live)
+        })
+    }
+
     /// The same as [`LiteLlm::start`], with a key for each agent, known from this directory, as the chart has it.
     #[must_use]
     pub fn start_with_agent_keys(version: &str, pod: &Pod, keys: &Path) -> Self {

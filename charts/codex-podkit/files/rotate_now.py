@@ -14,6 +14,7 @@ import errno
 import functools
 import gc
 import hashlib
+import hmac
 import json
 import math
 import os
@@ -585,6 +586,9 @@ AGENTS_SEC = 5.0
 WAIT_SEC = float(os.environ.get("CHATGPT_FAILOVER_WAIT_SEC") or 2)
 ROTATE_AT = finite(os.environ.get("CODEX_ROTATE_AT_PERCENT") or 95) or 100
 NO_NEWS_SEC = 600  # a signal that could not be left for so long
+# Where the rotator's pod takes signals, if it is another one: crates/signal-receiver.
+SIGNAL_URL = (os.environ.get("CODEX_SIGNAL_URL") or "").rstrip("/")
+SIGNATURE, MOST_POSTED, POST_SEC = "codex-signature", 4 << 10, 2.0
 
 signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
 usage: queue.SimpleQueue[list[Reading]] = queue.SimpleQueue()
@@ -609,7 +613,10 @@ def content_of(file: Path) -> bytes | None:
 
 @contextlib.contextmanager
 def draft_of(content: object, mode: int) -> Iterator[Path]:
-    """A whole file, to be linked or moved to its place; it is gone afterwards."""
+    """A whole file, to be linked or moved to its place; it is gone afterwards. If the rotator is in another pod, nobody
+    would read it."""
+    if SIGNAL_URL:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     descriptor, name = tempfile.mkstemp(prefix=".callback.", dir=LIVE)
     draft = Path(name)
     try:
@@ -641,13 +648,44 @@ def put(signal: Signal) -> bool:
     return True
 
 
+def signers() -> Iterator[Sent]:
+    """The records that are published, with which a document is signed for the rotator's pod."""
+    for file in (RECORD, *LANES):
+        with contextlib.suppress(OSError, *UNREADABLE):
+            content = json.loads(file.read_bytes())
+            yield Sent(str(content["access_token"]), content["account_id"])
+
+
+def post(path: str, document: Fields, signer: Sent) -> int:
+    """Sends a document to the rotator's pod, and gives the status of the answer; an OSError if there is none."""
+    body = json.dumps(document).encode()
+    signature = hmac.new(signer.bearer.encode(), body, "sha256").hexdigest()
+    try:
+        # It is in the cluster, so no proxy leads there.
+        with httpx.Client(timeout=POST_SEC, trust_env=False) as client:
+            return client.post(f"{SIGNAL_URL}/{path}", content=body, headers={SIGNATURE: signature}).status_code
+    except httpx.HTTPError as error:
+        raise OSError(errno.EHOSTUNREACH, type(error).__name__) from error
+
+
+def send(signal: Signal) -> bool:
+    """Sends the signal to the rotator's pod; False if it has to wait, an OSError if nothing answers there. One about a
+    record that is published no longer would be dropped there."""
+    signal = signal if len(json.dumps(signal)) <= MOST_POSTED else {**signal, "headers": None, "message": None}
+    account, token = signal.get("account_id"), signal.get("token")
+    for signer in signers():
+        if account == signer.account_id and token in (None, fingerprint(signer.bearer)):
+            return post("signal", signal, signer) in (202, 400, 403, 413)
+    return True
+
+
 def try_to_put(signal: Signal) -> bool:
     """The same, but what is in the way is reported. It may be gone the next time."""
     global cannot_write
     try:
-        done, why = put(signal), None
+        done, why = (send if SIGNAL_URL else put)(signal), None
     except OSError as error:
-        done, why = False, f"{SIGNAL}: {error.strerror}"
+        done, why = False, f"{SIGNAL_URL or SIGNAL}: {error.strerror}"
     if why != cannot_write:
         cannot_write = why
         heartbeat_is_due.set()
@@ -661,7 +699,7 @@ def write_signals() -> None:
     waiting: dict[tuple[Any, ...], Signal] = {}
     while True:
         with contextlib.suppress(queue.Empty):
-            signal = signals.get(timeout=0.2 if waiting else None)
+            signal = signals.get(timeout=(POST_SEC if SIGNAL_URL else 0.2) if waiting else None)
             waiting[subject(signal)] = max(waiting.get(subject(signal), signal), signal, key=strength)
         news = {about: signal for about, signal in waiting.items() if time.time() - signal["at"] < NO_NEWS_SEC}
         waiting = {about: signal for about, signal in news.items() if not try_to_put(signal)}
@@ -675,11 +713,13 @@ def write_heartbeats() -> None:
         is_used = bool(counts["requests sent"]) or counts["handlers given"] < 5
         held = is_used and any(callback is handler for callback in litellm.callbacks)
         beat = {"at": time.time(), "pid": os.getpid(), "litellm": version("litellm"), "held": held}
-        with (
-            contextlib.suppress(OSError),
-            draft_of(without_nothing({**beat, "cannot_write": cannot_write}), 0o644) as draft,
-        ):
-            draft.replace(HEARTBEAT)
+        beat = without_nothing({**beat, "cannot_write": cannot_write})
+        with contextlib.suppress(OSError):
+            if SIGNAL_URL and (signer := next(signers(), None)):
+                post("heartbeat", beat, signer)
+            elif not SIGNAL_URL:
+                with draft_of(beat, 0o644) as draft:
+                    draft.replace(HEARTBEAT)
         heartbeat_is_due.wait(60 if held else 1)
 
 
@@ -724,6 +764,8 @@ def take_over() -> None:
 
 OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a refusal
 ASIDE_SEC = 60.0  # for so long requests of other lanes do not ask an account that was refused; those of its own lane do
+# For so long they do not either, because the lane's next record takes that long to arrive: a mounted Secret's does.
+LATE_SEC = finite(os.environ.get("CODEX_LANES_DELAY_SEC")) or 0.0
 PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
 UNCAPPED_PROBE_SEC = 1.0  # the same if not all of its accounts are at a limit: what else they were refused for passes
 CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
@@ -802,13 +844,17 @@ async def another_record(sent: Sent, tried: Collection[str], model: str | None) 
         is_over = is_spent(pool(), time.time())
         records = published(max_age=0) if is_over else published()  # the rotator writes them first
         for record in records.instead(model) if is_over else records.others(lane, model):
-            age = time.time() - refused.get(Asked(record.bearer, model), 0)
-            if record.bearer not in tried and (age > ASIDE_SEC or not records.lanes):
+            if record.bearer not in tried and not (records.lanes and was_refused(record, model, ASIDE_SEC)):
                 return record
         is_served_by_none = records.by_model.get(str(model), records.record) is None
         if time.monotonic() >= give_up or is_served_by_none or is_over:
             return None
         await asyncio.sleep(0.02)
+
+
+def was_refused(record: Sent, model: str | None, seconds: float) -> bool:
+    """Whether a record was refused so short a time ago."""
+    return time.time() - refused.get(Asked(record.bearer, model), 0) < seconds
 
 
 @contextlib.contextmanager
@@ -831,7 +877,11 @@ class Exchange:
         self.healed: set[Owner] = set()
         self.pauses = iter(PAUSES_SEC)
         sent, records = sent_with(options["headers"]), published()
-        self.send_with(records.serving(self.model) or sent if sent == records.record else sent)
+        first = records.serving(self.model) or sent if sent == records.record else sent
+        if records.lanes and was_refused(first, self.model, LATE_SEC):
+            others = records.others(of_the_pool.get(first.bearer, 0), self.model)
+            first = next((it for it in others if not was_refused(it, self.model, ASIDE_SEC)), first)
+        self.send_with(first)
 
     def send_with(self, sent: Sent) -> None:
         self.sent, self.owner = sent, owner_of(sent.bearer)
