@@ -13,7 +13,7 @@ use crate::manifest::{containers, find, helm_of, names, of, pod, rendered, value
 /// Containers and Secrets of the user's own, with which the user does as they wish.
 const USERS: [&str; 4] = ["warm", "clone", "ann", "langfuse"];
 
-const CASES: [&str; 6] = ["defaults", "claim", "cronjob", "agents", "only-agents", "everything"];
+const CASES: [&str; 7] = ["defaults", "claim", "cronjob", "replicas", "agents", "only-agents", "everything"];
 
 fn manifests(case: &str) -> Vec<Value> {
     serde_json::from_str(&rendered("json", &values(case))).unwrap()
@@ -57,7 +57,7 @@ fn for_reviewers(manifests: &str) -> String {
 }
 
 #[test]
-fn six_sets_of_values_render_as_their_reviewers_saw_them() {
+fn seven_sets_of_values_render_as_their_reviewers_saw_them() {
     for case in CASES {
         let texts = [
             ("manifests.yaml", for_reviewers(&rendered("template", &values(case)))),
@@ -306,7 +306,7 @@ fn probes_ask_whether_litellm_answers_and_nothing_of_accounts() {
         if container["name"] == "litellm" {
             let paths = paths.map(|probe| probe["httpGet"]["path"].clone());
             assert_eq!(paths, ["/health/liveliness", "/health/liveliness", "/health/readiness"], "{name}");
-        } else if container["name"] == "accounts-page" {
+        } else if container["name"] == "accounts-page" || container["name"] == "signal-receiver" {
             // Which says nothing of accounts; and that the page is not ready must not take LiteLLM out of service.
             let paths = paths.map(|probe| probe["httpGet"]["path"].clone());
             assert_eq!(paths, [Value::Null, "/healthz".into(), Value::Null], "{name}");

@@ -8,7 +8,7 @@ use fixture::workspace::{repository, tool};
 use serde_json::Value;
 use support::podman::{does, podman, said, text_of};
 
-const IMAGES: [&str; 4] = ["codex-cli", "rotator", "accounts-serve", "agent"];
+const IMAGES: [&str; 5] = ["codex-cli", "rotator", "accounts-serve", "replication", "agent"];
 
 /// The base of the agent's image in the tests.
 const BASE: &str = "localhost/codex-podkit-test/base:bookworm";
@@ -128,6 +128,9 @@ fn what_is_made_from_scratch_holds_its_programs_and_whom_to_trust() {
     let rotator = [&trust[..], &["/bin/idle", "/bin/rotate-once"]].concat();
     assert_eq!(content("rotator"), with("rotator", &rotator));
     assert_eq!(content("accounts-serve"), with("accounts-serve", &["/bin/accounts-serve"]));
+    // Kubernetes' API is trusted by its own certificate.
+    let replication = ["/bin/idle", "/bin/lane-mirror", "/bin/signal-receiver"];
+    assert_eq!(content("replication"), with("replication", &replication));
     let programs = ["/bin/accounts", "/bin/auth-login", "/bin/codex", "/bin/idle"];
     let predecessor = ["/scripts/", "/scripts/auth-login.sh -> /bin/auth-login"];
     let codex_cli = [&trust[..], &programs, &predecessor].concat();

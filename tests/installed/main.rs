@@ -18,5 +18,6 @@ mod monitoring;
 mod page;
 mod pods;
 mod refused_values;
+mod replicas;
 mod served;
 mod users_values;

@@ -71,7 +71,7 @@ pub(crate) fn find<'a>(manifests: &'a [Value], kind: &str, name: &str) -> &'a Va
 /// The pod that a manifest makes, or is.
 pub(crate) fn pod(manifest: &Value) -> Option<&Value> {
     match manifest["kind"].as_str()? {
-        "Deployment" | "Job" => Some(&manifest["spec"]["template"]),
+        "Deployment" | "Job" | "StatefulSet" => Some(&manifest["spec"]["template"]),
         "CronJob" => Some(&manifest["spec"]["jobTemplate"]["spec"]["template"]),
         "Pod" => Some(manifest),
         _ => None,

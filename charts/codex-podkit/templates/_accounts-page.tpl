@@ -78,7 +78,7 @@ volumeMounts:
 {{- $kubectl := printf "kubectl -n %s" .Release.Namespace -}}
 {{- with .Values.litellm -}}
 - name: ACCOUNTS_EXEC
-  value: {{ ternary (printf "%s exec -it deploy/litellm -c codex-cli --" $kubectl) "" .codexCli.enabled | quote }}
+  value: {{ ternary (printf "%s exec -it %s -c codex-cli --" $kubectl (include "codex-podkit.loginPod" $)) "" .codexCli.enabled | quote }}
 - name: ACCOUNTS_ROTATE
   {{- if not .codexAuthRotator.enabled }}
   value: rotate-once
@@ -86,7 +86,7 @@ volumeMounts:
   # Two $, because Kubernetes expands $(…).
   value: {{ $kubectl }} create job --from=cronjob/litellm-rotator "rotate-once-$$(date +%s)"
   {{- else }}
-  value: {{ $kubectl }} exec deploy/litellm -c rotator -- rotate-once
+  value: {{ $kubectl }} exec {{ include "codex-podkit.loginPod" $ }} -c rotator -- rotate-once
   {{- end }}
 {{- end }}
 {{- end }}

@@ -38,6 +38,7 @@ refused by values.schema.json before. */}}
     - litellm.codexCli.image.repository
     - litellm.codexAuthRotator.image.repository
     - litellm.accountsPage.image.repository
+    - litellm.replication.image.repository
   agent:
     - image.repository
 - form: ^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})$
@@ -47,6 +48,7 @@ refused by values.schema.json before. */}}
     - litellm.codexCli.image.tag
     - litellm.codexAuthRotator.image.tag
     - litellm.accountsPage.image.tag
+    - litellm.replication.image.tag
   agent:
     - image.tag
 - form: ^([0-9]+[smhd])+$|^[0-9]+$
@@ -118,6 +120,7 @@ refused by values.schema.json before. */}}
 {{- include "codex-podkit.ofSelector" (dict "at" (first .) "labels" (last .)) -}}
 {{- end -}}
 {{- include "codex-podkit.lanesImpossible" . -}}
+{{- include "codex-podkit.manyImpossible" . -}}
 {{- with .Values.litellm -}}
 {{- with .codexAuthRotator -}}
 {{- $interval := include "codex-podkit.seconds" .interval | int64 -}}

@@ -23,11 +23,19 @@
 
 {{/* Why several lanes cannot work; empty if they can. Of a tag that is no version nothing is known. */}}
 {{- define "codex-podkit.lanesImpossible" -}}
-{{- $tag := toString .Values.litellm.image.tag -}}
-{{- $numbers := regexFind "^v?[0-9]+\\.[0-9]+" $tag | trimPrefix "v" | splitList "." -}}
-{{- if and (gt (int .Values.litellm.lanes) 1) (gt (len $numbers) 1) -}}
-{{- if or (lt (int (first $numbers)) 1) (and (eq (int (first $numbers)) 1) (lt (int (last $numbers)) 109)) }}
-litellm.lanes: {{ .Values.litellm.lanes }} needs LiteLLM 1.109 or later, as {{ $tag }} reads one record for all deployments: set litellm.image.tag
+{{- with .Values.litellm -}}
+{{- if and (gt (int .lanes) 1) (include "codex-podkit.readsOneRecord" .image.tag) }}
+litellm.lanes: {{ .lanes }} needs LiteLLM 1.109 or later, as {{ .image.tag }} reads one record for all deployments: set litellm.image.tag
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Whether LiteLLM of this tag is too old to read a record for each deployment; empty if not, or if nothing is known. */}}
+{{- define "codex-podkit.readsOneRecord" -}}
+{{- $numbers := regexFind "^v?[0-9]+\\.[0-9]+" (toString .) | trimPrefix "v" | splitList "." -}}
+{{- if gt (len $numbers) 1 -}}
+{{- if or (lt (int (first $numbers)) 1) (and (eq (int (first $numbers)) 1) (lt (int (last $numbers)) 109)) -}}
+true
 {{- end -}}
 {{- end -}}
 {{- end }}

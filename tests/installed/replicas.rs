@@ -1,0 +1,169 @@
+//! Several replicas: who has the logins, who has a right to what, and what cannot work.
+
+use serde_json::{Value, json};
+
+use crate::manifest::{containers, find, names, of, pod, refused};
+
+const MANY: &str =
+    "image: {tag: 1.109.1}, lanes: 3, replicas: 3, chatgptAuth: {persistence: {enabled: true}}";
+
+/// The chart's manifests with three replicas and more values of LiteLLM's.
+fn many(more: &str) -> Vec<Value> {
+    of(&format!("litellm: {{{MANY}, accountsPage: {{enabled: true}}{more}}}"))
+}
+
+fn volume<'a>(pod: &'a Value, name: &str) -> &'a Value {
+    pod["spec"]["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == name).unwrap()
+}
+
+fn has(container: &Value, mount: &str) -> bool {
+    names(&container["volumeMounts"]).contains(&mount)
+}
+
+#[test]
+fn the_logins_are_in_a_pod_of_their_own_and_the_replicas_have_records_only() {
+    let manifests = many("");
+    let litellm = find(&manifests, "Deployment", "litellm");
+    assert_eq!(
+        (&litellm["spec"]["replicas"], &litellm["spec"]["strategy"]["type"]),
+        (&json!(3), &json!("RollingUpdate"))
+    );
+    let replica = pod(litellm).unwrap();
+    assert_eq!(names(&replica["spec"]["containers"]), ["litellm"]);
+    assert_eq!(names(&replica["spec"]["initContainers"]), [""; 0]);
+    assert_eq!(names(&replica["spec"]["volumes"]), ["codex-lanes", "config", "litellm-tmp", "agent-keys"]);
+    assert_eq!(replica["spec"]["automountServiceAccountToken"], false);
+    let owner = find(&manifests, "StatefulSet", "codex-accounts");
+    assert_eq!(owner["spec"]["replicas"], 1);
+    let owner = pod(owner).unwrap();
+    assert_eq!(
+        names(&owner["spec"]["containers"]),
+        ["codex-cli", "rotator", "accounts-digest", "accounts-page", "lane-mirror", "signal-receiver"]
+    );
+    let claim = &volume(owner, "chatgpt-auth")["persistentVolumeClaim"]["claimName"];
+    assert_eq!(claim, "litellm-chatgpt-auth", "the logins stay where they are");
+}
+
+#[test]
+fn a_replica_starts_when_the_secret_has_all_that_litellm_reads() {
+    let manifests = many("");
+    let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+    let secret = &volume(replica, "codex-lanes")["secret"];
+    assert_eq!((&secret["secretName"], &secret["defaultMode"]), (&json!("codex-lanes"), &json!(0o440)));
+    assert_eq!(secret["optional"], Value::Null);
+    let item = |key: &str, path: &str| json!({"key": key, "path": path});
+    let items = json!([
+        item("lane-1.json", "auth.json"),
+        item("lane-1.json", "lane-1.json"),
+        item("lane-2.json", "lane-2.json"),
+        item("lane-3.json", "lane-3.json")
+    ]);
+    assert_eq!(secret["items"], items);
+    let made = find(&manifests, "Secret", "codex-lanes");
+    assert_eq!((&made["data"], &made["stringData"]), (&Value::Null, &Value::Null));
+    assert_eq!(made["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+}
+
+#[test]
+fn one_container_may_read_and_write_one_secret_and_no_other_has_a_right() {
+    let manifests = many("");
+    let rules = json!([{
+        "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["codex-lanes"], "verbs": ["get", "patch"]
+    }]);
+    assert_eq!(find(&manifests, "Role", "codex-accounts")["rules"], rules);
+    assert_eq!(find(&manifests, "RoleBinding", "codex-accounts")["subjects"][0]["name"], "codex-accounts");
+    let owner = pod(find(&manifests, "StatefulSet", "codex-accounts")).unwrap();
+    assert_eq!(owner["spec"]["serviceAccountName"], "codex-accounts");
+    let with_token = containers(owner).filter(|it| has(it, "api-token")).map(|it| &it["name"]);
+    assert_eq!(with_token.collect::<Vec<_>>(), ["lane-mirror"]);
+    let without_logins = containers(owner).filter(|it| !has(it, "chatgpt-auth")).map(|it| &it["name"]);
+    assert_eq!(without_logins.collect::<Vec<_>>(), ["accounts-page", "signal-receiver"]);
+}
+
+#[test]
+fn the_replicas_signal_to_the_service_of_the_pod_with_the_logins() {
+    let manifests = many("");
+    let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+    let litellm = containers(replica).next().unwrap();
+    let of_variable = |name: &str| {
+        let env = litellm["env"].as_array().unwrap();
+        env.iter().find(|it| it["name"] == name).unwrap()["value"].clone()
+    };
+    assert_eq!(of_variable("CODEX_SIGNAL_URL"), "http://codex-accounts.agents:9096");
+    assert_eq!(of_variable("CODEX_LANES_DELAY_SEC"), "90");
+    let service = &find(&manifests, "Service", "codex-accounts")["spec"];
+    assert_eq!(
+        (&service["ports"][0]["port"], &service["selector"]["app"]),
+        (&json!(9096), &json!("codex-accounts"))
+    );
+    assert_eq!(find(&manifests, "Service", "litellm-accounts")["spec"]["selector"]["app"], "codex-accounts");
+}
+
+#[test]
+fn who_is_told_what_to_type_is_sent_to_the_pod_with_the_logins() {
+    let manifests = many("");
+    let owner = pod(find(&manifests, "StatefulSet", "codex-accounts")).unwrap();
+    let page = containers(owner).find(|it| it["name"] == "accounts-page").unwrap();
+    let env = page["env"].to_string();
+    assert!(env.contains("kubectl -n agents exec -it sts/codex-accounts -c codex-cli --"), "{env}");
+    assert!(env.contains("kubectl -n agents exec sts/codex-accounts -c rotator -- rotate-once"), "{env}");
+}
+
+#[test]
+fn an_autoscaler_sets_the_number_from_the_given_one_on() {
+    let manifests = many(", autoscaling: {enabled: true, maxReplicas: 9}");
+    assert_eq!(find(&manifests, "Deployment", "litellm")["spec"]["replicas"], Value::Null);
+    let spec = &find(&manifests, "HorizontalPodAutoscaler", "litellm")["spec"];
+    assert_eq!((&spec["minReplicas"], &spec["maxReplicas"]), (&json!(3), &json!(9)));
+    assert_eq!(
+        spec["scaleTargetRef"],
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "litellm"})
+    );
+}
+
+#[test]
+fn of_several_replicas_one_is_drained_at_a_time() {
+    let manifests = many(", podDisruptionBudget: {enabled: true}");
+    assert_eq!(find(&manifests, "PodDisruptionBudget", "litellm")["spec"]["maxUnavailable"], 1);
+}
+
+#[test]
+fn with_one_replica_there_is_none_of_it() {
+    let manifests = of("litellm: {accountsPage: {enabled: true}}");
+    for kind in ["StatefulSet", "Secret", "ServiceAccount", "Role", "RoleBinding", "HorizontalPodAutoscaler"]
+    {
+        assert!(!manifests.iter().any(|manifest| manifest["kind"] == kind), "{kind}");
+    }
+}
+
+#[test]
+fn what_several_replicas_cannot_work_without_is_said() {
+    let with = |values: &str| format!("litellm: {{replicas: 2, {values}}}");
+    let (claim, new) = ("chatgptAuth: {persistence: {enabled: true}}", "image: {tag: 1.109.1}");
+    let cases = [
+        (with(&format!("lanes: 2, {new}")), "needs litellm.chatgptAuth.persistence.enabled: true"),
+        (
+            with(&format!("replicasShareOneLane: true, {claim}")),
+            "needs LiteLLM 1.109 or later, as 1.106.2 reads one",
+        ),
+        (
+            with(&format!("{claim}, {new}")),
+            "litellm.replicas: 2 with litellm.lanes: 1 has all replicas on one account: set litellm.lanes, or \
+             litellm.replicasShareOneLane: true if that is meant",
+        ),
+        (
+            with(&format!("lanes: 2, {claim}, {new}, codexAuthRotator: {{mode: cronjob}}")),
+            "needs litellm.codexAuthRotator with mode: sidecar",
+        ),
+        (
+            with(&format!("lanes: 2, {claim}, {new}, autoscaling: {{enabled: true, maxReplicas: 1}}")),
+            "litellm.autoscaling.maxReplicas is below litellm.replicas",
+        ),
+    ];
+    let sets: Vec<_> = cases.iter().map(|(values, _)| values.as_str()).collect();
+    for ((values, why), said) in cases.iter().zip(refused(&sets)) {
+        assert!(said.contains(why), "{values}: {said}");
+    }
+    let meant = of(&with(&format!("replicasShareOneLane: true, {claim}, {new}")));
+    assert_eq!(find(&meant, "Deployment", "litellm")["spec"]["replicas"], 2);
+}
