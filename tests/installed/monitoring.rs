@@ -42,7 +42,12 @@ fn every_metric_is_in_the_docs_and_every_metric_of_the_docs_is_there() {
     let counters = r#"{"refreshes": {"refreshed": {"expiring": 1}}, "rotations": {"switched": {"tick": 1}}}"#;
     let text = fs::read_to_string(&state).unwrap();
     let at = humantime::format_rfc3339_seconds(SystemTime::now());
-    let known = format!(r#"{{"counters": {counters}, "consumption": {{"300": [["{at}", 40000]]}},"#);
+    let lanes = r#"[{"lane": 2, "account_id": "acct-eve", "user_id": "user-eve", "slot": 5}]"#;
+    let known = format!(
+        r#"{{"counters": {counters}, "consumption": {{"300": [["{at}", 40000]]}}, "lanes": {lanes},"#
+    );
+    let used = r#"{"version": 1, "totals": [{"agent": "ben", "requests": 1}]}"#;
+    fs::write(served.volume.path().join("agents-1-1.json"), used).unwrap();
     fs::write(&state, text.replacen('{', &known, 1)).unwrap();
     wait_until("the page shows what was counted", || {
         served.get("/metrics").contains("codex_rotations_total{")

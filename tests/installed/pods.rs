@@ -4,11 +4,12 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use fixture::wait_until;
+use fixture::{wait_until, wait_within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use stand_in::{Behaviour, StandIn};
+use support::litellm::LITELLM_START;
 use support::podman::{podman, text_of};
 
 use crate::cluster::{Cluster, Container, Network};
@@ -72,7 +73,7 @@ impl<'a> Gateway<'a> {
         network.reaches(openai, OPENAI);
         let gateway = Self { litellm, codex_cli, rotator, network, cluster, openai };
         let running = Instant::now();
-        wait_until("LiteLLM is ready", || gateway.get("/health/readiness") == 200);
+        wait_within(LITELLM_START, "LiteLLM is ready", || gateway.get("/health/readiness") == 200);
         tell(&format!(
             "litellm is up: {:.1} s for the containers, of which podman 4.3 waits 20 for nothing, {:.1} s for LiteLLM",
             (running - started).as_secs_f32(),
@@ -325,7 +326,7 @@ fn the_logins_on_a_claim_serve_agents_and_outlive_the_pod() {
                 break;
             }
             wait_until("podman restarted it", || container.inspect("{{.State.Status}}") == "running");
-            wait_until("LiteLLM is ready", || pod.get("/health/readiness") == 200);
+            wait_within(LITELLM_START, "LiteLLM is ready", || pod.get("/health/readiness") == 200);
         }
         tell(&format!("{} ended {} ms after SIGTERM", container.name(), best.as_millis()));
         assert!(best < Duration::from_secs(1), "{} took {best:?}", container.name());

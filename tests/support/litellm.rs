@@ -18,7 +18,7 @@ use crate::pod::{Pod, codex};
 pub const VERSIONS: [&str; 3] = ["1.106.2", "1.109.1", "1.110.2"];
 
 /// How long it may take to start: several seconds of computing, on machines that are busy with other tests.
-const START: Duration = Duration::from_mins(3);
+pub const LITELLM_START: Duration = Duration::from_mins(3);
 
 /// The model of the documented configuration.
 const MODEL: &str = "gpt-5.6-sol";
@@ -123,7 +123,7 @@ impl LiteLlm {
             .stderr(log);
         let process = Running(command.spawn().unwrap());
         let litellm = Self { process, url: format!("http://127.0.0.1:{port}"), home };
-        wait_within(START, "LiteLLM is alive", || litellm.is_alive());
+        wait_within(LITELLM_START, "LiteLLM is alive", || litellm.is_alive());
         litellm
     }
 
