@@ -54,6 +54,7 @@ mod tests {
             assert!(percent(text).is_err(), "{text}");
         }
     }
+
     #[test]
     fn reserves_are_for_all_accounts_or_by_slot() {
         let read = |text| {

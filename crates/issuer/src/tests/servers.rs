@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use fixture::http::{Request, read_head};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
+use fixture::tls;
+use rustls::SupportedProtocolVersion;
 
 /// Longer than any limit.
 const FOR_EVER: Duration = Duration::from_secs(30);
@@ -109,23 +109,16 @@ pub(super) fn drip(stream: &mut impl Write, start: &[u8]) -> io::Result<()> {
 
 /// The certificate of a TLS server, and the roots by which a client trusts it.
 pub(super) struct Identity {
-    config: Arc<ServerConfig>,
+    server: tls::Identity,
     roots: tempfile::NamedTempFile,
 }
 
 impl Identity {
     pub(super) fn new(versions: &[&'static SupportedProtocolVersion]) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
+        let server = tls::Identity::new(versions);
         let mut roots = tempfile::NamedTempFile::new().unwrap();
-        roots.write_all(made.cert.pem().as_bytes()).unwrap();
-        Self { config: Arc::new(config), roots }
+        roots.write_all(server.certificate().as_bytes()).unwrap();
+        Self { server, roots }
     }
 
     pub(super) fn path(&self) -> String {
@@ -134,13 +127,13 @@ impl Identity {
 
     /// A server that completes the handshake before it does anything.
     pub(super) fn serve(&self, server: Server) -> SocketAddr {
-        let config = Arc::clone(&self.config);
-        listen(move |mut stream| {
-            let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            while tls.is_handshaking() {
-                tls.complete_io(&mut stream)?;
+        let identity = self.server.clone();
+        listen(move |stream| {
+            let mut tls = identity.accept(stream);
+            while tls.conn.is_handshaking() {
+                tls.conn.complete_io(&mut tls.sock)?;
             }
-            server.serve(StreamOwned::new(tls, stream))
+            server.serve(tls)
         })
     }
 }

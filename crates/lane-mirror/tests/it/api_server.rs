@@ -2,16 +2,13 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fixture::http::{Request, answer};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use fixture::tls::Identity;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -39,28 +36,14 @@ pub(crate) struct ApiServer {
 
 impl ApiServer {
     pub(crate) fn start() -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
-            .unwrap();
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         let kept = Arc::new(Mutex::new(Kept { secret: empty_secret(), ..Kept::default() }));
         let keeps = Arc::clone(&kept);
-        thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let mut tls =
-                    StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), connection);
-                let _ = serve(&mut tls, &keeps);
-            }
+        let identity = Identity::default();
+        let port = identity.listen(move |mut tls| {
+            let _ = serve(&mut tls, &keeps);
         });
         let service_account = tempfile::tempdir().unwrap();
-        let files = [("token", TOKEN), ("namespace", "team"), ("ca.crt", &certified.cert.pem())];
+        let files = [("token", TOKEN), ("namespace", "team"), ("ca.crt", identity.certificate())];
         for (name, content) in files {
             fs::write(service_account.path().join(name), content).unwrap();
         }

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use fixture::http::{Request, read_head};
+use fixture::tls::Identity;
 use fixture::{Volume, now};
 use predicates::prelude::PredicateBooleanExt as _;
 use predicates::str::contains;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
 /// What an issuer does with a request that it has read.
@@ -39,29 +38,16 @@ impl TlsIssuer {
     }
 
     fn that(then: Then) -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
-            .unwrap();
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let identity = Identity::default();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let tls = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), connection);
-                // A client that does not trust us hangs up, which is what one of the tests is about.
-                if answer(tls, then).is_ok() {
-                    count.fetch_add(1, Ordering::SeqCst);
-                }
+        let port = identity.listen(move |tls| {
+            // A client that does not trust us hangs up, which is what one of the tests is about.
+            if answer(tls, then).is_ok() {
+                count.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Self { port, certificate: certified.cert.pem(), asked }
+        Self { port, certificate: identity.certificate().to_owned(), asked }
     }
 
     fn url(&self) -> String {
