@@ -83,7 +83,7 @@ fn the_alerts_are_rules_and_go_off_when_they_should() {
     let (directory, _) = rules();
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (is_content, said) = promtool(&["check", "rules", &at("rules.yaml")], "");
-    assert!(is_content && said.contains("13 rules found"), "{said}");
+    assert!(is_content && said.contains("14 rules found"), "{said}");
     fs::copy(repository().join("tests/installed/alerts.yaml"), at("alerts.yaml")).unwrap();
     let (is_content, said) = promtool(&["test", "rules", &at("alerts.yaml")], "");
     assert!(is_content, "{said}");

@@ -43,6 +43,8 @@ pub(crate) const ADVICE: &[Advice] = &[
     advice(Id::CallbackLate, |it| heartbeat(it, 600, true)),
     advice(Id::CallbackNotCalled, |it| heartbeat(it, 0, false)),
     advice(Id::CallbackBlocked, blocked),
+    advice(Id::MirrorFailing, |it| mirrored(it, 0, Some("no answer from Kubernetes' API"))),
+    advice(Id::MirrorLate, |it| mirrored(it, 600, None)),
     advice(Id::CodexMissing, |it| it.set("CODEX_BIN", "/nonexistent/codex")),
     advice(Id::ProviderUnknown, unreachable),
 ];
@@ -94,6 +96,15 @@ fn blocked(it: &mut Patient) {
     let heartbeat =
         json!({"at": now(), "litellm": "1.106.2", "held": true, "cannot_write": "rotate-now: File exists"});
     it.write("callback.json", heartbeat.to_string());
+}
+
+/// What `lane-mirror` leaves.
+fn mirrored(it: &mut Patient, seconds_ago: i64, failed: Option<&str>) {
+    served(it);
+    it.write(
+        "mirror.json",
+        json!({"at": now() - seconds_ago, "succeeded": null, "failed": failed}).to_string(),
+    );
 }
 
 fn unreachable(it: &mut Patient) {

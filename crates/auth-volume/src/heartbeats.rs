@@ -1,4 +1,4 @@
-//! The heartbeats of the rotator and of LiteLLM's callback.
+//! The heartbeats of the rotator, of LiteLLM's callback and of `lane-mirror`.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use nix::sys::stat::futimens;
 use nix::sys::time::TimeSpec;
 use records::Timestamp;
 use records::heartbeat::Heartbeat;
+use records::mirroring::Mirroring;
 
 use crate::error::cannot_write;
 use crate::{Locked, Volume, VolumeError, writers};
@@ -39,6 +40,22 @@ impl Volume {
     pub fn keep_heartbeat(&self, heartbeat: &[u8]) -> Result<(), VolumeError> {
         let path = self.layout().callback();
         atomic::replace(&path, heartbeat, Access { mode: 0o644, group: None }).map_err(cannot_write(&path))
+    }
+
+    /// What came of the last run of `lane-mirror`; `None` where none has run.
+    #[must_use]
+    pub fn mirroring(&self) -> Option<Mirroring> {
+        Mirroring::parse(&PrivateFile::read(&self.layout().mirroring()).ok()?.content)
+    }
+
+    /// Keeps what came of a run of `lane-mirror`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_mirroring(&self, mirroring: &Mirroring) -> Result<(), VolumeError> {
+        let path = self.layout().mirroring();
+        atomic::replace(&path, &mirroring.bytes(), Access { mode: 0o644, group: None })
+            .map_err(cannot_write(&path))
     }
 }
 

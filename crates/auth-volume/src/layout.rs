@@ -108,6 +108,12 @@ impl Layout {
         self.auth.join("mirrored.json")
     }
 
+    /// What came of the last run of `lane-mirror`. It is beside the records, so that it goes when their pod does.
+    #[must_use]
+    pub fn mirroring(&self) -> PathBuf {
+        self.live.join("mirror.json")
+    }
+
     /// The lock of processes that mirror the lanes.
     #[must_use]
     pub fn mirror_lock(&self) -> PathBuf {

@@ -26,8 +26,9 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-No refresh token and no id token gets into the Secret. Run it after each pass:
-  idle --every 1m --wake-on /chatgpt-auth/.last-pass -- lane-mirror
+No refresh token and no id token gets into the Secret. Run it when a record has changed, as the state is
+written after each that has, and each minute:
+  idle --every 1m --wake-on /chatgpt-auth/rotator_state.json -- lane-mirror
 
 Exit codes: 0 the Secret has the records, 1 failed, 2 usage, 73 the volume cannot be read or written, \
 75 try again: no answer from the API, no records yet, or another lane-mirror is at work, \

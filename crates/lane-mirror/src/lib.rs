@@ -1,8 +1,8 @@
 //! Mirrors the records of the lanes into a Secret, from which LiteLLM's replicas read them.
 //!
-//! One run makes the Secret what it should be, and ends: `idle` runs it after each pass, and each minute, so that it needs
-//! no watch, no connection that stays, and no retry of its own. Each run reads the pod's token for the API anew, because
-//! Kubernetes replaces it.
+//! One run makes the Secret what it should be, and ends: `idle` runs it when a record has changed, and each minute, so that
+//! it needs no watch, no connection that stays, and no retry of its own. Each run reads the pod's token for the API anew,
+//! because Kubernetes replaces it.
 
 mod api;
 mod args;
@@ -16,6 +16,7 @@ use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
 use judgement::mirror::{Mirrored, Step, plan};
 use records::Lane;
+use records::mirroring::Mirroring;
 use records::published::Exported;
 
 use crate::api::{Api, ApiError};
@@ -28,7 +29,7 @@ pub const COMMAND: &str = "lane-mirror";
 /// How many steps one run takes at most. Two are enough unless another writer changes the Secret.
 const MOST_STEPS: usize = 8;
 
-/// Makes the Secret what it should be.
+/// Makes the Secret what it should be, and leaves what came of it for those who look at the accounts.
 ///
 /// # Errors
 /// The volume or the Secret cannot be read or written, or the Secret has later records than the volume.
@@ -38,11 +39,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let Some(_lock) = lock::exclusive(&path)? else {
         return Err(Failure::new(Exit::TryAgain, "another lane-mirror is at work on this volume"));
     };
+    let mirrored = mirror(args, &volume);
+    let failed = mirrored.as_ref().err().map(|failure| format!("{:#}", failure.error));
+    let mirroring = Mirroring::after(volume.mirroring(), failed, clock::now());
+    if let Err(e) = volume.keep_mirroring(&mirroring) {
+        log::line(COMMAND, e);
+    }
+    mirrored
+}
+
+fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
     let api = Api::of_pod(&args.service_account, &args.secret)?;
     for _ in 0..MOST_STEPS {
         let object = api.get()?;
         let there = secret_object::read(&object).or_exit(Exit::BadConfig)?;
-        match plan(&lanes(&volume)?, generation_file::read(volume.layout())?, there.as_ref()) {
+        match plan(&lanes(volume)?, generation_file::read(volume.layout())?, there.as_ref()) {
             Step::Nothing => return Ok(()),
             Step::Raise(generation) => generation_file::store(volume.layout(), generation)?,
             Step::Patch(mirrored) => match api.apply(&secret_object::apply(&object, &mirrored, clock::now()))

@@ -17,6 +17,9 @@ pub const SIGNAL_WAITS: Duration = Duration::from_mins(2);
 /// How old the callback's heartbeat may be, which it writes each minute.
 pub const HEARTBEAT: Duration = Duration::from_mins(3);
 
+/// How long ago the records of the lanes may have been mirrored, which is tried each minute.
+pub const MIRROR: Duration = Duration::from_mins(3);
+
 /// How old what the page shows may be, which is written each minute.
 pub const DIGEST: Duration = Duration::from_mins(3);
 

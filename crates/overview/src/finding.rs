@@ -48,6 +48,8 @@ pub enum Area {
     Record,
     /// LiteLLM's callback.
     Callback,
+    /// The Secret with the records of the lanes, for LiteLLM's replicas.
+    Mirror,
     /// The codex program.
     Codex,
     /// The provider's answer, if it was asked.
@@ -170,6 +172,10 @@ ids! {
     CallbackNotCalled "callback-not-called" Callback Warning,
     /// The callback could not leave its last signal.
     CallbackBlocked "callback-blocked" Callback Warning,
+    /// `lane-mirror` fails, and has for longer than an API server may be away.
+    MirrorFailing "mirror-failing" Mirror Warning,
+    /// The last run of `lane-mirror` is too long ago.
+    MirrorLate "mirror-late" Mirror Warning,
     /// There is no codex program to sign in with.
     CodexMissing "codex-missing" Codex Warning,
     /// The provider refuses an access token.
@@ -298,7 +304,7 @@ impl Severity {
 
 impl Area {
     /// Every area that the doctor checks, in that order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Volume,
         Self::Slots,
         Self::State,
@@ -306,6 +312,7 @@ impl Area {
         Self::Rotator,
         Self::Record,
         Self::Callback,
+        Self::Mirror,
         Self::Codex,
         Self::Provider,
     ];
@@ -322,6 +329,7 @@ impl Area {
             Self::Rotator => "rotator",
             Self::Record => "record",
             Self::Callback => "callback",
+            Self::Mirror => "mirror",
             Self::Codex => "codex",
             Self::Provider => "provider",
         }

@@ -5,6 +5,7 @@ mod callback;
 mod clock;
 mod digest;
 mod examined;
+mod mirror;
 mod pool;
 mod record;
 mod rotator;
@@ -34,6 +35,7 @@ pub fn findings(observed: &Observed) -> Vec<Finding> {
         .chain(rotator::findings(observed))
         .chain(record::finding(&observed.overview))
         .chain(callback::finding(observed))
+        .chain(mirror::finding(observed))
         .chain(examined::codex(observed))
         .chain(examined::provider(observed))
         .collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use records::counters::Counters;
 use records::grant::Marker;
 use records::heartbeat::Heartbeat;
+use records::mirroring::Mirroring;
 use records::probe::ProbeResult;
 use records::writer::Writer;
 use records::{Slot, Timestamp};
@@ -36,6 +37,9 @@ pub struct Observed {
     pub writers: Vec<Writer>,
     /// The last heartbeat of LiteLLM's callback.
     pub heartbeat: Option<Heartbeat>,
+    /// What came of the last run of `lane-mirror`, where one runs.
+    #[serde(default)]
+    pub mirroring: Option<Mirroring>,
     /// What the rotator has counted.
     pub counters: Counters,
     /// What only the doctor examines.

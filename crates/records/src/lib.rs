@@ -18,6 +18,7 @@ pub mod heartbeat;
 pub mod lane;
 pub mod limits;
 pub mod login;
+pub mod mirroring;
 pub mod naming;
 pub mod probe;
 pub mod published;

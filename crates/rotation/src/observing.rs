@@ -52,6 +52,7 @@ impl Observer {
             interval: self.interval,
             writers: volume.writers(),
             heartbeat: volume.heartbeat(),
+            mirroring: volume.mirroring(),
             counters: pool.state.counters,
             examined: None,
         })

@@ -59,6 +59,13 @@ fn in_order(area: Area, findings: &[&Finding], observed: Option<&Observed>) -> V
             Some(heartbeat) => format!("LiteLLM {} holds the callback", heartbeat.litellm),
             None => "LiteLLM has not started yet".to_owned(),
         }],
+        Area::Mirror => {
+            let mirrored = observed.mirroring.as_ref().and_then(|mirroring| mirroring.succeeded);
+            mirrored
+                .map(|at| format!("the Secret of the lanes has their records, {at}"))
+                .into_iter()
+                .collect()
+        }
         // Only a page knows what it knows.
         Area::Page => Vec::new(),
         Area::Codex => {

@@ -12,6 +12,7 @@ use records::Naming;
 use records::grant::Marker;
 use records::heartbeat::Heartbeat;
 use records::limits::Limits;
+use records::mirroring::Mirroring;
 use records::probe::ProbeResult;
 use records::state::{NotAState, ReportedPlan};
 use records::writer::Writer;
@@ -109,6 +110,35 @@ fn two_writers_on_one_volume_are_found_by_their_passes_and_by_their_locks() {
     assert!(remedy.contains("second release"), "{remedy}");
     let (said, _) = only_finding(|facts| examined(facts).out_of_reach = vec![Marker::unreadable(at(-3))]);
     assert!(said.contains("their locks do not reach each other"), "{said}");
+}
+
+#[test]
+fn a_mirror_that_fails_or_stands_still_is_found_after_three_minutes_and_none_where_there_is_none() {
+    let mirroring = |at_, succeeded: Option<i64>, failed: Option<&str>| Mirroring {
+        at: at(at_),
+        succeeded: succeeded.map(at),
+        failed: failed.map(str::to_owned),
+    };
+    let ahead = "the Secret codex-lanes has generation 12 of the records";
+    let (said, remedy) =
+        only_finding(|facts| facts.mirroring = Some(mirroring(-30, Some(-181), Some(ahead))));
+    let since = "the Secret of the lanes has not been what it should be since 2026-11-24T00:56:59Z: LiteLLM's replicas \
+                 serve on with the records that they have";
+    assert_eq!(said, format!("{since} ({ahead})"));
+    assert!(remedy.starts_with("look at kubectl logs sts/codex-accounts -c lane-mirror; "), "{remedy}");
+    let (said, _) = only_finding(|facts| facts.mirroring = Some(mirroring(-1, None, Some(ahead))));
+    assert!(said.starts_with("the Secret of the lanes has not got their records: "), "{said}");
+    let (said, _) = only_finding(|facts| facts.mirroring = Some(mirroring(-181, Some(-181), None)));
+    assert!(
+        said.starts_with("lane-mirror last ran at 2026-11-24T00:56:59Z, and a run is due each minute: "),
+        "{said}"
+    );
+    for is_fine in [mirroring(-180, Some(-180), None), mirroring(-1, Some(-180), Some(ahead))] {
+        let observed = Observed { mirroring: Some(is_fine), ..healthy() };
+        assert_eq!(actionable(&observed), []);
+        assert!(text(&observed).contains("ok       mirror    the Secret of the lanes has their records, "));
+    }
+    assert!(!text(&healthy()).contains("mirror"), "none is used");
 }
 
 /// The only finding, and what to do.

@@ -1,5 +1,7 @@
 //! What is in the Secret after a run, and when nothing may get there.
 
+use std::fs;
+
 use assert_cmd::Command;
 use assert_cmd::assert::Assert;
 use assert_cmd::cargo::cargo_bin_cmd;
@@ -93,7 +95,7 @@ fn a_restored_volume_changes_nothing_until_an_operator_says_so() {
     put_lanes(&volume, &["ben"]);
     mirror(&server, &volume).success();
     assert_eq!((server.generation(), server.writes()), ("1".into(), 2));
-    std::fs::remove_file(volume.file("mirrored.json")).unwrap();
+    fs::remove_file(volume.file("mirrored.json")).unwrap();
     assert_eq!(backup, b"", "the first generation is that of a volume without the file");
     put_lanes(&volume, &["ann"]);
     let said = "lane-mirror: the Secret codex-lanes has generation 1 of the records, which is later than this volume's: \
@@ -153,9 +155,28 @@ fn without_an_api_server_nothing_is_lost() {
         .assert()
         .code(78)
         .stderr(contains("run it in a pod of a cluster"));
-    let mut no_account = command(&server, &volume);
-    no_account.args(["--service-account", "/nonexistent"]).assert().code(2);
+    fs::remove_file(server.service_account().join("token")).unwrap();
+    mirror(&server, &volume).code(78).stderr(contains("mount the pod's service account there"));
+}
+
+#[test]
+fn what_came_of_a_run_is_left_for_those_who_look_at_the_accounts() {
+    let (server, volume) = (ApiServer::start(), volume(&["ann"]));
+    server.kept().refuses = Some(("403 Forbidden", "no"));
+    mirror(&server, &volume).code(78);
+    let left = volume.json("mirror.json");
+    assert_eq!(
+        (&left["succeeded"], &left["failed"]),
+        (&Value::Null, &"Kubernetes' API gives no right to get and patch the Secret codex-lanes: no".into())
+    );
+    server.kept().refuses = None;
     mirror(&server, &volume).success();
+    let left = volume.json("mirror.json");
+    assert!(left["succeeded"] == left["at"] && left["failed"].is_null(), "{left}");
+    server.kept().refuses = Some(("503 Service Unavailable", "etcd is away"));
+    mirror(&server, &volume).code(75);
+    let after = volume.json("mirror.json");
+    assert_eq!((&after["succeeded"], &after["failed"].is_string()), (&left["succeeded"], &true));
 }
 
 #[test]
@@ -177,5 +198,6 @@ fn no_refresh_token_and_no_token_for_the_api_is_in_a_request_or_on_the_volume() 
     mirror(&server, &volume).success().stderr(contains("at-ann").not());
     let requests = format!("{:?}", server.kept().requests);
     assert!(requests.contains("PATCH") && !requests.contains("rt-ann") && !requests.contains("id_token"));
-    assert_eq!(names(volume.path()), [".mirror.lock", "auth-1.json", "lane-1.json"]);
+    assert_eq!(names(volume.path()), [".mirror.lock", "auth-1.json", "lane-1.json", "mirror.json"]);
+    assert!(!volume.json("mirror.json").to_string().contains("at-ann"));
 }
