@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use fixture::strace::Strace;
-use fixture::{ANN, BEN, LONG, wait_until};
+use fixture::{ANN, BEN, LONG, Running, wait_until};
 use support::pod::Pod;
 
 fn accounts(pod: &Pod, line: &str) -> String {
@@ -34,6 +35,34 @@ fn an_account_that_is_pinned_and_must_be_renewed_first_serves_as_soon_as_the_rot
     pod.rotate_once(&[]).success();
     assert_eq!(pod.json("auth.json")["account_id"], "acct-ann");
     assert!(accounts(&pod, "unpark 2").contains("serving: account-2"));
+}
+
+#[test]
+fn what_an_operator_changes_wakes_what_mirrors_the_records_and_it_finds_the_new_ones() {
+    let pod = Pod::new();
+    for (slot, email) in [(1, ANN), (2, BEN)] {
+        pod.put_login(slot, email);
+    }
+    let lanes = ["--lanes", "2"];
+    pod.rotate_once(&lanes).success();
+    let mut idle = pod.command("idle");
+    idle.current_dir(pod.path()).args(["--every", "1h", "--wake-on"]).arg(pod.file("rotator_state.json"));
+    let _mirror = Running(
+        idle.args(["--", "sh", "-c", "cat auth.json lane-1.json lane-2.json >mirrored"]).spawn().unwrap(),
+    );
+    let mirrored = || fs::read_to_string(pod.file("mirrored")).unwrap_or_default();
+    let records = || ["auth.json", "lane-1.json", "lane-2.json"].map(|name| pod.read(name)).concat();
+    wait_until("the records are mirrored", || mirrored() == records());
+    for line in ["refresh 2 --yes", "park 1", "unpark 1", "use 2", "use 1", "refresh 1 --yes", "pin 2"] {
+        let (before, begun) = (records(), Instant::now());
+        let mut accounts = command(&pod, line);
+        accounts.args(lanes);
+        assert!(accounts.output().unwrap().status.success(), "{line}");
+        assert!(records() != before, "{line} changes a record");
+        wait_until(&format!("it is mirrored after {line}"), || mirrored() == records());
+        println!("{line}: mirrored after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(2), "{line}: {:?}", begun.elapsed());
+    }
 }
 
 fn command(pod: &Pod, line: &str) -> Command {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use auth_volume::VolumeError;
-use durable_file::private_file::PrivateFile;
 use judgement::assess::Turn;
 use judgement::plan::{Chosen, Plan, Why};
 use judgement::pool::Pool;
@@ -11,39 +10,40 @@ use records::published::{self, PublishedRecord};
 use records::state::State;
 use records::{Lane, LaneCount, Login, Slot};
 
-use crate::serving::Serving;
+use crate::serving::{Replacement, Serving};
 
 impl Serving<'_> {
-    /// Publishes what was chosen, and returns what it has replaced.
-    pub(crate) fn publish(self, pool: &mut Pool, plan: &Plan) -> Result<Option<PrivateFile>, VolumeError> {
+    /// Publishes what was chosen.
+    pub(crate) fn publish(self, pool: &mut Pool, plan: &Plan) -> Result<Replacement, VolumeError> {
         if let PublishedRecord::Foreign { why } = &pool.published
             && (plan.chosen.is_some() || plan.placeholder)
         {
             (self.log)(format!("auth.json was not written by us ({why}): replacing it"));
         }
-        let mut replaced = None;
+        let mut replacement = Replacement::default();
         match &plan.chosen {
             Some(chosen @ Chosen { slot, login, .. }) => {
                 let record = published::record(login);
                 pool.state.active = Some(chosen.active());
+                let is_new = self.locked.volume().published_bytes().map_or(true, |there| there != record);
                 // What is published already needs no second line.
-                if self.turn != Turn::First
-                    && self.locked.volume().published_bytes().is_ok_and(|there| there == record)
-                {
-                    return Ok(None);
+                if self.turn != Turn::First && !is_new {
+                    return Ok(replacement);
                 }
-                replaced = self.locked.publish(&record, self.access)?;
+                let before = self.locked.publish(&record, self.access)?;
+                replacement = Replacement { before, is_new };
                 (self.log)(format!("active {slot} ({}){}", login.expires(), note(chosen)));
             }
             None if plan.placeholder => {
-                replaced = self.locked.publish(&published::placeholder(), self.access)?;
+                let before = self.locked.publish(&published::placeholder(), self.access)?;
+                replacement = Replacement { before, is_new: true };
                 (self.log)(
                     "no usable account: published a placeholder, so that LiteLLM can start".to_owned(),
                 );
             }
             None => {}
         }
-        Ok(replaced)
+        Ok(replacement)
     }
 
     /// Publishes the records of single models, before what says that no account can serve.
@@ -66,8 +66,8 @@ impl Serving<'_> {
     }
 
     /// Publishes the records of several lanes, after `auth.json`, and those of lanes that are no longer used as long as
-    /// their files are there, because a LiteLLM may still read them.
-    pub(crate) fn publish_lanes(self, state: &mut State, plan: &Plan) -> Result<(), VolumeError> {
+    /// their files are there, because a LiteLLM may still read them. Says whether one of them is another one than before.
+    pub(crate) fn publish_lanes(self, state: &mut State, plan: &Plan) -> Result<bool, VolumeError> {
         let volume = self.locked.volume();
         let lanes: Vec<_> = self.options.lanes.lanes().collect();
         state.lanes.retain(|lane, _| lanes.contains(lane));
@@ -75,6 +75,7 @@ impl Serving<'_> {
         if self.options.lanes != LaneCount::ONE {
             files.extend(&lanes);
         }
+        let mut is_any_new = false;
         for file in files {
             let lane = self.options.lanes.record_for(file);
             let chosen = if lane == Lane::FIRST { plan.chosen.as_ref() } else { plan.lanes.get(&lane) };
@@ -82,11 +83,12 @@ impl Serving<'_> {
                 if !volume.in_lane(file).is_well_formed() {
                     // It was made so just now, if it was not.
                     let record = volume.published_bytes().unwrap_or_else(|_| published::placeholder());
-                    self.locked.publish_lane(file, &record, self.access)?;
+                    is_any_new |= self.locked.publish_lane(file, &record, self.access)?;
                 }
                 continue;
             };
             let is_new = self.locked.publish_lane(file, &published::record(&chosen.login), self.access)?;
+            is_any_new |= is_new;
             if file != Lane::FIRST && file == lane {
                 state.lanes.insert(lane, chosen.active());
                 if is_new {
@@ -95,7 +97,7 @@ impl Serving<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(is_any_new)
     }
 }
 

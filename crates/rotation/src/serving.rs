@@ -36,6 +36,15 @@ pub struct Served {
     pub live_directory: Result<(), VolumeError>,
 }
 
+/// What became of the published record.
+#[derive(Debug, Default)]
+pub(crate) struct Replacement {
+    /// What it has replaced, if that is worth a look.
+    pub(crate) before: Option<PrivateFile>,
+    /// It is another one than before.
+    pub(crate) is_new: bool,
+}
+
 /// A pass that holds the lock.
 #[derive(Clone, Copy)]
 pub struct Serving<'a> {
@@ -65,9 +74,9 @@ impl Serving<'_> {
         }
         let (plan, due) = self.judge(&mut pool, &signals);
         let published = match self.publish(&mut pool, &plan) {
-            Ok(replaced) => {
-                pool = self.recover_replaced(pool, replaced, &found)?;
-                Ok(())
+            Ok(Replacement { before, is_new }) => {
+                pool = self.recover_replaced(pool, before, &found)?;
+                Ok(is_new)
             }
             Err(e) => {
                 if !self.is_published(&plan) {
@@ -76,7 +85,9 @@ impl Serving<'_> {
                 Err(e)
             }
         };
-        let published = published.and_then(|()| self.publish_lanes(&mut pool.state, &plan));
+        let published =
+            published.and_then(|is_new| Ok(self.publish_lanes(&mut pool.state, &plan)? || is_new));
+        let has_new_record = published.as_ref().is_ok_and(|is_new| *is_new);
         let summary = pool.summary(self.now).document();
         let published = published
             .and(self.publish_models(&served_by(&pool, &plan, self.now)))
@@ -84,6 +95,9 @@ impl Serving<'_> {
         if self.turn == Turn::First && !self.options.offline {
             self.locked.tidy_usage_files(self.now);
         }
+        // Also if it is the same as before: lane-mirror is woken by it, and must find the new record. A placeholder, with
+        // which nothing is to be remembered, can wait.
+        let stored = stored.filter(|state| !has_new_record || *state == State::default());
         self.remember(&mut pool.state, stored.as_ref(), is_state_broken)?;
         let live_directory = published.and(self.locked.end_signals(signals));
         Ok(Served { plan, due, live_directory })
