@@ -100,6 +100,25 @@ fn the_replicas_signal_to_the_service_of_the_pod_with_the_logins() {
 }
 
 #[test]
+fn the_replicas_reach_the_receiver_alone_and_only_its_pod_reaches_kubernetes_api() {
+    let manifests = of(&format!("networkPolicy: {{enabled: true}}\nlitellm: {{{MANY}}}"));
+    let policy = |name: &str| &find(&manifests, "NetworkPolicy", name)["spec"];
+    let app = |selector: &Value| selector["podSelector"]["matchLabels"]["app"].clone();
+    let port = |number: u16| json!([{"port": number, "protocol": "TCP"}]);
+    let signals = policy("codex-signals");
+    assert_eq!((app(signals), &signals["policyTypes"]), (json!("litellm"), &json!(["Egress"])));
+    assert_eq!(app(&signals["egress"][0]["to"][0]), "codex-accounts");
+    assert_eq!(signals["egress"][0]["ports"], port(9096));
+    let owner = policy("codex-accounts");
+    assert_eq!(app(owner), "codex-accounts");
+    assert_eq!(app(&owner["ingress"][0]["from"][0]), "litellm");
+    assert_eq!(owner["ingress"][0]["ports"], json!([{"port": "signals"}]));
+    assert_eq!(owner["egress"], json!([{"ports": port(6443)}]));
+    let all = policy("litellm").to_string();
+    assert!(!all.contains("6443") && !all.contains("9096") && !all.contains("signals"), "{all}");
+}
+
+#[test]
 fn who_is_told_what_to_type_is_sent_to_the_pod_with_the_logins() {
     let manifests = many("");
     let owner = pod(find(&manifests, "StatefulSet", "codex-accounts")).unwrap();
@@ -129,7 +148,9 @@ fn of_several_replicas_one_is_drained_at_a_time() {
 
 #[test]
 fn with_one_replica_there_is_none_of_it() {
-    let manifests = of("litellm: {accountsPage: {enabled: true}}");
+    let manifests = of("networkPolicy: {enabled: true}\nlitellm: {accountsPage: {enabled: true}}");
+    let policies = manifests.iter().filter(|manifest| manifest["kind"] == "NetworkPolicy");
+    assert_eq!(policies.map(|policy| &policy["metadata"]["name"]).collect::<Vec<_>>(), ["litellm"]);
     for kind in ["StatefulSet", "Secret", "ServiceAccount", "Role", "RoleBinding", "HorizontalPodAutoscaler"]
     {
         assert!(!manifests.iter().any(|manifest| manifest["kind"] == kind), "{kind}");
