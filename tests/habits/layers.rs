@@ -14,11 +14,12 @@ use crate::habits::sources::{NOT_SHIPPED, rust_files, without_tests};
 const PURE: [&str; 3] = ["records", "judgement", "overview"];
 
 /// What reaches a file, a socket, a process or a clock, of ours and of others.
-const IMPURE: [&str; 14] = [
+const IMPURE: [&str; 15] = [
     "auth-volume",
     "cli",
     "durable-file",
     "fixture",
+    "http-server",
     "hyper",
     "issuer",
     "nix",

@@ -32,10 +32,12 @@ pub const COMMAND: &str = "accounts-serve";
 /// # Errors
 /// It cannot listen at the address, or the server failed.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let socket = server::bind(&args.listen.addresses())
+    let socket = http_server::bind(args.listen)
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;
     let hosts = Hosts::new(args.hosts.concat());
     let answers = Answers { exec: args.exec.clone(), reader: SnapshotReader::of(&args.digest_dir()), hosts };
-    server::run(socket, answers).context("cannot serve").or_exit(Exit::Failed)
+    http_server::run(COMMAND, socket, |listener| server::serve(listener, answers))
+        .context("cannot serve")
+        .or_exit(Exit::Failed)
 }

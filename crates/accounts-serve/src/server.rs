@@ -1,100 +1,33 @@
-//! The server: HTTP/1.1 over hyper, with a bound for everything that a client sends.
-//!
-//! One thread serves and another one reads the digest, so that a directory that hangs delays only the answers that need
-//! it.
+//! The server: one thread serves and another one reads the digest, so that a directory that hangs delays only the answers
+//! that need it.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use cli::log;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use overview::finding::{Finding, Id};
 
-use crate::COMMAND;
 use crate::answer::{Answer, Answers};
 use crate::connections::{Connections, Place};
 use crate::snapshot::SharedSnapshot;
 
-/// How long the head of a request may take to arrive, from the connection on, and how long the whole exchange.
-const HEAD: Duration = Duration::from_secs(1);
+/// How long a whole exchange may take.
 const WHOLE: Duration = Duration::from_secs(15);
-
-/// How many connections the kernel queues, if it is not configured to queue fewer. One that finds no room in a flood is
-/// made only a second or more later.
-const BACKLOG: u32 = 4096;
-
-/// How long to wait after a connection could not be accepted, instead of trying in a busy loop.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-
-/// The most that a request may have of headers and of bytes.
-const HEADER_COUNT: usize = 64;
-const BUFFER: usize = 16 << 10;
-
-/// How much of an answer the kernel keeps, in bytes. By itself it would keep megabytes for a client that does not read, and
-/// one that reads slowly would look as if it did not.
-const SEND_BUFFER: u32 = 64 << 10;
 
 /// How long the digest may take to be read, and how long a snapshot of it is used.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_millis(500);
-
-/// Binds the first of these addresses that is free.
-///
-/// # Errors
-/// None of them is.
-pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<TcpSocket> {
-    let bound = |address: &SocketAddr| {
-        let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
-        // Otherwise a restart would have to wait until the kernel has forgotten the old connections.
-        socket.set_reuseaddr(true)?;
-        socket.set_send_buffer_size(SEND_BUFFER)?;
-        socket.bind(*address)?;
-        Ok(socket)
-    };
-    let none = Err(io::ErrorKind::AddrNotAvailable.into());
-    addresses.iter().fold(none, |had, address| had.or_else(|_| bound(address)))
-}
-
-/// Serves until SIGTERM or SIGINT.
-///
-/// # Errors
-/// The kernel provides no socket, or no signals.
-pub(crate) fn run(socket: TcpSocket, answers: Answers) -> io::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-    let served = runtime.block_on(async {
-        // For PID 1 the kernel drops a signal that has no handler.
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let listener = socket.listen(BACKLOG)?;
-        log::line(COMMAND, format_args!("listening on http://{}", listener.local_addr()?));
-        tokio::select! {
-            () = serve(listener, Arc::new(Site { answers, cache: Mutex::default() })) => {}
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        Ok(())
-    });
-    // A read that hangs must not keep the process alive.
-    runtime.shutdown_background();
-    served
-}
 
 struct Site {
     answers: Answers,
@@ -148,13 +81,15 @@ impl AsyncWrite for Watched<'_> {
     }
 }
 
-async fn serve(listener: TcpListener, site: Arc<Site>) {
+/// Serves for ever.
+pub(crate) async fn serve(listener: TcpListener, answers: Answers) {
+    let site = Arc::new(Site { answers, cache: Mutex::default() });
     let connections = Connections::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Most likely too many files are open.
             connections.close_one();
-            sleep(ACCEPT_PAUSE).await;
+            sleep(http_server::ACCEPT_PAUSE).await;
             continue;
         };
         let site = site.clone();
@@ -166,20 +101,12 @@ async fn serve(listener: TcpListener, site: Arc<Site>) {
 }
 
 impl Site {
-    /// One request and its answer. If the connection fails, there is no one left to report it to.
     async fn exchange(&self, stream: TcpStream, place: &Place) {
-        let service = service_fn(|request| async move {
+        let answer = |request| async move {
             place.goes_on();
-            Ok::<_, Infallible>(self.answer(&request).await)
-        });
-        let _ = http1::Builder::new()
-            .keep_alive(false)
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_headers(HEADER_COUNT)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Watched { stream, place }), service)
-            .await;
+            self.answer(&request).await
+        };
+        http_server::exchange(Watched { stream, place }, answer).await;
     }
 
     async fn answer(&self, request: &Request<Incoming>) -> Answer {

@@ -1,6 +1,6 @@
 //! The heartbeats of the rotator, of LiteLLM's callback and of `lane-mirror`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::PrivateFile;
@@ -9,6 +9,7 @@ use nix::sys::time::TimeSpec;
 use records::Timestamp;
 use records::heartbeat::Heartbeat;
 use records::mirroring::Mirroring;
+use records::replicas::{self, Report};
 
 use crate::error::cannot_write;
 use crate::{Locked, Volume, VolumeError, writers};
@@ -27,19 +28,13 @@ impl Volume {
         written_at(&self.layout().last_pass()).is_some()
     }
 
-    /// The last heartbeat of LiteLLM's callback; `None` if there has never been one.
+    /// The last heartbeat of the callback of LiteLLM, and of each of its replicas.
     #[must_use]
-    pub fn heartbeat(&self) -> Option<Heartbeat> {
-        Heartbeat::parse(&PrivateFile::read(&self.layout().callback()).ok()?.content)
-    }
-
-    /// Keeps the heartbeat of a callback that runs in another pod.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn keep_heartbeat(&self, heartbeat: &[u8]) -> Result<(), VolumeError> {
-        let path = self.layout().callback();
-        atomic::replace(&path, heartbeat, Access { mode: 0o644, group: None }).map_err(cannot_write(&path))
+    pub fn heartbeats(&self) -> Vec<Heartbeat> {
+        let content = |path: PathBuf| PrivateFile::read(&path).map(|file| file.content).unwrap_or_default();
+        let mut heartbeats = replicas::heartbeats(&content(self.layout().reported(Report::Heartbeat)));
+        heartbeats.extend(Heartbeat::parse(&content(self.layout().callback())));
+        heartbeats
     }
 
     /// What came of the last run of `lane-mirror`; `None` where none has run.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use records::replicas::Report;
 use records::{Lane, Slot};
 
 /// The two directories of a volume, and the path of every file in them.
@@ -94,6 +95,16 @@ impl Layout {
     #[must_use]
     pub fn callback(&self) -> PathBuf {
         self.live.join("callback.json")
+    }
+
+    /// What the callbacks of several replicas have reported of a kind.
+    #[must_use]
+    pub fn reported(&self, report: Report) -> PathBuf {
+        self.live.join(match report {
+            Report::Heartbeat => "callbacks.json",
+            Report::Reading => "usage-replicas.json",
+            Report::Totals => "agents-replicas.json",
+        })
     }
 
     /// The rotators that make passes. The time of the file is when a pass last ended.

@@ -9,6 +9,7 @@ use durable_file::private_file::PrivateFile;
 use records::Timestamp;
 use records::agents::{self, Totals};
 use records::readings::{self, Reading};
+use records::replicas::Report;
 
 use crate::error::cannot_write;
 use crate::heartbeats::written_at;
@@ -48,6 +49,17 @@ impl Volume {
             agents::add(&mut totals, &content);
         }
         totals
+    }
+
+    /// Keeps what the callback of a replica has reported, where that of a LiteLLM in the same pod is found.
+    ///
+    /// # Errors
+    /// It cannot be written. What is known already is still there.
+    pub fn keep_report(&self, report: Report, document: &[u8], now: Timestamp) -> Result<(), VolumeError> {
+        let path = self.layout().reported(report);
+        let before = PrivateFile::read_within(&path, LARGEST).map(|file| file.content).unwrap_or_default();
+        let Some(after) = report.added(&before, document, now) else { return Ok(()) };
+        atomic::replace(&path, &after, Access { mode: 0o644, group: None }).map_err(cannot_write(&path))
     }
 
     fn content_of_files(&self, kind: &str) -> impl Iterator<Item = Vec<u8>> {

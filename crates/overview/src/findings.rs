@@ -18,6 +18,7 @@ use crate::Overview;
 use crate::finding::{Finding, Id};
 use crate::observed::Observed;
 
+pub use self::callback::worst_alive;
 pub use self::digest::{
     digest_broken, digest_late, digest_missing, digest_not_opened, digest_of_another_release,
 };

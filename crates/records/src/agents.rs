@@ -43,7 +43,17 @@ pub type Totals = BTreeMap<UsedBy, Used>;
 
 /// Adds what is in a file's bytes to the totals.
 pub fn add(totals: &mut Totals, bytes: &[u8]) {
-    let document: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    add_document(totals, &serde_json::from_slice(bytes).unwrap_or(Value::Null));
+}
+
+/// The totals in a document.
+pub(crate) fn totals(document: &Value) -> Totals {
+    let mut totals = Totals::new();
+    add_document(&mut totals, document);
+    totals
+}
+
+fn add_document(totals: &mut Totals, document: &Value) {
     for total in document["totals"].as_array().into_iter().flatten().take(MOST) {
         let text = |key: &str| total[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let number = |key: &str| total[key].as_u64().unwrap_or_default();

@@ -22,7 +22,11 @@ impl Heartbeat {
     /// Reads a heartbeat from a file's bytes.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let document: Value = serde_json::from_slice(bytes).ok()?;
+        Self::of(&serde_json::from_slice(bytes).ok()?)
+    }
+
+    /// Reads a heartbeat that is a part of a document.
+    pub(crate) fn of(document: &Value) -> Option<Self> {
         Some(Self {
             at: Timestamp::from_json(&document["at"])?,
             held: document["held"].as_bool()?,

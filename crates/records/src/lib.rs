@@ -24,6 +24,7 @@ pub mod probe;
 pub mod published;
 pub mod readings;
 pub mod remedy;
+pub mod replicas;
 pub mod secret;
 pub mod signal;
 pub mod slot;

@@ -51,7 +51,7 @@ impl Observer {
             has_passed: volume.has_passed(),
             interval: self.interval,
             writers: volume.writers(),
-            heartbeat: volume.heartbeat(),
+            heartbeat: findings::worst_alive(volume.heartbeats(), now),
             mirroring: volume.mirroring(),
             counters: pool.state.counters,
             examined: None,

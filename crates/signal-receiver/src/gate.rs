@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use records::published::Exported;
+use records::replicas::Report;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -23,8 +24,15 @@ const MOST: usize = 4096;
 pub(crate) enum Kind {
     /// A signal for the rotator.
     Signal,
-    /// The heartbeat of a callback.
-    Heartbeat,
+    /// What a callback reports of itself, of the usage of an account, or of agents.
+    Report(Report),
+}
+
+impl Kind {
+    /// Whether it is about one account, whose record has to sign it.
+    fn is_of_an_account(self) -> bool {
+        matches!(self, Self::Signal | Self::Report(Report::Reading))
+    }
 }
 
 /// Why a document is dropped.
@@ -74,7 +82,7 @@ impl Gate {
             return Err(Dropped::Unreadable);
         }
         let signer = records.iter().find(|record| signs(record, body, signature)).ok_or(Dropped::Unsigned)?;
-        if kind == Kind::Signal && !is_about(&document, signer) {
+        if kind.is_of_an_account() && !is_about(&document, signer) {
             return Err(Dropped::AboutAnother);
         }
         self.last.retain(|_, last| now.saturating_duration_since(*last) < APART);
@@ -94,10 +102,10 @@ fn signs(record: &Exported, body: &[u8], signature: &[u8]) -> bool {
         .is_ok_and(|mac| mac.chain_update(body).verify_slice(signature).is_ok())
 }
 
-/// A signal names its account, and may name the token.
-fn is_about(signal: &Value, record: &Exported) -> bool {
-    let token = signal["token"].as_str();
-    signal["account_id"] == record.account_id.as_str()
+/// It names its account, and may name the token.
+fn is_about(document: &Value, record: &Exported) -> bool {
+    let token = document["token"].as_str();
+    document["account_id"] == record.account_id.as_str()
         && token.is_none_or(|token| token == record.access_token.fingerprint())
 }
 
@@ -170,7 +178,7 @@ mod tests {
         assert_eq!(say("ann", 1, Kind::Signal, 999), Err(Dropped::TooSoon));
         assert_eq!(say("ann", 2, Kind::Signal, 999), Ok(()));
         assert_eq!(say("ben", 1, Kind::Signal, 999), Ok(()));
-        assert_eq!(say("ann", 1, Kind::Heartbeat, 999), Ok(()));
+        assert_eq!(say("ann", 1, Kind::Report(Report::Heartbeat), 999), Ok(()));
         assert_eq!(say("ann", 1, Kind::Signal, 1000), Ok(()));
     }
 }

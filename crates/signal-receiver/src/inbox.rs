@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use auth_volume::Volume;
+use auth_volume::{Volume, clock};
 use cli::log;
 use records::Lane;
 use records::published::Exported;
+use records::replicas::Report;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::sleep;
 
@@ -69,15 +70,20 @@ impl Inbox {
             _ => records.insert((now, published(&self.volume))),
         };
         // A place is taken before the gate remembers the signal, or it could not come again in time.
-        let place = match (kind, self.waiting.try_reserve()) {
-            (Kind::Signal, Err(_)) => return Reception::Full,
-            (_, place) => place.ok(),
+        let place = match kind {
+            Kind::Signal => match self.waiting.try_reserve() {
+                Ok(place) => Some(place),
+                Err(_) => return Reception::Full,
+            },
+            Kind::Report(_) => None,
         };
         match gate.admit(kind, from, body, signature, records, now) {
             Ok(()) => {
-                match (kind, place) {
-                    (Kind::Signal, Some(place)) => place.send(body.to_vec()),
-                    _ => self.keep_heartbeat(body),
+                if let Some(place) = place {
+                    place.send(body.to_vec());
+                }
+                if let Kind::Report(report) = kind {
+                    self.keep(report, body);
                 }
                 Reception::Taken
             }
@@ -88,8 +94,8 @@ impl Inbox {
         }
     }
 
-    fn keep_heartbeat(&self, heartbeat: &[u8]) {
-        if let Err(e) = self.volume.keep_heartbeat(heartbeat) {
+    fn keep(&self, report: Report, document: &[u8]) {
+        if let Err(e) = self.volume.keep_report(report, document, clock::now()) {
             log::line(COMMAND, e);
         }
     }

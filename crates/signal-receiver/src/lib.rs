@@ -28,8 +28,10 @@ pub const COMMAND: &str = "signal-receiver";
 pub fn run(args: &Args) -> Result<(), Failure> {
     // Only what LiteLLM sees: it has the records and the signal, and no master.
     let volume = Volume::at((args.live_dir(), None))?;
-    let socket = server::bind(args.listen)
+    let socket = http_server::bind(args.listen)
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;
-    server::run(socket, Inbox::new(volume)).context("cannot serve").or_exit(Exit::Failed)
+    http_server::run(COMMAND, socket, |listener| server::serve(listener, Inbox::new(volume)))
+        .context("cannot serve")
+        .or_exit(Exit::Failed)
 }

@@ -130,10 +130,41 @@ fn what_is_too_large_or_no_signal_is_refused() {
 #[test]
 fn the_heartbeat_of_a_replica_is_where_the_doctor_looks_for_one() {
     let receiver = Receiver::start();
-    let heartbeat = json!({"at": 1, "pid": 1, "litellm": "1.109.1", "held": true});
+    let heartbeat = json!({"at": 1, "pid": 1, "litellm": "1.109.1", "held": true, "worker": "1-a"});
     assert_eq!(receiver.post("/heartbeat", &heartbeat, "at-ben"), 202);
-    assert_eq!(receiver.volume.json("callback.json"), heartbeat);
+    assert_eq!(receiver.volume.json("callbacks.json")["heartbeats"][0]["litellm"], "1.109.1");
     assert_eq!(receiver.post("/heartbeat", &heartbeat, "at-cem"), 403);
+}
+
+#[test]
+fn what_an_account_has_used_is_where_the_rotator_looks_and_only_its_record_can_say_it() {
+    let receiver = Receiver::start();
+    let reading = |account: &str| json!({"at": 1, "account_id": account, "headers": {"x-codex-primary-used-percent": "42"}});
+    assert_eq!(receiver.post("/usage", &reading("ben"), "at-ann"), 403);
+    assert_eq!(receiver.post("/usage", &reading("ann"), "at-ann"), 202);
+    assert_eq!(receiver.post("/usage", &reading("ben"), "at-ben"), 202);
+    let readings = receiver.volume.json("usage-replicas.json")["readings"].clone();
+    let accounts: Vec<_> =
+        readings.as_array().unwrap().iter().map(|reading| &reading["account_id"]).collect();
+    assert_eq!(accounts, ["ben", "ann"]);
+}
+
+#[test]
+fn what_agents_have_used_is_added_up_once_and_more_than_a_signal_may_hold() {
+    let receiver = Receiver::start();
+    let more = |worker: &str, number: u64| {
+        let total =
+            |agent: usize| json!({"agent": format!("agent-{agent}"), "account_id": "cem", "requests": 1});
+        json!({"worker": worker, "number": number, "totals": (0..100).map(total).collect::<Vec<_>>()})
+    };
+    assert_eq!(receiver.post("/agents", &more("1-a", 1), "at-ann"), 202);
+    assert_eq!(receiver.post("/agents", &more("1-a", 1), "at-ben"), 202);
+    let requests = || receiver.volume.json("agents-replicas.json")["totals"][0]["requests"].clone();
+    assert_eq!(requests(), 1);
+    sleep(Duration::from_millis(1100));
+    assert_eq!(receiver.post("/agents", &more("1-b", 1), "at-ann"), 202);
+    assert_eq!(requests(), 2);
+    assert_eq!(receiver.post("/agents", &more("1-b", 2), "at-cem"), 403);
 }
 
 #[test]
