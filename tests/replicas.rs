@@ -1,13 +1,15 @@
 //! LiteLLM in pods of their own: each has the records of the lanes as the kubelet mounts a Secret, late and read-only, and
 //! signals over HTTP.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
-use fixture::{ANN, BEN, Running, wait_until};
+use fixture::{ANN, BEN, Running, wait_until, wait_within};
 use serde_json::Value;
 use stand_in::Behaviour;
 use support::litellm::{LiteLlm, VERSIONS};
@@ -87,16 +89,26 @@ fn a_cap_costs_no_answer_on_any_replica(version: &str) {
     let mounts = [Mount::of(&pod), Mount::of(&pod)];
     let replicas =
         mounts.each_ref().map(|mount| LiteLlm::start_as_replica(version, mount.path(), &pod, 3, &url));
+    let served = Cell::new(0);
     let all_are_served = || {
         for number in 0..8 {
             for replica in &replicas {
                 let answer = replica.answer_in(&format!("session-{number}"), number % 2 == 0);
                 assert_eq!(answer.status, 200, "{}", answer.body);
+                served.set(served.get() + 1);
             }
         }
     };
     all_are_served();
-    wait_until("the doctor finds the heartbeat", || pod.json_or_null("callback.json")["held"] == true);
+    wait_until("the doctor finds the heartbeats of both", || {
+        let heartbeats = pod.json_or_null("callbacks.json")["heartbeats"].clone();
+        heartbeats.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|beat| beat["held"] == true))
+    });
+    wait_until("the owner knows what the accounts have used", || {
+        let accounts = looked(&pod)["accounts"].clone();
+        let used = accounts.as_array().unwrap().iter().filter(|account| account["usage"].is_object());
+        used.count() == 3
+    });
 
     pod.openai.set(BEN, Behaviour::Capped);
     let before = pod.openai.requests().len();
@@ -118,6 +130,17 @@ fn a_cap_costs_no_answer_on_any_replica(version: &str) {
             "nothing is left there"
         );
     }
+    // Each replica sends it when something was used, and then each minute.
+    wait_within(Duration::from_secs(100), "what was used is counted, and once", || {
+        let agents = looked(&pod)["agents"].clone();
+        let requests = agents.as_array().unwrap().iter().map(|row| row["requests"].as_u64().unwrap());
+        requests.sum::<u64>() == served.get()
+    });
+}
+
+/// What a script sees of the accounts.
+fn looked(pod: &Pod) -> Value {
+    serde_json::from_slice(&pod.command("accounts").arg("--json").output().unwrap().stdout).unwrap()
 }
 
 #[test]

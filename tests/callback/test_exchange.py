@@ -222,6 +222,32 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             self.assertEqual((await self.refused_with(self.post(ANN))).status_code, 429)
             self.assertEqual(self.who()[4:], ["ann"], "when there is no other, it may have been lifted")
 
+    async def test_a_lane_whose_account_lacks_a_model_is_asked_for_it_once_and_for_others_on(self) -> None:
+        self.order = []
+        self.publish(ANN, ANN, BEN, CEM)
+        self.behaviours = dict.fromkeys((BEN, CEM), refused(400, {"message": UNSUPPORTED}))
+        for _ in range(3):
+            for bearer in (BEN, CEM):
+                self.assertIn("Hello", await self.post(bearer, model="spark"))
+        self.assertEqual(self.who(), ["ben", "cem", "ann", "ann", "ann", "ann", "ann", "ann"])
+        self.behaviours, self.asked = {}, []
+        self.assertIn("Hello", await self.post(BEN, model="another"))
+        with mock.patch.object(rotate_now, "LACKING_SEC", 0):
+            self.assertIn("Hello", await self.post(BEN, model="spark"))
+        self.assertIn("Hello", await self.post(BEN, model="spark"))
+        self.assertEqual(self.who(), ["ben", "ben", "ben"], "its plan has it by now")
+
+    async def test_a_model_that_all_lanes_of_a_replica_lack_is_refused_without_a_wait(self) -> None:
+        self.order = []
+        self.publish(ANN, ANN, BEN)
+        self.behaviours = dict.fromkeys((ANN, BEN), refused(400, {"message": UNSUPPORTED}))
+        begun = time.monotonic()
+        with mock.patch.object(rotate_now, "SIGNAL_URL", "http://127.0.0.1:1"):
+            for _ in range(2):
+                self.assertEqual((await self.refused_with(self.post(model="spark"))).status_code, 400)
+        self.assertLess(time.monotonic() - begun, LATE)
+        self.assertEqual(self.who(), ["ann", "ben", "ann"])
+
     async def test_lanes_that_share_an_account_are_one_account(self) -> None:
         self.order = []
         self.publish(ANN, ANN, ANN, ANN)
@@ -300,6 +326,21 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((signal.get("account_id"), signal["type"]), (None, "challenge"))
         self.assertEqual((await self.refused_with(self.post(BEN))).status_code, 403)
         self.assertEqual((self.who(), self.signalled()), (["ann", "ben", "ben"], []))
+
+    async def test_a_replica_that_meets_a_challenge_leaves_the_lane_alone_for_a_while(self) -> None:
+        self.order = []
+        self.publish(ANN, ANN, BEN)
+        self.behaviours[ANN] = lambda options: httpx.Response(403, html="<html>Just a moment...</html>")
+        with (
+            mock.patch.object(rotate_now, "SIGNAL_URL", "http://127.0.0.1:1"),
+            mock.patch.object(rotate_now, "LATE_SEC", 90),
+            self.assertLogs() as logs,
+        ):
+            for _ in range(3):
+                self.assertIn("Hello", await self.post(ANN))
+        self.assertEqual(self.who(), ["ann", "ben", "ben", "ben"])
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("challenges this address", logs.output[0])
 
     async def test_a_stream_that_begins_with_its_end_is_asked_of_the_next_account(self) -> None:
         error = {

@@ -68,6 +68,9 @@ class Owner(NamedTuple):
     user_id: str | None
 
 
+Who = tuple[str | None, Owner]  # an agent and an account
+
+
 class Sent(NamedTuple):
     """What a request is sent with; the bearer is empty if there is none."""
 
@@ -136,6 +139,9 @@ class Used(NamedTuple):
 
     def plus(self, more: "Used") -> "Used":
         return Used(*map(sum, zip(self, more, strict=True)))
+
+    def minus(self, less: "Used") -> "Used":
+        return Used(*(mine - others for mine, others in zip(self, less, strict=True)))
 
 
 class Pool(NamedTuple):
@@ -356,6 +362,20 @@ def refuted(refused: Mapping[Asked, float], asked: Asked, begun: float) -> list[
 def served_signal(bearer: str, model: str | None, now: float) -> Signal:
     """What a success says of an account that was refused: it serves again."""
     return without_nothing({"at": now, "status": 200, **owner_of(bearer)._asdict(), "model": model})
+
+
+def reading_document(reading: Reading) -> dict[str, Any]:
+    """A reading as the rotator reads it."""
+    about = {"at": reading.at, **reading.owner._asdict(), "model": reading.model, "headers": reading.headers}
+    return without_nothing({**about, "plan_type": reading.headers.get("x-codex-plan-type")})
+
+
+def totals_document(used: Mapping[Who, Used]) -> list[dict[str, Any]]:
+    """What agents have used as the rotator reads it."""
+    return [
+        {"agent": agent, **owner._asdict(), **{name: number for name, number in total._asdict().items() if number}}
+        for (agent, owner), total in used.items()
+    ]
 
 
 def usage_signal(reading: Reading, bearer: str) -> Signal:
@@ -589,6 +609,9 @@ NO_NEWS_SEC = 600  # a signal that could not be left for so long
 # Where the rotator's pod takes signals, if it is another one: crates/signal-receiver.
 SIGNAL_URL = (os.environ.get("CODEX_SIGNAL_URL") or "").rstrip("/")
 SIGNATURE, MOST_POSTED, POST_SEC = "codex-signature", 4 << 10, 2.0
+DROPPED = (400, 403, 413)  # what is answered so would be again
+REPORT_SEC = 60.0  # so often it is sent what accounts and agents have used
+MOST_TOTALS = 100  # that are sent at once; those of other agents follow
 
 signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
 usage: queue.SimpleQueue[list[Reading]] = queue.SimpleQueue()
@@ -613,10 +636,7 @@ def content_of(file: Path) -> bytes | None:
 
 @contextlib.contextmanager
 def draft_of(content: object, mode: int) -> Iterator[Path]:
-    """A whole file, to be linked or moved to its place; it is gone afterwards. If the rotator is in another pod, nobody
-    would read it."""
-    if SIGNAL_URL:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    """A whole file, to be linked or moved to its place; it is gone afterwards."""
     descriptor, name = tempfile.mkstemp(prefix=".callback.", dir=LIVE)
     draft = Path(name)
     try:
@@ -670,13 +690,29 @@ def post(path: str, document: Fields, signer: Sent) -> int:
 
 def send(signal: Signal) -> bool:
     """Sends the signal to the rotator's pod; False if it has to wait, an OSError if nothing answers there. One about a
-    record that is published no longer would be dropped there."""
+    record that is published no longer would be dropped there, and a challenge is about our address and no account."""
     signal = signal if len(json.dumps(signal)) <= MOST_POSTED else {**signal, "headers": None, "message": None}
     account, token = signal.get("account_id"), signal.get("token")
     for signer in signers():
         if account == signer.account_id and token in (None, fingerprint(signer.bearer)):
-            return post("signal", signal, signer) in (202, 400, 403, 413)
+            return post("signal", signal, signer) in (202, *DROPPED)
     return True
+
+
+def send_about_us(path: str, document: Fields) -> int:
+    """Sends what is about no account, signed with any record: the mounted ones may be out of date."""
+    status = 403
+    for signer in dict.fromkeys(signers()):
+        if (status := post(path, {"worker": WORKER, **document}, signer)) != 403:
+            break
+    return status
+
+
+def send_reading(reading: Reading) -> bool:
+    """Sends a reading, signed with the record of its account; False if it was not taken. Without a record there is
+    nobody who would believe it."""
+    signer = next((signer for signer in signers() if owner_of(signer.bearer) == reading.owner), None)
+    return signer is None or post("usage", reading_document(reading), signer) in (202, *DROPPED)
 
 
 def try_to_put(signal: Signal) -> bool:
@@ -715,38 +751,53 @@ def write_heartbeats() -> None:
         beat = {"at": time.time(), "pid": os.getpid(), "litellm": version("litellm"), "held": held}
         beat = without_nothing({**beat, "cannot_write": cannot_write})
         with contextlib.suppress(OSError):
-            if SIGNAL_URL and (signer := next(signers(), None)):
-                post("heartbeat", beat, signer)
-            elif not SIGNAL_URL:
+            if SIGNAL_URL:
+                send_about_us("heartbeat", beat)
+            else:
                 with draft_of(beat, 0o644) as draft:
                     draft.replace(HEARTBEAT)
         heartbeat_is_due.wait(60 if held else 1)
 
 
 def write_usage() -> None:
-    """Keeps the latest reading of each account where the rotator finds it at its next pass."""
+    """Keeps the latest reading of each account where the rotator finds it at its next pass, or sends it to its pod once
+    a minute."""
+    sent: dict[Owner, Reading] = {}
     while readings := usage.get():
-        latest = []
-        for reading in readings:
-            about = {"at": reading.at, **reading.owner._asdict(), "model": reading.model, "headers": reading.headers}
-            latest.append(without_nothing({**about, "plan_type": reading.headers.get("x-codex-plan-type")}))
+        if SIGNAL_URL:
+            while not usage.empty():
+                readings = usage.get()
+            for reading in readings:
+                with contextlib.suppress(OSError):
+                    if sent.get(reading.owner) != reading and send_reading(reading):
+                        remember(sent, reading.owner, reading, MOST_ACCOUNTS)
+            time.sleep(REPORT_SEC)
+            continue
+        latest = [reading_document(reading) for reading in readings]
         with contextlib.suppress(OSError), draft_of({"version": 1, "readings": latest}, 0o640) as draft:
             draft.replace(USAGE)
 
 
 def write_agents() -> None:
-    """Keeps how much each agent has used where the rotator finds it."""
-    written: object = None
+    """Keeps how much each agent has used where the rotator finds it, or sends to its pod how much more it was since the
+    last time. That has a number and is sent until it arrives, so that it is counted once, also if an answer is lost."""
+    told: dict[Who, Used] = {}
+    news: dict[Who, Used] = {}
+    number = 1
     while True:
         time.sleep(AGENTS_SEC)
-        totals = [
-            {"agent": agent, **owner._asdict(), **{name: number for name, number in total._asdict().items() if number}}
-            for (agent, owner), total in list(used.items())
-        ]
-        if totals and totals != written:
-            with contextlib.suppress(OSError), draft_of({"version": 1, "totals": totals}, 0o640) as draft:
-                draft.replace(AGENTS)
-                written = totals
+        now = used.copy()
+        changed = [(who, total) for who, total in now.items() if total != told.get(who)]
+        with contextlib.suppress(OSError):
+            if SIGNAL_URL and (news := news or dict(changed[:MOST_TOTALS])):
+                more = {who: total.minus(told.get(who, Used())) for who, total in news.items()}
+                if send_about_us("agents", {"number": number, "totals": totals_document(more)}) in (202, 400, 413):
+                    told, news, number = {**told, **news}, {}, number + 1
+                    time.sleep(REPORT_SEC)
+            elif changed and not SIGNAL_URL:
+                with draft_of({"version": 1, "totals": totals_document(now)}, 0o640) as draft:
+                    draft.replace(AGENTS)
+                told = now
 
 
 def take_over() -> None:
@@ -766,6 +817,7 @@ OPENING_SEC = 1.0  # for so long a stream is held back, for it may begin with a 
 ASIDE_SEC = 60.0  # for so long requests of other lanes do not ask an account that was refused; those of its own lane do
 # For so long they do not either, because the lane's next record takes that long to arrive: a mounted Secret's does.
 LATE_SEC = finite(os.environ.get("CODEX_LANES_DELAY_SEC")) or 0.0
+LACKING_SEC = 300.0  # for so long a lane's account is not asked for a model that it alone was refused for
 PROBE_SEC = 10.0  # so often a pool of which no account can serve is asked all the same: a limit may be lifted early
 UNCAPPED_PROBE_SEC = 1.0  # the same if not all of its accounts are at a limit: what else they were refused for passes
 CLIENT_WAITS_SEC = 300.0  # longer than this a client had better end than wait
@@ -777,7 +829,7 @@ OTHERS = "(others)", Owner(None, None)
 
 reasoning = Reasoning()
 readings: dict[Owner, Reading] = {}
-used: dict[tuple[str | None, Owner], Used] = {}
+used: dict[Who, Used] = {}
 refused: dict[Asked, float] = {}  # what was refused, and when; a later success ends it
 of_the_pool: dict[str, int] = {}  # bearers that were published lately, and in which lane, from 0 on
 looked: tuple[float, Records] = 0.0, Records()
@@ -844,9 +896,11 @@ async def another_record(sent: Sent, tried: Collection[str], model: str | None) 
         is_over = is_spent(pool(), time.time())
         records = published(max_age=0) if is_over else published()  # the rotator writes them first
         for record in records.instead(model) if is_over else records.others(lane, model):
-            if record.bearer not in tried and not (records.lanes and was_refused(record, model, ASIDE_SEC)):
+            if record.bearer not in tried and not (records.lanes and is_aside(record, model, ASIDE_SEC)):
                 return record
-        is_served_by_none = records.by_model.get(str(model), records.record) is None
+        # A replica is brought no record for a model.
+        is_lacked_by_all = bool(SIGNAL_URL and records.lanes) and all(lacks(it, model) for it in records.lanes)
+        is_served_by_none = is_lacked_by_all or records.by_model.get(str(model), records.record) is None
         if time.monotonic() >= give_up or is_served_by_none or is_over:
             return None
         await asyncio.sleep(0.02)
@@ -855,6 +909,17 @@ async def another_record(sent: Sent, tried: Collection[str], model: str | None) 
 def was_refused(record: Sent, model: str | None, seconds: float) -> bool:
     """Whether a record was refused so short a time ago."""
     return time.time() - refused.get(Asked(record.bearer, model), 0) < seconds
+
+
+def lacks(record: Sent, model: str | None) -> bool:
+    """Whether a record was refused lately for this model, and not because its account was."""
+    at = refused.get(Asked(record.bearer, model), 0)
+    return at > refused.get(Asked(record.bearer), 0) and time.time() - at < LACKING_SEC
+
+
+def is_aside(record: Sent, model: str | None, seconds: float) -> bool:
+    """Whether there had better be another lane for a request."""
+    return was_refused(record, model, seconds) or lacks(record, model)
 
 
 @contextlib.contextmanager
@@ -878,9 +943,9 @@ class Exchange:
         self.pauses = iter(PAUSES_SEC)
         sent, records = sent_with(options["headers"]), published()
         first = records.serving(self.model) or sent if sent == records.record else sent
-        if records.lanes and was_refused(first, self.model, LATE_SEC):
+        if records.lanes and is_aside(first, self.model, LATE_SEC):
             others = records.others(of_the_pool.get(first.bearer, 0), self.model)
-            first = next((it for it in others if not was_refused(it, self.model, ASIDE_SEC)), first)
+            first = next((it for it in others if not is_aside(it, self.model, ASIDE_SEC)), first)
         self.send_with(first)
 
     def send_with(self, sent: Sent) -> None:
@@ -897,7 +962,10 @@ class Exchange:
         if is_about_reasoning(answer):
             return self.heals()
         if is_challenge(answer) and is_due("challenge", CHALLENGE_SEC):
+            log.error("rotate_now: the provider's gate challenges this address as if it were a browser's")
             signals.put({"at": time.time(), "status": answer.status, "type": "challenge"})
+            if SIGNAL_URL:
+                self.sets_aside()
         elif not self.reports(answer):
             return False
         self.tried.add(self.sent.bearer)
@@ -926,9 +994,17 @@ class Exchange:
             return False
         count(self.agent, self.owner, Used(refused=1))
         signals.put(refusal_signal(refusal, answer, self.sent, self.model, now))
-        for model in (self.model, None) if refusal.scope is Scope.ACCOUNT else (self.model,):
-            remember(refused, Asked(self.sent.bearer, model), now, 1000)
+        if refusal.scope is Scope.ACCOUNT:
+            self.sets_aside()
+        else:
+            remember(refused, Asked(self.sent.bearer, self.model), now, 1000)
         return True
+
+    def sets_aside(self) -> None:
+        """The account is not asked again for a while where there are lanes with others."""
+        now = time.time()
+        for model in (self.model, None):
+            remember(refused, Asked(self.sent.bearer, model), now, 1000)
 
     def reads(self, headers: Headers) -> None:
         """Keeps what the headers say of the account's usage, and signals the rotator if it comes close to its limit."""
