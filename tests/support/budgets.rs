@@ -7,7 +7,7 @@ use fixture::workspace::shipped;
 /// Room for a twentieth, so that a tenth more never passes unnoticed; whoever makes a binary larger says why in
 /// `docs/benchmarks.md` and raises its budget here, and lowers it where one became smaller.
 pub const BUDGETS: [(&str, u64); 9] = [
-    ("accounts", 4_000_000),
+    ("accounts", 4_200_000),
     ("accounts-serve", 2_200_000),
     ("agent-key", 1_625_000),
     ("auth-login", 2_130_000),

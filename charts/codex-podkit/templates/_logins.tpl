@@ -22,11 +22,12 @@ has its own. */}}
   emptyDir: {}
   {{- end }}
 {{- if ne .Values.litellm.codexAuthRotator.mode "cronjob" }}
+{{- /* Several replicas report more than one LiteLLM does. */}}
 # In memory, because the published record is made anew at every start.
 - name: chatgpt-live
   emptyDir:
     medium: Memory
-    sizeLimit: 1Mi
+    sizeLimit: {{ ternary "4Mi" "1Mi" (eq (include "codex-podkit.many" .) "true") }}
 {{- end }}
 {{- with include "codex-podkit.caVolume" . }}
 {{ . }}
