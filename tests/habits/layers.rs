@@ -14,7 +14,7 @@ use crate::habits::sources::{NOT_SHIPPED, rust_files, without_tests};
 const PURE: [&str; 3] = ["records", "judgement", "overview"];
 
 /// What reaches a file, a socket, a process or a clock, of ours and of others.
-const IMPURE: [&str; 15] = [
+const IMPURE: [&str; 16] = [
     "auth-volume",
     "cli",
     "durable-file",
@@ -22,6 +22,7 @@ const IMPURE: [&str; 15] = [
     "http-server",
     "hyper",
     "issuer",
+    "lanes-secret",
     "nix",
     "rotation",
     "rustix",

@@ -13,7 +13,8 @@ use crate::manifest::{containers, find, helm_of, names, of, pod, rendered, value
 /// Containers and Secrets of the user's own, with which the user does as they wish.
 const USERS: [&str; 4] = ["warm", "clone", "ann", "langfuse"];
 
-const CASES: [&str; 7] = ["defaults", "claim", "cronjob", "replicas", "agents", "only-agents", "everything"];
+const CASES: [&str; 8] =
+    ["defaults", "claim", "cronjob", "replicas", "followed", "agents", "only-agents", "everything"];
 
 fn manifests(case: &str) -> Vec<Value> {
     serde_json::from_str(&rendered("json", &values(case))).unwrap()
@@ -57,7 +58,7 @@ fn for_reviewers(manifests: &str) -> String {
 }
 
 #[test]
-fn seven_sets_of_values_render_as_their_reviewers_saw_them() {
+fn eight_sets_of_values_render_as_their_reviewers_saw_them() {
     for case in CASES {
         let texts = [
             ("manifests.yaml", for_reviewers(&rendered("template", &values(case)))),

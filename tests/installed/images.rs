@@ -129,7 +129,7 @@ fn what_is_made_from_scratch_holds_its_programs_and_whom_to_trust() {
     assert_eq!(content("rotator"), with("rotator", &rotator));
     assert_eq!(content("accounts-serve"), with("accounts-serve", &["/bin/accounts-serve"]));
     // Kubernetes' API is trusted by its own certificate.
-    let replication = ["/bin/idle", "/bin/lane-mirror", "/bin/signal-receiver"];
+    let replication = ["/bin/idle", "/bin/lane-follower", "/bin/lane-mirror", "/bin/signal-receiver"];
     assert_eq!(content("replication"), with("replication", &replication));
     let programs = ["/bin/accounts", "/bin/auth-login", "/bin/codex", "/bin/idle"];
     let predecessor = ["/scripts/", "/scripts/auth-login.sh -> /bin/auth-login"];

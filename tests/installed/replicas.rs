@@ -7,6 +7,8 @@ use crate::manifest::{containers, find, names, of, pod, refused};
 const MANY: &str =
     "image: {tag: 1.109.1}, lanes: 3, replicas: 3, chatgptAuth: {persistence: {enabled: true}}";
 
+const FOLLOWED: &str = ", follower: {enabled: true}";
+
 /// The chart's manifests with three replicas and more values of LiteLLM's.
 fn many(more: &str) -> Vec<Value> {
     of(&format!("litellm: {{{MANY}, accountsPage: {{enabled: true}}{more}}}"))
@@ -18,6 +20,11 @@ fn volume<'a>(pod: &'a Value, name: &str) -> &'a Value {
 
 fn has(container: &Value, mount: &str) -> bool {
     names(&container["volumeMounts"]).contains(&mount)
+}
+
+fn variable<'a>(container: &'a Value, name: &str) -> &'a Value {
+    let env = container["env"].as_array().unwrap();
+    &env.iter().find(|it| it["name"] == name).unwrap()["value"]
 }
 
 #[test]
@@ -85,12 +92,8 @@ fn the_replicas_signal_to_the_service_of_the_pod_with_the_logins() {
     let manifests = many("");
     let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
     let litellm = containers(replica).next().unwrap();
-    let of_variable = |name: &str| {
-        let env = litellm["env"].as_array().unwrap();
-        env.iter().find(|it| it["name"] == name).unwrap()["value"].clone()
-    };
-    assert_eq!(of_variable("CODEX_SIGNAL_URL"), "http://codex-accounts.agents:9096");
-    assert_eq!(of_variable("CODEX_LANES_DELAY_SEC"), "90");
+    assert_eq!(variable(litellm, "CODEX_SIGNAL_URL"), "http://codex-accounts.agents:9096");
+    assert_eq!(variable(litellm, "CODEX_LANES_DELAY_SEC"), "90");
     let service = &find(&manifests, "Service", "codex-accounts")["spec"];
     assert_eq!(
         (&service["ports"][0]["port"], &service["selector"]["app"]),
@@ -114,8 +117,12 @@ fn the_replicas_reach_the_receiver_alone_and_only_its_pod_reaches_kubernetes_api
     assert_eq!(app(&owner["ingress"][0]["from"][0]), "litellm");
     assert_eq!(owner["ingress"][0]["ports"], json!([{"port": "signals"}]));
     assert_eq!(owner["egress"], json!([{"ports": port(6443)}]));
+    assert_eq!(signals["egress"].as_array().unwrap().len(), 1);
     let all = policy("litellm").to_string();
     assert!(!all.contains("6443") && !all.contains("9096") && !all.contains("signals"), "{all}");
+    let followed = of(&format!("networkPolicy: {{enabled: true}}\nlitellm: {{{MANY}{FOLLOWED}}}"));
+    let signals = &find(&followed, "NetworkPolicy", "codex-signals")["spec"];
+    assert_eq!(signals["egress"][1], json!({"ports": port(6443)}), "and where lane-follower runs");
 }
 
 #[test]
@@ -126,6 +133,58 @@ fn who_is_told_what_to_type_is_sent_to_the_pod_with_the_logins() {
     let env = page["env"].to_string();
     assert!(env.contains("kubectl -n agents exec -it sts/codex-accounts -c codex-cli --"), "{env}");
     assert!(env.contains("kubectl -n agents exec sts/codex-accounts -c rotator -- rotate-once"), "{env}");
+}
+
+#[test]
+fn a_replica_that_follows_has_its_records_in_memory_before_litellm_starts() {
+    let manifests = many(FOLLOWED);
+    let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+    assert_eq!(names(&replica["spec"]["initContainers"]), ["lane-records"]);
+    assert_eq!(names(&replica["spec"]["containers"]), ["litellm", "lane-follower"]);
+    let command = |index: usize| containers(replica).nth(index).unwrap()["command"].clone();
+    assert_eq!(command(0), json!(["lane-follower", "--lanes", "3", "--once"]));
+    assert_eq!(command(2), json!(["lane-follower", "--lanes", "3"]));
+    assert_eq!(volume(replica, "chatgpt-live")["emptyDir"]["medium"], "Memory");
+    assert!(!names(&replica["spec"]["volumes"]).contains(&"codex-lanes"));
+    let litellm = containers(replica).nth(1).unwrap();
+    let live =
+        litellm["volumeMounts"].as_array().unwrap().iter().find(|it| it["mountPath"] == "/chatgpt-live");
+    assert_eq!(live, Some(&json!({"name": "chatgpt-live", "mountPath": "/chatgpt-live", "readOnly": true})));
+    assert_eq!(variable(litellm, "CODEX_LANES_DELAY_SEC"), "5");
+}
+
+#[test]
+fn of_a_replica_that_follows_litellms_container_has_no_token_and_the_others_may_read_one_secret() {
+    let manifests = many(FOLLOWED);
+    let rules = json!([{
+        "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["codex-lanes"], "verbs": ["list", "watch"]
+    }]);
+    assert_eq!(find(&manifests, "Role", "litellm")["rules"], rules);
+    assert_eq!(find(&manifests, "ServiceAccount", "litellm")["automountServiceAccountToken"], false);
+    let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+    assert_eq!(replica["spec"]["serviceAccountName"], "litellm");
+    assert_eq!(replica["spec"]["automountServiceAccountToken"], false);
+    let with_token = containers(replica).filter(|it| has(it, "api-token")).map(|it| &it["name"]);
+    assert_eq!(with_token.collect::<Vec<_>>(), ["lane-records", "lane-follower"]);
+}
+
+#[test]
+fn a_service_account_of_the_users_own_gets_the_right_and_none_is_made() {
+    for (given, account) in [("", "litellm"), (", serviceAccountName: ours", "ours")] {
+        let manifests = many(&format!("{FOLLOWED}{given}"));
+        let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+        assert_eq!(replica["spec"]["serviceAccountName"], account);
+        let bound = json!([{"kind": "ServiceAccount", "name": account, "namespace": "agents"}]);
+        assert_eq!(find(&manifests, "RoleBinding", "litellm")["subjects"], bound);
+        let made = manifests.iter().filter(|it| it["kind"] == "ServiceAccount");
+        let names: Vec<_> =
+            made.map(|it| &it["metadata"]["name"]).filter(|name| *name != "codex-accounts").collect();
+        assert_eq!(names.len(), usize::from(given.is_empty()), "{names:?}");
+    }
+    let mounted = many(", serviceAccountName: ours");
+    let replica = pod(find(&mounted, "Deployment", "litellm")).unwrap();
+    assert_eq!(replica["spec"]["serviceAccountName"], "ours");
+    assert!(!containers(replica).any(|it| has(it, "api-token")));
 }
 
 #[test]
@@ -179,6 +238,10 @@ fn what_several_replicas_cannot_work_without_is_said() {
         (
             with(&format!("lanes: 2, {claim}, {new}, autoscaling: {{enabled: true, maxReplicas: 1}}")),
             "litellm.autoscaling.maxReplicas is below litellm.replicas",
+        ),
+        (
+            format!("litellm: {{lanes: 2, {claim}, {new}{FOLLOWED}}}"),
+            "litellm.follower.enabled needs several replicas, as one pod has its records at once: set litellm.replicas",
         ),
     ];
     let sets: Vec<_> = cases.iter().map(|(values, _)| values.as_str()).collect();

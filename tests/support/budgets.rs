@@ -6,12 +6,13 @@ use fixture::workspace::shipped;
 ///
 /// Room for a twentieth, so that a tenth more never passes unnoticed; whoever makes a binary larger says why in
 /// `docs/benchmarks.md` and raises its budget here, and lowers it where one became smaller.
-pub const BUDGETS: [(&str, u64); 9] = [
+pub const BUDGETS: [(&str, u64); 10] = [
     ("accounts", 4_200_000),
     ("accounts-serve", 2_200_000),
     ("agent-key", 1_625_000),
     ("auth-login", 2_130_000),
     ("idle", 1_275_000),
+    ("lane-follower", 3_155_000),
     ("lane-mirror", 3_160_000),
     ("rotate-once", 4_020_000),
     ("seed-codex-config", 1_710_000),

@@ -77,8 +77,13 @@ true
 {{- end }}
 {{- end }}
 
-{{/* The records of the lanes, as LiteLLM's replicas mount them. Until all are there, the kubelet lets no pod start. */}}
+{{/* The records of the lanes, as LiteLLM's replicas have them: as lane-follower writes them, or as the kubelet mounts them,
+which lets no pod start until all are there. */}}
 {{- define "codex-podkit.lanesVolume" -}}
+{{- if include "codex-podkit.followed" . -}}
+{{ include "codex-podkit.liveVolume" . }}
+{{ include "codex-podkit.apiToken" . }}
+{{- else -}}
 - name: codex-lanes
   secret:
     secretName: codex-lanes
@@ -88,6 +93,7 @@ true
       {{- range $lane := untilStep 1 (int (add1 .Values.litellm.lanes)) 1 }}
       - {key: lane-{{ $lane }}.json, path: lane-{{ $lane }}.json}
       {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Why several replicas cannot work; empty if they can. */}}
@@ -111,5 +117,7 @@ true
 litellm.autoscaling.maxReplicas is below litellm.replicas, with which the HorizontalPodAutoscaler begins
 {{- end -}}
 {{- end -}}
+{{- else if and .Values.litellm.enabled .Values.litellm.follower.enabled }}
+litellm.follower.enabled needs several replicas, as one pod has its records at once: set litellm.replicas
 {{- end -}}
 {{- end }}

@@ -22,16 +22,20 @@ has its own. */}}
   emptyDir: {}
   {{- end }}
 {{- if ne .Values.litellm.codexAuthRotator.mode "cronjob" }}
-{{- /* Several replicas report more than one LiteLLM does. */}}
+{{ include "codex-podkit.liveVolume" . }}
+{{- end }}
+{{- with include "codex-podkit.caVolume" . }}
+{{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The volume of what LiteLLM sees. Several replicas report more than one LiteLLM does. */}}
+{{- define "codex-podkit.liveVolume" -}}
 # In memory, because the published record is made anew at every start.
 - name: chatgpt-live
   emptyDir:
     medium: Memory
     sizeLimit: {{ ternary "4Mi" "1Mi" (eq (include "codex-podkit.many" .) "true") }}
-{{- end }}
-{{- with include "codex-podkit.caVolume" . }}
-{{ . }}
-{{- end }}
 {{- end }}
 
 {{/* The mount of what LiteLLM sees. A CronJob's pod shares only the claim, so it is a directory in the claim then. */}}

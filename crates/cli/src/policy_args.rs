@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use judgement::policy::{Floors, Order, PassOptions};
 use judgement::quota::{Quota, Reserves};
-use records::lane::NotALane;
+use records::Slot;
 use records::usage::Percent;
-use records::{LaneCount, Slot};
 
 use crate::duration::{OptionalDuration, duration};
+use crate::lanes_args::LanesArgs;
 use crate::percent::{OptionalPercent, percent, reserves};
 
 /// The flags of the policy.
@@ -19,9 +19,8 @@ pub struct PolicyArgs {
     #[arg(long, global = true, value_enum, value_name = "POLICY", env = "CODEX_ROTATION_POLICY", default_value_t = OrderArg::Sticky)]
     policy: OrderArg,
 
-    /// How many accounts serve at once, from 1 to 16: each has a record of its own, lane-1.json and so on
-    #[arg(long, global = true, value_name = "COUNT", env = "CODEX_LANES", default_value = "1", value_parser = lanes)]
-    lanes: OptionalLanes,
+    #[command(flatten)]
+    lanes: LanesArgs,
 
     /// Refresh a login this long before its access token ends
     #[arg(long, global = true, value_name = "DURATION", env = "CODEX_REFRESH_BEFORE_SEC", default_value = "1d", value_parser = duration)]
@@ -59,13 +58,6 @@ enum OrderArg {
     Weighted,
 }
 
-/// A number of lanes, or `None` for the default: charts set variables without a value.
-type OptionalLanes = Option<LaneCount>;
-
-fn lanes(text: &str) -> Result<OptionalLanes, NotALane> {
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
-}
-
 impl PolicyArgs {
     /// The options of a pass with these flags, to the account that the order gives or to the slot that is named.
     #[must_use]
@@ -78,7 +70,7 @@ impl PolicyArgs {
                 OrderArg::LeastUsed => Order::LeastUsed,
                 OrderArg::Weighted => Order::Weighted,
             },
-            lanes: self.lanes.unwrap_or_default(),
+            lanes: self.lanes.count(),
             to,
             offline: false,
             only: None,

@@ -10,6 +10,7 @@ pub mod cooldown;
 pub mod counting;
 pub mod decide;
 pub mod due;
+pub mod follow;
 pub mod forecast;
 pub mod interpret;
 pub mod mirror;

@@ -1,25 +1,18 @@
 //! The command line.
 
-use std::path::PathBuf;
-
 use clap::Parser;
-use cli::VolumeArgs;
+use cli::{LanesSecretArgs, VolumeArgs};
 
 /// Mirrors the records of the lanes into a Secret, once, for LiteLLM's replicas
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = AFTER_HELP)]
 pub struct Args {
-    /// The Secret, in the pod's namespace; it must be there
-    #[arg(long, value_name = "NAME", env = "CODEX_LANES_SECRET", default_value = "codex-lanes")]
-    pub(crate) secret: String,
+    #[command(flatten)]
+    pub(crate) secret: LanesSecretArgs,
 
     /// Mirror this volume although the Secret has later records than it
     #[arg(long)]
     pub(crate) take_over: bool,
-
-    /// Directory with the pod's token for Kubernetes' API
-    #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/kubernetes.io/serviceaccount")]
-    pub(crate) service_account: PathBuf,
 
     #[command(flatten)]
     pub(crate) volume: VolumeArgs,

@@ -4,10 +4,8 @@
 //! it needs no watch, no connection that stays, and no retry of its own. Each run reads the pod's token for the API anew,
 //! because Kubernetes replaces it.
 
-mod api;
 mod args;
 mod generation_file;
-mod secret_object;
 
 use std::collections::BTreeMap;
 
@@ -15,11 +13,10 @@ use auth_volume::{Volume, clock, lock};
 use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
 use judgement::mirror::{Mirrored, Step, plan};
+use lanes_secret::{Api, ApiError, content};
 use records::Lane;
 use records::mirroring::Mirroring;
 use records::published::Exported;
-
-use crate::api::{Api, ApiError};
 
 pub use crate::args::Args;
 
@@ -49,20 +46,19 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
-    let api = Api::of_pod(&args.service_account, &args.secret)?;
+    let api = Api::of_pod(&args.secret.service_account, &args.secret.name)?;
     for _ in 0..MOST_STEPS {
         let object = api.get()?;
-        let there = secret_object::read(&object).or_exit(Exit::BadConfig)?;
+        let there = content::read(&object).or_exit(Exit::BadConfig)?;
         match plan(&lanes(volume)?, generation_file::read(volume.layout())?, there.as_ref()) {
             Step::Nothing => return Ok(()),
             Step::Raise(generation) => generation_file::store(volume.layout(), generation)?,
-            Step::Patch(mirrored) => match api.apply(&secret_object::apply(&object, &mirrored, clock::now()))
-            {
+            Step::Patch(mirrored) => match api.apply(&content::apply(&object, &mirrored, clock::now())) {
                 // Another writer was faster: what it wrote is read now.
                 Err(ApiError::Conflict) => {}
                 applied => {
                     applied?;
-                    log::line(COMMAND, said(&args.secret, &mirrored));
+                    log::line(COMMAND, said(&args.secret.name, &mirrored));
                 }
             },
             Step::Stop { there } if args.take_over => generation_file::store(volume.layout(), there.next())?,
@@ -74,7 +70,7 @@ fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
                         "the Secret {} has generation {number} of the records, which is later than this volume's: was \
                          the volume restored from a backup? Sign in again what accounts says, then run lane-mirror \
                          --take-over",
-                        args.secret
+                        args.secret.name
                     ),
                 ));
             }
@@ -82,7 +78,7 @@ fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Exit::TryAgain,
-        format!("the Secret {} is being changed by another writer all the time", args.secret),
+        format!("the Secret {} is being changed by another writer all the time", args.secret.name),
     ))
 }
 

@@ -1,10 +1,7 @@
 //! The command line.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-
 use clap::Parser;
-use cli::Listen;
+use cli::{Listen, LiveDirArgs};
 
 /// Takes the signals of LiteLLM's replicas over HTTP, and leaves them for the rotator
 #[derive(Debug, Parser)]
@@ -14,13 +11,9 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", env = "CODEX_SIGNAL_LISTEN", default_value = "127.0.0.1:9096", value_parser = Listen::parse)]
     pub(crate) listen: Listen,
 
-    /// Directory of the lanes' records, in which the rotator finds signals
-    // `OsString`, because clap refuses an empty path, and charts set variables without a value.
-    #[arg(long, value_name = "DIR", env = "CHATGPT_LIVE_DIR", default_value = LIVE_DIR)]
-    live_dir: OsString,
+    #[command(flatten)]
+    pub(crate) live: LiveDirArgs,
 }
-
-const LIVE_DIR: &str = "/chatgpt-live";
 
 const AFTER_HELP: &str = "\
 POST /signal takes a signal, POST /heartbeat what a callback writes each minute: at most 4 KiB of JSON, signed in the \
@@ -29,13 +22,6 @@ hexadecimal digits. GET /healthz says that it runs.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 usage, 73 the directory cannot be read, 78 cannot listen at that \
 address, or no such directory";
-
-impl Args {
-    /// The directory. A variable without a value counts as not set.
-    pub(crate) fn live_dir(&self) -> PathBuf {
-        if self.live_dir.is_empty() { LIVE_DIR.into() } else { PathBuf::from(&self.live_dir) }
-    }
-}
 
 #[cfg(test)]
 mod tests {

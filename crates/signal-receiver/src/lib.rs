@@ -27,7 +27,7 @@ pub const COMMAND: &str = "signal-receiver";
 /// There is no such directory, it cannot listen at the address, or the server failed.
 pub fn run(args: &Args) -> Result<(), Failure> {
     // Only what LiteLLM sees: it has the records and the signal, and no master.
-    let volume = Volume::at((args.live_dir(), None))?;
+    let volume = Volume::at((args.live.directory(), None))?;
     let socket = http_server::bind(args.listen)
         .with_context(|| format!("cannot listen on {}", args.listen))
         .or_exit(Exit::BadConfig)?;

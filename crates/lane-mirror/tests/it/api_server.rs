@@ -1,16 +1,15 @@
 //! Kubernetes' API over TLS, as far as one Secret goes. That a real one answers so is held by the tests of the cluster.
 
-use std::fs;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fixture::ServiceAccount;
 use fixture::http::{Request, answer};
 use fixture::tls::Identity;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const TOKEN: &str = "a-token-for-the-api";
 
@@ -29,9 +28,8 @@ pub(crate) struct Kept {
 
 /// A server that has the Secret `codex-lanes`, empty as the chart makes it.
 pub(crate) struct ApiServer {
-    port: u16,
     kept: Arc<Mutex<Kept>>,
-    service_account: TempDir,
+    service_account: ServiceAccount,
 }
 
 impl ApiServer {
@@ -42,27 +40,20 @@ impl ApiServer {
         let port = identity.listen(move |mut tls| {
             let _ = serve(&mut tls, &keeps);
         });
-        let service_account = tempfile::tempdir().unwrap();
-        let files = [("token", TOKEN), ("namespace", "team"), ("ca.crt", identity.certificate())];
-        for (name, content) in files {
-            fs::write(service_account.path().join(name), content).unwrap();
-        }
-        Self { port, kept, service_account }
+        let service_account = ServiceAccount::new(port, TOKEN, identity.certificate());
+        Self { kept, service_account }
     }
 
     pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap()
     }
 
-    pub(crate) fn service_account(&self) -> PathBuf {
-        self.service_account.path().to_owned()
+    pub(crate) fn service_account(&self) -> &Path {
+        self.service_account.path()
     }
 
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
-        [
-            ("KUBERNETES_SERVICE_HOST", "localhost".to_owned()),
-            ("KUBERNETES_SERVICE_PORT", self.port.to_string()),
-        ]
+        self.service_account.variables()
     }
 
     /// A record in the Secret.

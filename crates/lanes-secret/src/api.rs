@@ -1,4 +1,4 @@
-//! Kubernetes' API, as far as one Secret goes: it is read, and its records are applied.
+//! Kubernetes' API, as far as one Secret goes: it is read, applied and watched.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,8 @@ use serde_json::Value;
 use thiserror::Error;
 use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Error as UreqError};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, Error as UreqError, RequestBuilder};
 
 /// Who owns the fields that are applied: others who apply the Secret, such as Helm, leave them alone.
 const FIELD_MANAGER: &str = "codex-podkit";
@@ -19,20 +20,25 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(15);
 
 /// The largest answer that is read, in bytes: a Secret has at most 1 MiB, and a third more as base64.
-const LARGEST: u64 = 2 << 20;
+pub(crate) const LARGEST: u64 = 2 << 20;
+
+/// What a program is to have a right to, in the words of its error.
+const WRITER: &str = "get and patch";
+const READER: &str = "list and watch";
 
 /// One Secret at the API server of the cluster that the pod is in.
 #[derive(Debug)]
-pub(crate) struct Api {
+pub struct Api {
     agent: Agent,
-    url: String,
+    /// Where the Secrets of the pod's namespace are.
+    secrets: String,
     secret: String,
     token: Secret,
 }
 
 /// Why the Secret was not read or not written.
 #[derive(Debug, Error)]
-pub(crate) enum ApiError {
+pub enum ApiError {
     #[error("KUBERNETES_SERVICE_HOST is not set: run it in a pod of a cluster")]
     NoCluster,
     #[error("{path}: {cause}: mount the pod's service account there", path = path.display())]
@@ -44,10 +50,13 @@ pub(crate) enum ApiError {
     Conflict,
     #[error("there is no Secret {0}: the chart makes it")]
     NoSecret(String),
-    #[error("Kubernetes' API gives no right to get and patch the Secret {secret}: {said}")]
-    Forbidden { secret: String, said: String },
+    #[error("Kubernetes' API gives no right to {what} the Secret {secret}: {said}")]
+    Forbidden { what: &'static str, secret: String, said: String },
     #[error("Kubernetes' API answered {status}: {said}")]
     Refused { status: u16, said: String },
+    /// It is no list of Secrets and no event of a watch.
+    #[error("what answers is not Kubernetes' API, or not whole")]
+    Unreadable,
 }
 
 impl Classified for ApiError {
@@ -57,9 +66,10 @@ impl Classified for ApiError {
                 ErrorClass::Configuration
             }
             // A token is refused for a moment when it has just been replaced.
-            Self::NoAnswer(_) | Self::Conflict | Self::Refused { status: 401 | 429 | 500.., .. } => {
-                ErrorClass::Temporary
-            }
+            Self::NoAnswer(_)
+            | Self::Conflict
+            | Self::Unreadable
+            | Self::Refused { status: 401 | 410 | 429 | 500.., .. } => ErrorClass::Temporary,
             Self::Refused { .. } => ErrorClass::Other,
         }
     }
@@ -70,7 +80,7 @@ impl Api {
     ///
     /// # Errors
     /// This is no pod, or it has no service account.
-    pub(crate) fn of_pod(service_account: &Path, secret: &str) -> Result<Self, ApiError> {
+    pub fn of_pod(service_account: &Path, secret: &str) -> Result<Self, ApiError> {
         let read = |name: &str| {
             let path = service_account.join(name);
             fs::read_to_string(&path)
@@ -101,7 +111,7 @@ impl Api {
             .build();
         Ok(Self {
             agent: config.new_agent(),
-            url: format!("https://{host}:{port}/api/v1/namespaces/{}/secrets/{secret}", namespace.trim()),
+            secrets: format!("https://{host}:{port}/api/v1/namespaces/{}/secrets", namespace.trim()),
             secret: secret.to_owned(),
             token: Secret::new(&read("token")?),
         })
@@ -111,8 +121,8 @@ impl Api {
     ///
     /// # Errors
     /// The API server does not give it.
-    pub(crate) fn get(&self) -> Result<Value, ApiError> {
-        self.answered(self.agent.get(&self.url).header("authorization", self.bearer()).call())
+    pub fn get(&self) -> Result<Value, ApiError> {
+        self.document(WRITER, self.agent.get(self.url()).header("authorization", self.bearer()).call())
     }
 
     /// Applies an object to the Secret, for which no right to create one is needed if it is there.
@@ -120,38 +130,84 @@ impl Api {
     /// # Errors
     /// The API server does not take it; [`ApiError::Conflict`] if the Secret has changed since the version that the object
     /// names.
-    pub(crate) fn apply(&self, object: &Value) -> Result<(), ApiError> {
-        let url = format!("{}?fieldManager={FIELD_MANAGER}&force=true", self.url);
+    pub fn apply(&self, object: &Value) -> Result<(), ApiError> {
         let request = self
             .agent
-            .patch(url)
+            .patch(format!("{}?fieldManager={FIELD_MANAGER}&force=true", self.url()))
             .header("authorization", self.bearer())
             // JSON is YAML, and older servers know this name only.
             .header("content-type", "application/apply-patch+yaml");
-        self.answered(request.send(object.to_string())).map(drop)
+        self.document(WRITER, request.send(object.to_string())).map(drop)
+    }
+
+    /// Reads the list of the Secrets with this name, which is one or none.
+    pub(crate) fn list(&self) -> Result<Value, ApiError> {
+        self.document(READER, self.of_this_name().call())
+    }
+
+    /// Begins to watch after a version of the list.
+    pub(crate) fn watch(&self, version: &str, lasting: Duration) -> Result<Body, ApiError> {
+        let request = self
+            .of_this_name()
+            .query("watch", "true")
+            .query("resourceVersion", version)
+            .query("timeoutSeconds", lasting.as_secs().to_string());
+        let bounded = request.config().timeout_global(Some(lasting + WHOLE)).build();
+        self.answered(READER, bounded.call()).map(Response::into_body)
+    }
+
+    /// A request for the Secrets with this name. By the selector it is covered by a right to the one Secret.
+    fn of_this_name(&self) -> RequestBuilder<WithoutBody> {
+        let selector = format!("metadata.name={}", self.secret);
+        self.agent.get(&self.secrets).query("fieldSelector", selector).header("authorization", self.bearer())
+    }
+
+    fn url(&self) -> String {
+        format!("{}/{}", self.secrets, self.secret)
     }
 
     fn bearer(&self) -> String {
         format!("Bearer {}", self.token.expose())
     }
 
-    fn answered(&self, answer: Result<Response<Body>, UreqError>) -> Result<Value, ApiError> {
+    /// The document that was asked for.
+    fn document(
+        &self,
+        right: &'static str,
+        answer: Result<Response<Body>, UreqError>,
+    ) -> Result<Value, ApiError> {
+        let mut answer = self.answered(right, answer)?;
+        serde_json::from_slice(&content(answer.body_mut())?).map_err(|_| ApiError::Unreadable)
+    }
+
+    /// An answer that grants what was asked for.
+    fn answered(
+        &self,
+        right: &'static str,
+        answer: Result<Response<Body>, UreqError>,
+    ) -> Result<Response<Body>, ApiError> {
         let mut answer = answer.map_err(ApiError::NoAnswer)?;
         let status = answer.status().as_u16();
-        let body =
-            answer.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(ApiError::NoAnswer)?;
-        let document: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status == 200 {
-            return Ok(document);
+            return Ok(answer);
         }
-        let said = text::line(document["message"].as_str().unwrap_or("without a reason"));
+        let document: Value = serde_json::from_slice(&content(answer.body_mut())?).unwrap_or_default();
         Err(match status {
-            403 => ApiError::Forbidden { secret: self.secret.clone(), said },
+            403 => ApiError::Forbidden { what: right, secret: self.secret.clone(), said: said(&document) },
             404 => ApiError::NoSecret(self.secret.clone()),
             409 => ApiError::Conflict,
-            _ => ApiError::Refused { status, said },
+            _ => ApiError::Refused { status, said: said(&document) },
         })
     }
+}
+
+/// The reason in a document of the kind Status.
+pub(crate) fn said(status: &Value) -> String {
+    text::line(status["message"].as_str().unwrap_or("without a reason"))
+}
+
+fn content(body: &mut Body) -> Result<Vec<u8>, ApiError> {
+    body.with_config().limit(LARGEST).read_to_vec().map_err(ApiError::NoAnswer)
 }
 
 fn certificates(pem: &str) -> Vec<Certificate<'static>> {

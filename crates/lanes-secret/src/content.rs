@@ -1,9 +1,10 @@
-//! The Secret as Kubernetes' API has it. Pure.
+//! What is in the Secret, as Kubernetes' API has it. Pure.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use judgement::follow::Uid;
 use judgement::mirror::{Generation, Mirrored};
 use records::published::Exported;
 use records::{Lane, Timestamp};
@@ -21,11 +22,20 @@ const AT: &str = "codex-podkit/at";
 #[error(
     "the Secret's annotation {GENERATION} is no number: remove it with kubectl annotate secret NAME {GENERATION}-"
 )]
-pub(crate) struct NoGeneration;
+pub struct NoGeneration;
+
+/// Which Secret it is.
+#[must_use]
+pub fn uid(object: &Value) -> Uid {
+    Uid::of(object["metadata"]["uid"].as_str().unwrap_or_default())
+}
 
 /// The lanes in the Secret; `None` if it has no generation, as one that the chart has just made. A record that is not ours
 /// is left out, so that the lane gets one.
-pub(crate) fn read(object: &Value) -> Result<Option<Mirrored<Exported>>, NoGeneration> {
+///
+/// # Errors
+/// Its generation cannot be read.
+pub fn read(object: &Value) -> Result<Option<Mirrored<Exported>>, NoGeneration> {
     let generation = &object["metadata"]["annotations"][GENERATION];
     if generation.is_null() {
         return Ok(None);
@@ -40,7 +50,8 @@ pub(crate) fn read(object: &Value) -> Result<Option<Mirrored<Exported>>, NoGener
 }
 
 /// What is applied to the Secret that was read. It names the version of what was read, so that nothing newer is replaced.
-pub(crate) fn apply(there: &Value, mirrored: &Mirrored<Exported>, now: Timestamp) -> Value {
+#[must_use]
+pub fn apply(there: &Value, mirrored: &Mirrored<Exported>, now: Timestamp) -> Value {
     let metadata = &there["metadata"];
     let content = |record: &Exported| Value::from(BASE64_STANDARD.encode(record.bytes()));
     let data: Map<_, _> =
