@@ -35,6 +35,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     // What no waiting mends is said at once.
     drop(api(args)?);
     let mut replica = Replica::new(volume, &args.secret.name, args.lanes.count());
+    if args.once && replica.is_complete() {
+        return Ok(());
+    }
     let mut pause = Pause::default();
     loop {
         let began = Instant::now();

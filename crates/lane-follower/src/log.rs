@@ -32,8 +32,7 @@ impl Log {
     }
 
     /// Why what is in the Secret was not taken.
-    pub(crate) fn kept(&mut self, why: impl Display) {
-        let why = why.to_string();
+    pub(crate) fn kept(&mut self, why: String) {
         if self.kept.as_ref() != Some(&why) {
             log::line(COMMAND, &why);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// How long the Secret is watched at most. A connection that died unnoticed delays a record by no more than a mounted Secret
 /// would, and the list that follows is of one small object.
-pub(crate) const WATCH: Duration = Duration::from_secs(80);
+pub(crate) const WATCH: Duration = Duration::from_secs(75);
 
 /// A connection that lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use auth_volume::Volume;
 use auth_volume::error::cannot_write;
 use cli::exit::Failure;
 use durable_file::atomic::{self, Access};
-use judgement::follow::{Taken, follow};
+use judgement::follow::{Taken, Uid, follow};
 use judgement::mirror::Mirrored;
 use lanes_secret::{Api, ApiError, Version, Versions, content};
 use records::published::Exported;
@@ -31,6 +31,14 @@ impl Replica {
     /// The replica with this directory, of which the records may be there from before.
     pub(crate) fn new(volume: Volume, secret: &str, lanes: LaneCount) -> Self {
         Self { volume, secret: secret.to_owned(), lanes, taken: None, log: Log::default() }
+    }
+
+    /// Whether the records of all lanes are there, such as from before the pod's containers were started again.
+    pub(crate) fn is_complete(&self) -> bool {
+        let published = [self.volume.published()].into_iter();
+        published
+            .chain(self.lanes.lanes().map(|lane| self.volume.in_lane(lane)))
+            .all(|it| it.is_well_formed())
     }
 
     /// Takes what the Secret has for as long as a connection lasts. If it is to be done once, returns true when the records
@@ -67,34 +75,32 @@ impl Replica {
 
     /// Takes the records of all lanes. Returns whether it could.
     fn take(&mut self, version: &Version) -> Result<bool, Failure> {
-        let Version::Secret(object) = version else {
-            self.log.kept(ApiError::NoSecret(self.secret.clone()));
-            return Ok(false);
-        };
-        let there = match content::read(object) {
-            Ok(there) => there,
-            Err(error) => {
-                self.log.kept(error);
+        let (uid, records) = match self.to_take(version) {
+            Ok(taken) => taken,
+            Err(why) => {
+                self.log.kept(why);
                 return Ok(false);
             }
         };
+        let is_new = self.write(&records)? || self.taken.is_none();
+        let (count, number) = (records.lanes.len(), records.generation.number());
+        let what = if count == 1 { "record" } else { "records" };
+        let took = format_args!("took {count} {what} of the Secret {}, generation {number}", self.secret);
+        self.log.taken(is_new, took);
+        self.taken = Some(Taken { uid, generation: records.generation });
+        Ok(true)
+    }
+
+    /// The records to take and from which Secret, or why none are taken.
+    fn to_take(&self, version: &Version) -> Result<(Uid, Mirrored<Exported>), String> {
+        let Version::Secret(object) = version else {
+            return Err(ApiError::NoSecret(self.secret.clone()).to_string());
+        };
+        let there = content::read(object).map_err(|e| e.to_string())?;
         let uid = content::uid(object);
         match follow(self.lanes, self.taken.as_ref(), &uid, there.as_ref()) {
-            Ok(records) => {
-                let is_new = self.write(&records)? || self.taken.is_none();
-                let (count, number) = (records.lanes.len(), records.generation.number());
-                let what = if count == 1 { "record" } else { "records" };
-                self.log.taken(
-                    is_new,
-                    format_args!("took {count} {what} of the Secret {}, generation {number}", self.secret),
-                );
-                self.taken = Some(Taken { uid, generation: records.generation });
-                Ok(true)
-            }
-            Err(why) => {
-                self.log.kept(format_args!("the Secret {} {why}", self.secret));
-                Ok(false)
-            }
+            Ok(records) => Ok((uid, records)),
+            Err(kept) => Err(format!("the Secret {} {kept}", self.secret)),
         }
     }
 

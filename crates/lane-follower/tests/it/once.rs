@@ -24,6 +24,23 @@ fn litellm_starts_once_the_secret_has_the_records_of_all_lanes() {
 }
 
 #[test]
+fn litellm_that_is_started_again_in_its_pod_waits_for_no_api_server() {
+    let server = ApiServer::start();
+    server.put(0, &["ann", "ben"]);
+    let mut init = Follower::with(&server, Volume::new(), &["--once"]);
+    assert_eq!(init.end().code(), Some(0));
+    server.kept().is_away = true;
+    let connections = server.kept().connections;
+    let mut again = Follower::with(&server, init.volume, &["--once"]);
+    assert_eq!(again.end().code(), Some(0));
+    assert_eq!(server.kept().connections, connections);
+    std::fs::remove_file(again.volume.file("lane-2.json")).unwrap();
+    let mut incomplete = Follower::with(&server, again.volume, &["--once"]);
+    fixture::wait_until("it asks", || server.kept().connections > connections);
+    assert_eq!(incomplete.stop().0, Some(75));
+}
+
+#[test]
 fn a_right_that_is_given_later_and_an_api_server_that_comes_later_are_waited_for() {
     let server = ApiServer::start();
     server.put(0, &["ann", "ben"]);
