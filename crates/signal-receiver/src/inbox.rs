@@ -51,6 +51,8 @@ pub(crate) enum Reception {
     Dropped(Dropped),
     /// So many wait that it has to come again.
     Full,
+    /// It could not be written, and has to come again.
+    Unwritten,
 }
 
 impl Inbox {
@@ -82,10 +84,10 @@ impl Inbox {
                 if let Some(place) = place {
                     place.send(body.to_vec());
                 }
-                if let Kind::Report(report) = kind {
-                    self.keep(report, body);
+                match kind {
+                    Kind::Report(report) => self.keep(report, body),
+                    Kind::Signal => Reception::Taken,
                 }
-                Reception::Taken
             }
             Err(why) => {
                 *dropped.entry(why).or_default() += 1;
@@ -94,9 +96,13 @@ impl Inbox {
         }
     }
 
-    fn keep(&self, report: Report, document: &[u8]) {
-        if let Err(e) = self.volume.keep_report(report, document, clock::now()) {
-            log::line(COMMAND, e);
+    fn keep(&self, report: Report, document: &[u8]) -> Reception {
+        match self.volume.keep_report(report, document, clock::now()) {
+            Ok(()) => Reception::Taken,
+            Err(e) => {
+                log::line(COMMAND, e);
+                Reception::Unwritten
+            }
         }
     }
 

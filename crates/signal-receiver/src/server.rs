@@ -71,6 +71,7 @@ async fn answer(request: Request<Incoming>, from: IpAddr, inbox: &Inbox) -> Resp
     match inbox.receive(kind, from, &body.to_bytes(), &signature) {
         Reception::Taken => said(StatusCode::ACCEPTED, "taken\n"),
         Reception::Full => said(StatusCode::SERVICE_UNAVAILABLE, "too many wait for the rotator\n"),
+        Reception::Unwritten => said(StatusCode::SERVICE_UNAVAILABLE, "the directory cannot be written\n"),
         Reception::Dropped(why) => {
             let status = match why {
                 Dropped::Unreadable => StatusCode::BAD_REQUEST,

@@ -165,6 +165,14 @@ fn what_agents_have_used_is_added_up_once_and_more_than_a_signal_may_hold() {
     assert_eq!(receiver.post("/agents", &more("1-b", 1), "at-ann"), 202);
     assert_eq!(requests(), 2);
     assert_eq!(receiver.post("/agents", &more("1-b", 2), "at-cem"), 403);
+    std::fs::rename(receiver.volume.file("agents-replicas.json"), receiver.volume.file("aside")).unwrap();
+    std::fs::create_dir_all(receiver.volume.file("agents-replicas.json/x")).unwrap();
+    sleep(Duration::from_millis(1100));
+    assert_eq!(
+        receiver.post("/agents", &more("1-b", 2), "at-ann"),
+        503,
+        "it cannot be written, and comes again"
+    );
 }
 
 #[test]
