@@ -126,6 +126,11 @@ fn a_mirror_that_fails_or_stands_still_is_found_after_three_minutes_and_none_whe
                  serve on with the records that they have";
     assert_eq!(said, format!("{since} ({ahead})"));
     assert!(remedy.starts_with("look at kubectl logs sts/codex-accounts -c lane-mirror; "), "{remedy}");
+    let waits = |facts: &mut Observed| {
+        (facts.mirroring, facts.waiting_since) = (Some(mirroring(-1, Some(-1), None)), Some(at(-121)));
+    };
+    let (_, remedy) = only_finding(waits);
+    assert_eq!(remedy, "rotate-once; then look at kubectl logs sts/codex-accounts -c rotator");
     let (said, _) = only_finding(|facts| facts.mirroring = Some(mirroring(-1, None, Some(ahead))));
     assert!(said.starts_with("the Secret of the lanes has not got their records: "), "{said}");
     let (said, _) = only_finding(|facts| facts.mirroring = Some(mirroring(-181, Some(-181), None)));

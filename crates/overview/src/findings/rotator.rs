@@ -10,9 +10,6 @@ use crate::findings::digest;
 use crate::observed::Observed;
 use crate::words::span;
 
-/// Where the sidecar says why it does not run.
-const SIDECAR: &str = "then look at kubectl logs deploy/litellm -c rotator";
-
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     if digest::is_late(&observed.overview) {
         // What is old says nothing of how the rotator is now.
@@ -28,7 +25,7 @@ fn signal_waits(observed: &Observed) -> Option<Finding> {
     let now = observed.overview.now;
     let since = observed.waiting_since.filter(|since| now.since(*since) > SIGNAL_WAITS)?;
     let message = format!("a signal has waited since {since}: the rotator does not run");
-    Some(Finding::new(Id::SignalWaits, message).run(remedy::PASS).advise(SIDECAR))
+    Some(Finding::new(Id::SignalWaits, message).run(remedy::PASS).advise(sidecar(observed)))
 }
 
 fn pass_late(observed: &Observed) -> Option<Finding> {
@@ -40,7 +37,13 @@ fn pass_late(observed: &Observed) -> Option<Finding> {
         format!("no pass has ended since auth.json was written {} ago", span(age))
     };
     let message = format!("{last}, and one is due every {every}");
-    Some(Finding::new(Id::PassLate, message).run(remedy::PASS).advise(SIDECAR))
+    Some(Finding::new(Id::PassLate, message).run(remedy::PASS).advise(sidecar(observed)))
+}
+
+/// Where the sidecar says why it does not run. Where `lane-mirror` runs, the logins are in a pod of their own.
+fn sidecar(observed: &Observed) -> String {
+    let pod = if observed.mirroring.is_some() { "sts/codex-accounts" } else { "deploy/litellm" };
+    format!("then look at kubectl logs {pod} -c rotator")
 }
 
 /// Two rotators on one volume, whether their locks exclude each other or not.
