@@ -66,7 +66,7 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
             "WAIT_SEC": 2 * LATE,
             "PAUSES_SEC": (0.01, 0.02, 0.04),
             "served_at": 0.0,
-            **{name: {} for name in ("readings", "used", "refused", "of_the_pool", "done_at")},
+            **{name: {} for name in ("readings", "used", "refused", "challenged", "of_the_pool", "done_at")},
         }
         for name, value in fresh.items():
             patch = mock.patch.object(rotate_now, name, value)
@@ -327,20 +327,21 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await self.refused_with(self.post(BEN))).status_code, 403)
         self.assertEqual((self.who(), self.signalled()), (["ann", "ben", "ben"], []))
 
-    async def test_a_replica_that_meets_a_challenge_leaves_the_lane_alone_for_a_while(self) -> None:
+    async def test_a_lane_on_which_a_challenge_was_met_is_left_alone_for_a_while(self) -> None:
         self.order = []
         self.publish(ANN, ANN, BEN)
         self.behaviours[ANN] = lambda options: httpx.Response(403, html="<html>Just a moment...</html>")
-        with (
-            mock.patch.object(rotate_now, "SIGNAL_URL", "http://127.0.0.1:1"),
-            mock.patch.object(rotate_now, "LATE_SEC", 90),
-            self.assertLogs() as logs,
-        ):
+        with self.assertLogs() as logs:
             for _ in range(3):
                 self.assertIn("Hello", await self.post(ANN))
         self.assertEqual(self.who(), ["ann", "ben", "ben", "ben"])
         self.assertEqual(len(logs.output), 1)
         self.assertIn("challenges this address", logs.output[0])
+        self.behaviours, self.asked = {}, []
+        with mock.patch.object(rotate_now, "CHALLENGE_SEC", 0):
+            self.assertIn("Hello", await self.post(ANN))
+        self.assertIn("Hello", await self.post(ANN))
+        self.assertEqual(self.who(), ["ann", "ann"], "and used again once it is past")
 
     async def test_a_stream_that_begins_with_its_end_is_asked_of_the_next_account(self) -> None:
         error = {

@@ -831,6 +831,7 @@ reasoning = Reasoning()
 readings: dict[Owner, Reading] = {}
 used: dict[Who, Used] = {}
 refused: dict[Asked, float] = {}  # what was refused, and when; a later success ends it
+challenged: dict[str, float] = {}  # the same of bearers with which the provider's gate was met
 of_the_pool: dict[str, int] = {}  # bearers that were published lately, and in which lane, from 0 on
 looked: tuple[float, Records] = 0.0, Records()
 served_at = 0.0  # when the latest request began that was served
@@ -919,7 +920,8 @@ def lacks(record: Sent, model: str | None) -> bool:
 
 def is_aside(record: Sent, model: str | None, seconds: float) -> bool:
     """Whether there had better be another lane for a request."""
-    return was_refused(record, model, seconds) or lacks(record, model)
+    is_challenged = time.time() - challenged.get(record.bearer, 0) < CHALLENGE_SEC
+    return is_challenged or was_refused(record, model, seconds) or lacks(record, model)
 
 
 @contextlib.contextmanager
@@ -964,8 +966,7 @@ class Exchange:
         if is_challenge(answer) and is_due("challenge", CHALLENGE_SEC):
             log.error("rotate_now: the provider's gate challenges this address as if it were a browser's")
             signals.put({"at": time.time(), "status": answer.status, "type": "challenge"})
-            if SIGNAL_URL:
-                self.sets_aside()
+            remember(challenged, self.sent.bearer, time.time(), 4 * MOST_ACCOUNTS)
         elif not self.reports(answer):
             return False
         self.tried.add(self.sent.bearer)
@@ -994,17 +995,9 @@ class Exchange:
             return False
         count(self.agent, self.owner, Used(refused=1))
         signals.put(refusal_signal(refusal, answer, self.sent, self.model, now))
-        if refusal.scope is Scope.ACCOUNT:
-            self.sets_aside()
-        else:
-            remember(refused, Asked(self.sent.bearer, self.model), now, 1000)
-        return True
-
-    def sets_aside(self) -> None:
-        """The account is not asked again for a while where there are lanes with others."""
-        now = time.time()
-        for model in (self.model, None):
+        for model in (self.model, None) if refusal.scope is Scope.ACCOUNT else (self.model,):
             remember(refused, Asked(self.sent.bearer, model), now, 1000)
+        return True
 
     def reads(self, headers: Headers) -> None:
         """Keeps what the headers say of the account's usage, and signals the rotator if it comes close to its limit."""
@@ -1036,6 +1029,7 @@ class Exchange:
         global served_at
         count(self.agent, self.owner, used_of(usage))
         served_at = max(served_at, self.begun)
+        challenged.pop(self.sent.bearer, None)
         over = refuted(refused, Asked(self.sent.bearer, self.model), self.begun)
         for asked in over:
             del refused[asked]
