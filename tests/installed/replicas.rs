@@ -181,10 +181,16 @@ fn a_service_account_of_the_users_own_gets_the_right_and_none_is_made() {
             made.map(|it| &it["metadata"]["name"]).filter(|name| *name != "codex-accounts").collect();
         assert_eq!(names.len(), usize::from(given.is_empty()), "{names:?}");
     }
-    let mounted = many(", serviceAccountName: ours");
-    let replica = pod(find(&mounted, "Deployment", "litellm")).unwrap();
-    assert_eq!(replica["spec"]["serviceAccountName"], "ours");
-    assert!(!containers(replica).any(|it| has(it, "api-token")));
+}
+
+#[test]
+fn a_replica_that_follows_no_more_is_told_to_leave_the_account_that_goes() {
+    for (given, account) in [("", "default"), (", serviceAccountName: ours", "ours")] {
+        let manifests = many(given);
+        let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
+        assert_eq!(replica["spec"]["serviceAccountName"], account);
+        assert!(!containers(replica).any(|it| has(it, "api-token")));
+    }
 }
 
 #[test]
