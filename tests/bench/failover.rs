@@ -2,6 +2,7 @@
 //! LiteLLM, beside one that is served at once.
 
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use fixture::wait_until;
@@ -14,7 +15,10 @@ use crate::samples::{Samples, in_seconds, time};
 use crate::volume;
 
 /// Of each kind, for each version.
-const FAILOVERS: u32 = 20;
+const FAILOVERS: u32 = 12;
+
+/// The pause after each, because idle takes accounts that are refused one upon another for a storm of signals.
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// What is known to end an account's service, in turn.
 const REFUSALS: [(&str, Behaviour); 2] = [("429", Behaviour::Capped), ("401", Behaviour::Invalidated)];
@@ -64,6 +68,7 @@ fn requests(version: &str, behaviour: Behaviour) -> [Samples; 2] {
         quiet.push(answered(&litellm));
         pod.openai.set(&in_use(&pod), behaviour);
         refused.push(answered(&litellm));
+        sleep(PAUSE);
     }
     [in_seconds(quiet), in_seconds(refused)]
 }

@@ -48,7 +48,7 @@ pub struct Args {
     wake_on: Option<PathBuf>,
 
     /// The shortest time from one start of CMD to the next that FILE causes: 100ms, 2s or plain seconds;
-    /// it doubles up to 1s while such runs follow hard upon each other [default: 100ms]
+    /// after 5 such runs each waits for a second of quiet [default: 100ms]
     #[arg(long, value_name = "DURATION", env = FLOOR_ENV)]
     wake_floor: Option<OsString>,
 

@@ -1,24 +1,26 @@
 //! When the command runs. Pure: it is given what happened and the time.
 //!
 //! A tick is counted from the start of the last run, so a wake-up postpones it, and a tick during a run is due when
-//! that run ends. There are never two runs at once, and any number of wake-ups make one run. A wake-up waits until a
-//! pause has passed since the last start, so that one after a quiet time runs at once. The pause is the floor at first,
-//! and doubles while runs follow hard upon each other, so that a writer that never stops costs a run a second.
+//! that run ends. There are never two runs at once, and any number of wake-ups make one run. A wake-up waits until the
+//! floor has passed since the last start, so that one after a quiet time runs at once. A burst of runs follow each other
+//! so; then each waits for a second of quiet, so that a writer that never stops costs a run a second.
 
 use std::time::{Duration, Instant};
 
-/// The longest pause that doubling makes.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How many runs that the file causes may follow each other at the floor, as where one account after another is refused.
+const BURST: u32 = 5;
+
+/// How much quiet makes up for one of them.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What has happened so far, as far as it matters for what is next.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     every: Option<Duration>,
     floor: Duration,
-    /// From the last start to the next one that the file causes.
-    pause: Duration,
     last_start: Option<Instant>,
-    last_end: Option<Instant>,
+    /// When there has been quiet enough for a whole burst.
+    rested: Option<Instant>,
     running: bool,
     woken: bool,
     stopping: bool,
@@ -38,21 +40,13 @@ pub(crate) enum Next {
 impl Schedule {
     /// The schedule of a command that has not run yet, and so is due at once.
     pub(crate) fn new(every: Option<Duration>, floor: Duration) -> Self {
-        Self {
-            every,
-            floor,
-            pause: floor,
-            last_start: None,
-            last_end: None,
-            running: false,
-            woken: false,
-            stopping: false,
-        }
+        Self { every, floor, last_start: None, rested: None, running: false, woken: false, stopping: false }
     }
 
     pub(crate) fn started(&mut self, now: Instant) {
-        let doubled = self.pause.saturating_mul(2).min(LONGEST_PAUSE.max(self.floor));
-        self.pause = if self.woken && self.is_hard_upon_the_last(now) { doubled } else { self.floor };
+        if self.woken {
+            self.rested = self.rested.unwrap_or(now).max(now).checked_add(QUIET);
+        }
         self.last_start = Some(now);
         self.running = true;
         self.woken = false;
@@ -70,7 +64,9 @@ impl Schedule {
 
     pub(crate) fn ended(&mut self, now: Instant) {
         self.running = false;
-        self.last_end = Some(now);
+        // A run is no quiet time, however long it takes.
+        let took = self.last_start.map(|start| now.saturating_duration_since(start));
+        self.rested = self.rested.and_then(|rested| rested.checked_add(took?));
     }
 
     pub(crate) fn stop(&mut self) {
@@ -95,19 +91,17 @@ impl Schedule {
         let Some(last_start) = self.last_start else { return Next::Run };
         // A time that the clock cannot represent never comes.
         let tick = self.every.and_then(|every| last_start.checked_add(every));
-        let wake_up = self.woken.then(|| last_start.checked_add(self.pause)).flatten();
+        let wake_up = self.woken.then(|| last_start.checked_add(self.floor)).flatten();
+        let wake_up = wake_up.map(|floor| self.burst_goes_on().map_or(floor, |at| at.max(floor)));
         match tick.into_iter().chain(wake_up).min() {
             Some(due) if due <= now => Next::Run,
             due => Next::Wait(due),
         }
     }
 
-    /// Whether less than a pause has gone by since a run could have started, which a long run does not bring nearer.
-    fn is_hard_upon_the_last(&self, now: Instant) -> bool {
-        let since_pause =
-            self.last_start.map(|last| now.saturating_duration_since(last).saturating_sub(self.pause));
-        let since_end = self.last_end.map(|last| now.saturating_duration_since(last));
-        since_pause.into_iter().chain(since_end).min().is_some_and(|quiet| quiet < self.pause)
+    /// From when on the burst has room for one run more.
+    fn burst_goes_on(&self) -> Option<Instant> {
+        self.rested?.checked_sub(QUIET * (BURST - 1))
     }
 }
 
@@ -234,42 +228,44 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_doubles_up_to_a_second_while_runs_follow_hard_upon_each_other() {
-        assert_eq!(starts_in_a_storm(FLOOR, 6), [0, 100, 300, 700, 1500, 2500, 3500, 4500, 5500]);
+    fn a_storm_costs_a_burst_of_runs_and_then_one_a_second() {
+        let starts = starts_in_a_storm(FLOOR, 6);
+        assert_eq!(starts, [0, 100, 200, 300, 400, 500, 1100, 2100, 3100, 4100, 5100]);
         // A floor that is longer stays as it is.
-        assert_eq!(starts_in_a_storm(3 * Duration::from_secs(1), 7), [0, 3000, 6000]);
+        assert_eq!(starts_in_a_storm(3 * QUIET, 7), [0, 3000, 6000]);
     }
 
     #[test]
     fn runs_that_take_long_are_no_quiet_time() {
         let (mut schedule, mut now) = never();
-        for _ in 0..5 {
-            schedule.started(now);
+        for _ in 0..BURST {
             schedule.woken();
-            now += 3 * FLOOR;
+            schedule.started(now);
+            now += 3 * QUIET;
             schedule.ended(now);
         }
-        schedule.started(now);
-        schedule.ended(now);
         schedule.woken();
-        assert_eq!(schedule.next(now), Next::Wait(Some(now + LONGEST_PAUSE)));
+        assert_eq!(schedule.next(now), Next::Wait(Some(now + QUIET)));
     }
 
     #[test]
-    fn after_a_quiet_time_the_pause_is_the_floor_again() {
+    fn after_a_quiet_time_there_is_a_burst_again() {
         let (mut schedule, mut now) = never();
-        for _ in 0..5 {
+        for _ in 0..2 * BURST {
+            schedule.woken();
+            schedule.started(now);
+            schedule.ended(now);
+        }
+        schedule.woken();
+        assert_eq!(schedule.next(now), Next::Wait(Some(now + QUIET * (BURST + 1))));
+        now += QUIET * 2 * BURST;
+        for _ in 0..BURST {
+            assert_eq!(schedule.next(now), Next::Run);
             schedule.started(now);
             schedule.ended(now);
             schedule.woken();
-            now += LONGEST_PAUSE;
+            now += FLOOR;
         }
-        assert_eq!(schedule.next(now), Next::Run);
-        now += LONGEST_PAUSE;
-        schedule.started(now);
-        schedule.ended(now);
-        schedule.woken();
-        assert_eq!(schedule.next(now), Next::Wait(Some(now + FLOOR)));
     }
 
     #[test]
