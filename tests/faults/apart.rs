@@ -138,6 +138,25 @@ fn one_is_slow_at_any_sync_while_the_other_refreshes() {
 }
 
 #[test]
+fn one_that_stood_still_before_it_sent_a_refresh_token_keeps_it_to_itself() {
+    let calls =
+        Strace::new().trace("fsync,connect").calls(&Scenario::Asked.command(&Scenario::Asked.volume()));
+    let asks = calls.iter().position(|call| call.name == "connect").unwrap();
+    let last_sync = calls[..asks].iter().rfind(|call| call.name == "fsync").unwrap();
+
+    let volume = Scenario::Asked.volume();
+    let slow =
+        Strace::new().spoil(last_sync, "delay_exit=11000000").command(&Scenario::Asked.command(&volume));
+    let output = { slow }.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("this process stood still for 11 s before it sent it"), "{said}");
+    assert_eq!(volume.refreshes_of(ANN), 0);
+    let again = Scenario::Asked.command(&volume).output().unwrap();
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(volume.refreshes_of(ANN), 1);
+}
+
+#[test]
 fn the_lock_is_removed_or_a_backup_laid_over_it_during_a_refresh() {
     let mut figures = Figures::of("the lock is removed, or a backup laid over it, during a refresh");
     let removed = |volume: &Volume, _: &Backup| fs::remove_file(volume.file(".lock")).unwrap();

@@ -27,6 +27,12 @@ pub enum VolumeError {
     /// Another login into the same slot is under way.
     #[error("another login into {0} is under way: finish it, or end it with {abort}", abort = remedy::abort(*.0))]
     LoginUnderWay(Slot),
+    /// It is an older copy of itself.
+    #[error(
+        "the volume was restored from a backup: sign in again what accounts says, then run {}",
+        remedy::TAKE_OVER
+    )]
+    Restored,
     /// The state was written by a later release.
     #[error("{0}: {1}")]
     State(PathBuf, NotAState),
@@ -41,7 +47,9 @@ pub enum VolumeError {
 impl Classified for VolumeError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NotThere(_) | Self::State(..) | Self::StateTooLarge(_) => ErrorClass::Configuration,
+            Self::NotThere(_) | Self::Restored | Self::State(..) | Self::StateTooLarge(_) => {
+                ErrorClass::Configuration
+            }
             Self::CannotRead { .. } | Self::CannotWrite { .. } => ErrorClass::Storage,
             Self::CannotReplace { .. } => ErrorClass::Other,
             Self::Locked(..) | Self::LoginUnderWay(_) => ErrorClass::Temporary,

@@ -125,6 +125,12 @@ impl Layout {
         self.live.join("mirror.json")
     }
 
+    /// There if the volume is known to be an older copy of itself.
+    #[must_use]
+    pub fn restored(&self) -> PathBuf {
+        self.auth.join(".restored")
+    }
+
     /// The lock of processes that mirror the lanes.
     #[must_use]
     pub fn mirror_lock(&self) -> PathBuf {

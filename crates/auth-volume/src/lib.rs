@@ -19,6 +19,7 @@ pub mod masters;
 pub mod misnamed;
 mod record_file;
 pub mod reserved_master;
+mod restored;
 mod settle;
 pub mod signal_files;
 pub mod state_file;

@@ -14,6 +14,10 @@ pub struct Args {
     #[arg(long)]
     pub(crate) take_over: bool,
 
+    /// Only look whether the Secret has later records than this volume, and have no login refreshed then
+    #[arg(long, conflicts_with = "take_over")]
+    pub(crate) check: bool,
+
     #[command(flatten)]
     pub(crate) volume: VolumeArgs,
 }

@@ -6,6 +6,7 @@ use cli::exit::{Exit, Failure};
 use durable_file::atomic::{self, Access};
 use durable_file::private_file::{NotRead, PrivateFile};
 use judgement::mirror::Generation;
+use records::remedy;
 use serde_json::{Value, json};
 
 /// The stored one; the first if none is.
@@ -23,7 +24,7 @@ pub(crate) fn read(layout: &Layout) -> Result<Generation, Failure> {
     let document: Value = serde_json::from_slice(&content).unwrap_or_default();
     let generation = document["generation"].as_u64().filter(|_| document["version"] == 1);
     generation.map(Generation::of).ok_or_else(|| {
-        let instead = "remove it, then run lane-mirror --take-over";
+        let instead = format!("remove it, then run {}", remedy::TAKE_OVER);
         Failure::new(
             Exit::BadConfig,
             format!("{} does not say which generation it is: {instead}", path.display()),

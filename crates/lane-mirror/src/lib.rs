@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use auth_volume::{Volume, clock, lock};
 use cli::exit::{Exit, Failure, OrExit as _};
 use cli::log;
-use judgement::mirror::{Mirrored, Step, plan};
+use judgement::mirror::{Generation, Mirrored, Step, plan};
 use lanes_secret::{Api, ApiError, content};
-use records::Lane;
 use records::mirroring::Mirroring;
 use records::published::Exported;
+use records::{Lane, remedy};
 
 pub use crate::args::Args;
 
@@ -36,6 +36,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let Some(_lock) = lock::exclusive(&path)? else {
         return Err(Failure::new(Exit::TryAgain, "another lane-mirror is at work on this volume"));
     };
+    if args.check {
+        return check(args, &volume);
+    }
     let mirrored = mirror(args, &volume);
     let failed = mirrored.as_ref().err().map(|failure| format!("{:#}", failure.error));
     let mirroring = Mirroring::after(volume.mirroring(), failed, clock::now());
@@ -51,6 +54,7 @@ fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
         let object = api.get()?;
         let there = content::read(&object).or_exit(Exit::BadConfig)?;
         match plan(&lanes(volume)?, generation_file::read(volume.layout())?, there.as_ref()) {
+            Step::Nothing if args.take_over => return Ok(volume.clear_restored()?),
             Step::Nothing => return Ok(()),
             Step::Raise(generation) => generation_file::store(volume.layout(), generation)?,
             Step::Patch(mirrored) => match api.apply(&content::apply(&object, &mirrored, clock::now())) {
@@ -63,16 +67,8 @@ fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
             },
             Step::Stop { there } if args.take_over => generation_file::store(volume.layout(), there.next())?,
             Step::Stop { there } => {
-                let number = there.number();
-                return Err(Failure::new(
-                    Exit::BadConfig,
-                    format!(
-                        "the Secret {} has generation {number} of the records, which is later than this volume's: was \
-                         the volume restored from a backup? Sign in again what accounts says, then run lane-mirror \
-                         --take-over",
-                        args.secret.name
-                    ),
-                ));
+                volume.mark_restored()?;
+                return Err(Failure::new(Exit::BadConfig, is_ahead(&args.secret.name, there)));
             }
         }
     }
@@ -80,6 +76,31 @@ fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {
         Exit::TryAgain,
         format!("the Secret {} is being changed by another writer all the time", args.secret.name),
     ))
+}
+
+/// Marks the volume if the Secret has later records. Before the first pass on it, so that no refresh token is sent that may
+/// have been used.
+fn check(args: &Args, volume: &Volume) -> Result<(), Failure> {
+    let object = match Api::of_pod(&args.secret.service_account, &args.secret.name)?.get() {
+        Err(ApiError::NoSecret(_)) => return Ok(()),
+        object => object?,
+    };
+    let there = content::read(&object).or_exit(Exit::BadConfig)?.map(|there| there.generation);
+    let generation = generation_file::read(volume.layout())?;
+    if let Some(there) = there.filter(|there| *there > generation) {
+        volume.mark_restored()?;
+        log::line(COMMAND, is_ahead(&args.secret.name, there));
+    }
+    Ok(())
+}
+
+fn is_ahead(secret: &str, there: Generation) -> String {
+    format!(
+        "the Secret {secret} has generation {} of the records, which is later than this volume's: was the volume restored \
+         from a backup? Sign in again what accounts says, then run {}",
+        there.number(),
+        remedy::TAKE_OVER
+    )
 }
 
 /// The records of the lanes. With one lane there is only `auth.json`.

@@ -18,6 +18,9 @@ pub const WHY: &str = "accounts why";
 /// Checks the pod as a whole.
 pub const DOCTOR: &str = "accounts doctor";
 
+/// Has a volume that was restored from a backup count as the latest one again.
+pub const TAKE_OVER: &str = "lane-mirror --take-over";
+
 /// Ends the pin.
 pub const UNPIN: &str = "accounts unpin";
 

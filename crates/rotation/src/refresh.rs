@@ -12,7 +12,7 @@ use std::time::Duration;
 use auth_volume::grants::SendPermit;
 use auth_volume::reserved_master::ReservedMaster;
 use auth_volume::{Locked, Volume, VolumeError, clock};
-use issuer::Issuer;
+use issuer::{Answer, Issuer};
 use judgement::due::Due;
 use records::counters::{RefreshReason, RefreshResult};
 use records::grant::GrantStatus;
@@ -23,6 +23,10 @@ use crate::reading;
 
 /// How long storing an answer is tried. Together with the request this is less than the grace period of a pod.
 const STORING_PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long after its marker was written a grant may be sent. A process that stood still for longer may have been given up
+/// for dead, and the volume may belong to another one by now.
+const SENDING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What came of a refresh.
 #[derive(Debug)]
@@ -62,7 +66,15 @@ impl Refresh<'_> {
             Ok(Some(prepared)) => {
                 sending();
                 let token = prepared.login.refresh_token.clone().expect("without one it is not prepared");
-                let answer = self.issuer.refresh(&token);
+                let delay = prepared.permit.age();
+                let answer = if delay > SENDING_PATIENCE {
+                    Answer::NotSent(format!(
+                        "this process stood still for {} s before it sent it",
+                        delay.as_secs()
+                    ))
+                } else {
+                    self.issuer.refresh(&token)
+                };
                 self.conclude(due, prepared, answer)
             }
             Ok(None) => RefreshReport { result: None, lines: Vec::new(), goes_on: true },
@@ -76,6 +88,9 @@ impl Refresh<'_> {
     /// place since this one was read, and the proof would put the old one back.
     fn prepare(&self, due: &Due) -> Result<Option<PreparedRefresh>, VolumeError> {
         let locked = self.volume.lock()?;
+        if self.volume.is_restored() {
+            return Err(VolumeError::Restored);
+        }
         let now = clock::now();
         let Some(candidate) = reading::read_slot(self.volume, due.slot, now)? else { return Ok(None) };
         let Ok(login) = &candidate.login else { return Ok(None) };
@@ -135,7 +150,11 @@ impl Refresh<'_> {
             });
             lines.extend(updated.err().map(|e| e.to_string()));
         }
-        RefreshReport { result: None, lines, goes_on: !matches!(e, VolumeError::Locked(..)) }
+        RefreshReport {
+            result: None,
+            lines,
+            goes_on: !matches!(e, VolumeError::Locked(..) | VolumeError::Restored),
+        }
     }
 
     fn update(&self, slot: Slot, change: impl FnOnce(&mut AccountState)) -> Result<(), VolumeError> {

@@ -2,8 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use durable_file::Owner;
 use durable_file::atomic::{self, Access};
@@ -12,7 +13,7 @@ use records::{Slot, Timestamp};
 
 use super::marker_file::{ENDED, SENT, claim, name};
 use crate::error::cannot_write;
-use crate::{Layout, Locked, VolumeError};
+use crate::{Layout, Locked, VolumeError, clock};
 
 /// The right to send one grant. Its marker stays locked as long as the value lives.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct SendPermit {
     fingerprint: String,
     marker: Marker,
     file: File,
+    /// When it was given, in time since this machine started.
+    given: Duration,
 }
 
 impl Locked<'_> {
@@ -55,7 +58,8 @@ impl Locked<'_> {
             return Err(cannot_write(&path)(e));
         }
         let fingerprint = grant.fingerprint().to_owned();
-        let permit = SendPermit { layout: layout.clone(), fingerprint, marker, file };
+        let permit =
+            SendPermit { layout: layout.clone(), fingerprint, marker, file, given: clock::since_boot() };
         // When a grant ends, its marker is renamed, so the name of the marker was free again.
         if permit.has_ended() {
             return permit.withdraw(self).map(|()| None);
@@ -71,11 +75,27 @@ impl SendPermit {
         self.path(ENDED).symlink_metadata().is_ok()
     }
 
+    /// How long ago it was given, also if this process has stood still since.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        clock::since_boot().saturating_sub(self.given)
+    }
+
+    /// Whether the marker is still the one that was made for it, as another process takes over one without an answer.
+    fn is_ours(&self) -> bool {
+        let ours = self.file.metadata();
+        let there = self.path(SENT).symlink_metadata();
+        matches!((ours, there), (Ok(ours), Ok(there)) if (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+    }
+
     /// Gives the right back: the issuer has said that the grant is as good as before, or the request was never sent.
     ///
     /// # Errors
     /// The marker cannot be removed.
     pub fn withdraw(self, _locked: &Locked<'_>) -> Result<(), VolumeError> {
+        if !self.is_ours() {
+            return Ok(());
+        }
         let path = self.path(SENT);
         let removed =
             atomic::remove_if_there(&path).and_then(|()| atomic::sync_directory(self.layout.auth()));

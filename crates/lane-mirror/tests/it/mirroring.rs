@@ -103,8 +103,34 @@ fn a_restored_volume_changes_nothing_until_an_operator_says_so() {
                 --take-over\n";
     mirror(&server, &volume).code(78).stderr(said);
     assert_eq!((server.record(1), server.writes()), (mirrored("ben"), 2));
+    assert!(names(volume.path()).contains(&".restored".to_owned()), "no refresh token is sent from now on");
     command(&server, &volume).arg("--take-over").assert().success().stderr(contains("generation 2"));
     assert_eq!(server.record(1), mirrored("ann"));
+    assert!(!names(volume.path()).contains(&".restored".to_owned()));
+}
+
+#[test]
+fn a_restored_volume_is_known_before_the_first_pass() {
+    let (server, volume) = (ApiServer::start(), volume(&["ann"]));
+    let check = || command(&server, &volume).arg("--check").assert().success();
+    let is_marked = || names(volume.path()).contains(&".restored".to_owned());
+    check().stderr(is_empty());
+    mirror(&server, &volume).success();
+    put_lanes(&volume, &["ben"]);
+    mirror(&server, &volume).success();
+    check().stderr(is_empty());
+    assert!(!is_marked());
+    std::fs::remove_file(volume.file("mirrored.json")).unwrap();
+    check().stderr(contains("which is later than this volume's"));
+    assert!(is_marked());
+    command(&server, &volume).arg("--take-over").assert().success();
+    assert!(!is_marked());
+
+    server.kept().refuses = Some(("503 Service Unavailable", "etcd is away"));
+    command(&server, &volume).arg("--check").assert().code(75);
+    server.kept().refuses = None;
+    server.kept().secret = Value::Null;
+    check();
 }
 
 #[test]

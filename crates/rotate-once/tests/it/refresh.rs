@@ -51,6 +51,18 @@ fn a_login_far_from_its_end_is_left_alone_unless_the_flag_says_otherwise() {
 }
 
 #[test]
+fn on_a_volume_that_was_restored_from_a_backup_no_refresh_token_is_sent() {
+    let volume = Scene::living(3600);
+    volume.write(".restored", "");
+    let said = volume.pass_to(0, &[]);
+    assert!(said.contains("active account-1"), "it serves on: {said}");
+    let not_sent = "account-1 not refreshed: the volume was restored from a backup: sign in again what accounts says, then \
+                    run lane-mirror --take-over; its refresh token was not sent";
+    assert!(said.contains(not_sent), "{said}");
+    assert_eq!(volume.refreshes(), 0);
+}
+
+#[test]
 fn an_expired_login_is_refreshed_and_serves() {
     let volume = Scene::living(-60);
     assert!(volume.pass_to(0, &[]).contains("active account-1"));
