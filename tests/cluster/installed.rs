@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::ops::Deref;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::RwLockReadGuard;
@@ -104,10 +105,10 @@ impl<Node> Namespace<Node> {
         notes
     }
 
-    /// Waits until every Deployment has the pods that it should have.
+    /// Waits until every Deployment and `StatefulSet` has the pods that it should have.
     pub(crate) fn is_rolled_out(&self) {
-        for deployment in self.says(&["get", "deployments", "--output", "name"]).lines() {
-            self.says(&["rollout", "status", deployment, "--timeout", "180s"]);
+        for workload in self.says(&["get", "deployments,statefulsets", "--output", "name"]).lines() {
+            self.says(&["rollout", "status", workload, "--timeout", "180s"]);
         }
     }
 
@@ -137,8 +138,15 @@ impl<Node> Namespace<Node> {
 
     /// `kubectl exec` into the container where the operator works.
     pub(crate) fn operator(&self, command: &[&str]) -> Output {
-        let mut exec = self.kubectl(&["exec", "deploy/litellm", "--container", "codex-cli", "--"]);
+        let mut exec = self.kubectl(&["exec", &self.owner(), "--container", "codex-cli", "--"]);
         exec.args(command).output().unwrap()
+    }
+
+    /// The pod with the logins, which is LiteLLM's if that has one pod only.
+    pub(crate) fn owner(&self) -> String {
+        let owner = ["get", "statefulset/codex-accounts", "--ignore-not-found", "--output", "name"];
+        let owner = self.says(&owner);
+        if owner.is_empty() { "deploy/litellm".to_owned() } else { owner.trim().to_owned() }
     }
 
     /// A command on a terminal in one of the pods.
@@ -202,7 +210,7 @@ impl<Node> Namespace<Node> {
 
     /// Asks LiteLLM at its Service as an agent does: the status, 0 if nobody answers, and who answers.
     pub(crate) fn litellm_answers_to(&self, key: &str) -> (u16, String) {
-        let ip = self.says(&["get", "service", "litellm", "--output", "jsonpath={.spec.clusterIP}"]);
+        let ip = self.service_ip();
         let question =
             json!({"model": "gpt-5.6-sol", "input": [{"role": "user", "content": "Who are you?"}]});
         inside(|| {
@@ -221,6 +229,20 @@ impl<Node> Namespace<Node> {
                 Err(_) => (0, String::new()),
             }
         })
+    }
+
+    /// Where LiteLLM's Service is.
+    pub(crate) fn service_ip(&self) -> String {
+        self.says(&["get", "service", "litellm", "--output", "jsonpath={.spec.clusterIP}"])
+    }
+
+    /// Puts a login into a slot, as a restored backup does.
+    pub(crate) fn put_login(&self, slot: u32, email: &str) {
+        let login = self.openai.sign_in(email).codex_auth_json(&self.url);
+        let file = self.volume("litellm-chatgpt-auth").join(format!("auth-{slot}.json"));
+        fs::write(&file, login.to_string()).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        chown(&file, Some(65532), Some(65532)).unwrap();
     }
 
     /// Waits until the account in this slot serves.
@@ -242,7 +264,7 @@ impl<Node> Namespace<Node> {
 
     /// Whether the rotator has logged this.
     pub(crate) fn rotator_says(&self, words: &str) -> bool {
-        self.says(&["logs", "deploy/litellm", "--container", "rotator"]).contains(words)
+        self.says(&["logs", &self.owner(), "--container", "rotator"]).contains(words)
     }
 
     /// The slot of the account that serves.

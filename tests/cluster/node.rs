@@ -18,12 +18,14 @@ use support::podman::{podman, text_of};
 pub(crate) const LOOPBACK: &str = "10.77.0.2";
 
 /// All images of a pod, under the names that the store of `scripts/setup-tools pod-images` has for them.
-const IMAGES: [&str; 5] = [
+const IMAGES: [&str; 7] = [
     "codex-podkit-test/litellm:1.106.2",
+    "codex-podkit-test/litellm:1.109.1",
     concat!("codex-podkit/codex-cli:", env!("CARGO_PKG_VERSION")),
     concat!("codex-podkit/rotator:", env!("CARGO_PKG_VERSION")),
     concat!("codex-podkit/accounts-serve:", env!("CARGO_PKG_VERSION")),
     concat!("codex-podkit/agent:", env!("CARGO_PKG_VERSION")),
+    concat!("codex-podkit/replication:", env!("CARGO_PKG_VERSION")),
 ];
 
 /// Held by each test for reading, and for writing by one that stops the node for all.

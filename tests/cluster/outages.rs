@@ -14,10 +14,10 @@ use crate::node::{self, wait_until};
 use crate::shell::Shell;
 
 /// A program that does nothing until it is dropped, when it ends and is started anew.
-struct Stopped(Pid);
+pub(crate) struct Stopped(Pid);
 
 impl Stopped {
-    fn new(program: Pid) -> Self {
+    pub(crate) fn new(program: Pid) -> Self {
         kill(program, Signal::SIGSTOP).unwrap();
         Self(program)
     }

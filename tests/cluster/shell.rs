@@ -1,11 +1,11 @@
 //! A person's shell, in which they type what a page says.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use fixture::workspace::{binaries, repository};
+use fixture::workspace::{binaries, repository, tool};
 use support::podman::text_of;
 use tempfile::TempDir;
 
@@ -19,19 +19,29 @@ pub(crate) fn block(page: &str, heading: &str, language: &str) -> String {
     block.split_once("```").unwrap().0.to_owned()
 }
 
-/// One in a directory of its own, with the utilities in its path. `kubectl` is the cluster's, in the person's namespace.
+/// One in a directory of its own, with the utilities and the chart in it. `kubectl` and `helm` are in the person's namespace
+/// of the cluster.
 pub(crate) struct Shell {
     home: TempDir,
 }
 
 impl Shell {
     pub(crate) fn of<Node>(cluster: &Namespace<Node>) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let (kubectl, script) = (home.path().join("kubectl"), repository().join("scripts/cluster"));
-        let command = format!("{} kubectl --namespace {}", script.display(), cluster.name());
-        fs::write(&kubectl, format!("#!/bin/sh\nexec {command} \"$@\"\n")).unwrap();
-        fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
-        Self { home }
+        let shell = Self { home: tempfile::tempdir().unwrap() };
+        let (script, name) = (repository().join("scripts/cluster"), cluster.name());
+        shell.has("kubectl", &format!("{} kubectl --namespace {name}", script.display()));
+        let (python, helm) = (tool("chart/bin/python"), repository().join("tests/tools/release.py"));
+        let helm = format!("{} {} typed", python.display(), helm.display());
+        shell.has("helm", &format!("{} run env NAMESPACE={name} {helm}", script.display()));
+        symlink(repository().join("charts"), shell.directory().join("charts")).unwrap();
+        shell
+    }
+
+    /// A program that is this command, with more arguments.
+    fn has(&self, program: &str, command: &str) {
+        let program = self.directory().join(program);
+        fs::write(&program, format!("#!/bin/sh\nexec {command} \"$@\"\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -82,7 +82,7 @@ fn one_container_may_read_and_write_one_secret_and_no_other_has_a_right() {
     let owner = pod(find(&manifests, "StatefulSet", "codex-accounts")).unwrap();
     assert_eq!(owner["spec"]["serviceAccountName"], "codex-accounts");
     let with_token = containers(owner).filter(|it| has(it, "api-token")).map(|it| &it["name"]);
-    assert_eq!(with_token.collect::<Vec<_>>(), ["lane-mirror"]);
+    assert_eq!(with_token.collect::<Vec<_>>(), ["volume-check", "lane-mirror"]);
     let without_logins = containers(owner).filter(|it| !has(it, "chatgpt-auth")).map(|it| &it["name"]);
     assert_eq!(without_logins.collect::<Vec<_>>(), ["accounts-page", "signal-receiver"]);
 }
@@ -191,6 +191,26 @@ fn a_replica_that_follows_no_more_is_told_to_leave_the_account_that_goes() {
         assert_eq!(replica["spec"]["serviceAccountName"], account);
         assert!(!containers(replica).any(|it| has(it, "api-token")));
     }
+}
+
+#[test]
+fn no_request_is_lost_when_pods_come_and_go() {
+    let manifests = many("");
+    let litellm = find(&manifests, "Deployment", "litellm");
+    assert_eq!(
+        litellm["spec"]["strategy"]["rollingUpdate"],
+        json!({"maxUnavailable": 0, "maxSurge": 1}),
+        "the one pod of before goes on until a replica answers"
+    );
+    let replica = &pod(litellm).unwrap()["spec"];
+    assert_eq!(replica["terminationGracePeriodSeconds"], 300);
+    assert_eq!(replica["containers"][0]["lifecycle"]["preStop"]["exec"]["command"], json!(["sleep", "5"]));
+    let owner = &pod(find(&manifests, "StatefulSet", "codex-accounts")).unwrap()["spec"];
+    let near = &owner["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+    assert_eq!(near["podAffinityTerm"]["labelSelector"]["matchLabels"]["app"], "litellm");
+    let set = many(", terminationGracePeriodSeconds: 60");
+    let replica = pod(find(&set, "Deployment", "litellm")).unwrap();
+    assert_eq!(replica["spec"]["terminationGracePeriodSeconds"], 60);
 }
 
 #[test]

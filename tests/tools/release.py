@@ -5,15 +5,18 @@ usage: release.py install CHART VALUES   installs it, and prints its notes
        release.py rollback REVISION
        release.py test                   prints the logs of its tests
        release.py uninstall
+       release.py typed upgrade RELEASE CHART --reset-then-reuse-values --set NAME=VALUE …   as a person types it
        release.py older CHART COPY       copies a chart as `install` and `upgrade` change it
 """
 
+import argparse
 import os
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import helm_python
 import yaml
@@ -41,12 +44,31 @@ def older(chart: str, copy: Path) -> Path:
     return copy
 
 
-def applied(cluster: helm_python.Config, verb: str, chart: str, values: str) -> str:
+def applied(cluster: helm_python.Config, verb: str, chart: str, values: dict[str, Any]) -> str:
     """The notes of what was installed."""
     act = cluster.install if verb == "install" else cluster.upgrade
     with tempfile.TemporaryDirectory() as directory:
-        release = act(older(chart, Path(directory) / "chart"), "codex", yaml.safe_load(Path(values).read_text()))
+        release = act(older(chart, Path(directory) / "chart"), "codex", values)
     return str(release["notes"]).strip()
+
+
+def typed(cluster: helm_python.Config, arguments: list[str]) -> str:
+    """What `helm upgrade` does that reuses the values of before, except for those that are set."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("verb", choices=["upgrade"])
+    parser.add_argument("release", choices=["codex"])
+    parser.add_argument("chart")
+    parser.add_argument("--reset-then-reuse-values", required=True, action="store_true")
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args(arguments)
+    values = cluster.get_values("codex") or {}
+    for name, value in (setting.split("=", 1) for setting in args.set):
+        *path, last = name.split(".")
+        place = values
+        for step in path:
+            place = place.setdefault(step, {})
+        place[last] = yaml.safe_load(value) if last != "tag" else value
+    return applied(cluster, "upgrade", args.chart, values)
 
 
 def main(verb: str, *arguments: str) -> None:
@@ -56,7 +78,10 @@ def main(verb: str, *arguments: str) -> None:
     with helm_python.Config(namespace=os.environ["NAMESPACE"]) as cluster:
         match verb:
             case "install" | "upgrade":
-                print(applied(cluster, verb, *arguments))
+                chart, values = arguments
+                print(applied(cluster, verb, chart, yaml.safe_load(Path(values).read_text())))
+            case "typed":
+                print(typed(cluster, list(arguments)))
             case "rollback":
                 cluster.rollback("codex", version=int(arguments[0]))
             case "test":
