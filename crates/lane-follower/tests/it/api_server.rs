@@ -1,5 +1,4 @@
-//! Kubernetes' API over TLS, as far as one Secret is listed and watched. That a real one answers so is held by the tests of
-//! the cluster.
+//! Kubernetes' API over TLS, as far as one Secret is listed and watched.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
