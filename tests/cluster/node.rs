@@ -12,7 +12,7 @@ use fixture::wait_within;
 use fixture::workspace::repository;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
-use support::podman::{podman, text_of};
+use support::podman::{podman_within, text_of};
 
 /// Where pods find the loopback of the cluster's network.
 pub(crate) const LOOPBACK: &str = "10.77.0.2";
@@ -34,9 +34,9 @@ static NODE: RwLock<()> = RwLock::new(());
 /// The node has the images, once for all tests; docs/laptop.md has the same commands.
 static HAS_IMAGES: LazyLock<()> = LazyLock::new(|| {
     let names = IMAGES.map(|image| format!("localhost/{image}"));
-    let mut save = podman(
-        ["save", "--quiet", "--multi-image-archive"].into_iter().chain(names.iter().map(String::as_str)),
-    );
+    let save = ["save", "--quiet", "--multi-image-archive"].into_iter();
+    // They are more than 2 GB, and the node unpacks them meanwhile.
+    let mut save = podman_within(Duration::from_mins(10), save.chain(names.iter().map(String::as_str)));
     let mut save = save.stdout(Stdio::piped()).spawn().unwrap();
     let import = run(["ctr", "images", "import", "-"]).stdin(save.stdout.take().unwrap()).output().unwrap();
     let _ = text_of(&import);
