@@ -17,7 +17,7 @@ use crate::volume;
 /// Of each kind, for each version.
 const FAILOVERS: u32 = 12;
 
-/// The pause after each, because idle takes accounts that are refused one upon another for a storm of signals.
+/// The pause before each, because idle takes accounts that are refused one upon another for a storm of signals.
 const PAUSE: Duration = Duration::from_secs(3);
 
 /// What is known to end an account's service, in turn.
@@ -65,10 +65,12 @@ fn requests(version: &str, behaviour: Behaviour) -> [Samples; 2] {
     answered(&litellm);
     let (mut quiet, mut refused) = (Vec::new(), Vec::new());
     for _ in 0..FAILOVERS {
+        sleep(PAUSE);
+        // The first request after a pause is a slow one.
+        answered(&litellm);
         quiet.push(answered(&litellm));
         pod.openai.set(&in_use(&pod), behaviour);
         refused.push(answered(&litellm));
-        sleep(PAUSE);
     }
     [in_seconds(quiet), in_seconds(refused)]
 }
