@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::installed::{KEY, Namespace};
 use crate::node::inside;
 
-/// How many agents there are, and how long each thinks between two turns.
+/// How many agents there are, and how long each thinks between two turns if it does.
 const AGENTS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,10 +47,19 @@ pub(crate) struct Work {
 impl Load {
     /// Agents that ask LiteLLM at its Service.
     pub(crate) fn on<Node>(cluster: &Namespace<Node>) -> Self {
+        Self::with_a_pause(cluster, PAUSE)
+    }
+
+    /// Agents that never think.
+    pub(crate) fn without_a_pause<Node>(cluster: &Namespace<Node>) -> Self {
+        Self::with_a_pause(cluster, Duration::ZERO)
+    }
+
+    fn with_a_pause<Node>(cluster: &Namespace<Node>, pause: Duration) -> Self {
         let url = format!("http://{}:4000/v1/responses", cluster.service_ip());
         let shared = Arc::new(Shared::default());
         let agents = (0..AGENTS).map(|number| {
-            let agent = Agent { url: url.clone(), shared: Arc::clone(&shared) };
+            let agent = Agent { url: url.clone(), pause, shared: Arc::clone(&shared) };
             thread::spawn(move || inside(|| agent.works(number)))
         });
         Self { agents: agents.collect(), shared }
@@ -89,6 +98,8 @@ impl Shared {
 /// One agent.
 struct Agent {
     url: String,
+    /// How long it thinks between two turns.
+    pause: Duration,
     shared: Arc<Shared>,
 }
 
@@ -115,7 +126,7 @@ impl Agent {
                     }
                     Err(why) => self.shared.work().failed.push(format!("{session}, turn {turn}: {why}")),
                 }
-                thread::sleep(PAUSE);
+                thread::sleep(self.pause);
             }
         }
     }

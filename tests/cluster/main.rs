@@ -9,6 +9,7 @@
 mod accepted;
 mod agents;
 mod backup;
+mod figures;
 mod installed;
 mod load;
 mod node;

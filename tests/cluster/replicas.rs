@@ -35,7 +35,7 @@ const TURNS: usize = 2_000;
 
 impl<Node> Namespace<Node> {
     /// The accounts in the lanes, as the Secret has them.
-    fn lanes(&self) -> Vec<String> {
+    pub(crate) fn lanes(&self) -> Vec<String> {
         let secret: Value =
             serde_json::from_str(&self.says(&["get", "secret", "codex-lanes", "--output", "json"])).unwrap();
         let records = secret["data"].as_object().into_iter().flatten().map(|(_, record)| decoded(record));
