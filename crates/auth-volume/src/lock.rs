@@ -141,7 +141,8 @@ fn identity(file: &File) -> io::Result<String> {
     Ok(format!("{}:{}", metadata.dev(), metadata.ino()))
 }
 
-fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+/// Whether the file that has this name now is the one that is open.
+pub(crate) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     let there = std::fs::symlink_metadata(path);
     Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use records::{Slot, Timestamp};
 
 use super::marker_file::{ENDED, SENT, claim, name};
 use crate::error::cannot_write;
+use crate::lock::is_still_at;
 use crate::{Layout, Locked, VolumeError, clock};
 
 /// The right to send one grant. Its marker stays locked as long as the value lives.
@@ -83,9 +84,7 @@ impl SendPermit {
 
     /// Whether the marker is still the one that was made for it, as another process takes over one without an answer.
     fn is_ours(&self) -> bool {
-        let ours = self.file.metadata();
-        let there = self.path(SENT).symlink_metadata();
-        matches!((ours, there), (Ok(ours), Ok(there)) if (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+        is_still_at(&self.file, &self.path(SENT)).unwrap_or(false)
     }
 
     /// Gives the right back: the issuer has said that the grant is as good as before, or the request was never sent.
