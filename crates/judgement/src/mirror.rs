@@ -18,6 +18,14 @@ pub struct Mirrored<R> {
     pub lanes: BTreeMap<Lane, R>,
 }
 
+impl<R> Mirrored<R> {
+    /// Whether it is later than the volume with this generation, which is an older copy of itself then.
+    #[must_use]
+    pub fn is_ahead_of(&self, volume: Generation) -> bool {
+        self.generation > volume
+    }
+}
+
 /// What is next. After each step the Secret and the volume are read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<R> {
@@ -60,7 +68,7 @@ pub fn plan<R: Clone + PartialEq>(
 ) -> Step<R> {
     let wanted = Mirrored { generation, lanes: lanes.clone() };
     match there {
-        Some(there) if there.generation > generation => Step::Stop { there: there.generation },
+        Some(there) if there.is_ahead_of(generation) => Step::Stop { there: there.generation },
         Some(there) if *there == wanted => Step::Nothing,
         // Two contents of one generation could not be told apart.
         Some(there) if there.generation == generation => Step::Raise(generation.next()),

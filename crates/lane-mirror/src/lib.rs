@@ -85,11 +85,11 @@ fn check(args: &Args, volume: &Volume) -> Result<(), Failure> {
         Err(ApiError::NoSecret(_)) => return Ok(()),
         object => object?,
     };
-    let there = content::read(&object).or_exit(Exit::BadConfig)?.map(|there| there.generation);
+    let there = content::read(&object).or_exit(Exit::BadConfig)?;
     let generation = generation_file::read(volume.layout())?;
-    if let Some(there) = there.filter(|there| *there > generation) {
+    if let Some(there) = there.filter(|there| there.is_ahead_of(generation)) {
         volume.mark_restored()?;
-        log::line(COMMAND, is_ahead(&args.secret.name, there));
+        log::line(COMMAND, is_ahead(&args.secret.name, there.generation));
     }
     Ok(())
 }
