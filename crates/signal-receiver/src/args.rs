@@ -16,9 +16,9 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-POST /signal takes a signal, POST /heartbeat what a callback writes each minute: at most 4 KiB of JSON, signed in the \
-header codex-signature by the HMAC-SHA256 of the body with the access token of a record that is published, in \
-hexadecimal digits. GET /healthz says that it runs.
+POST /signal takes a signal, and POST /heartbeat, /usage and /agents what a callback reports each minute: at most 4 KiB \
+of JSON, or 64 KiB about agents, signed in the header codex-signature by the HMAC-SHA256 of the body with the access \
+token of a record that is published, in hexadecimal digits. GET /healthz says that it runs.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 usage, 73 the directory cannot be read, 78 cannot listen at that \
 address, or no such directory";
