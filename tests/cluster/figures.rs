@@ -14,6 +14,7 @@ use stand_in::Behaviour;
 use crate::installed::Namespace;
 use crate::load::Load;
 use crate::node;
+use crate::replicas::email_of;
 
 /// How often a lane changes for the figures, where the records are mounted and where they are followed.
 const MOUNTED: u32 = 8;
@@ -36,7 +37,7 @@ fn records<Node>(cluster: &Namespace<Node>, volume: &str) -> Vec<PathBuf> {
 /// How long after an account was first refused no replica has it in a lane any more, in seconds.
 fn seconds_to_another_account<Node>(cluster: &Namespace<Node>, volume: &str) -> f64 {
     let account = cluster.lanes().pop().unwrap();
-    let email = format!("{}@example.test", account.strip_prefix("acct-").unwrap());
+    let email = email_of(&account);
     let directories = records(cluster, volume);
     let has_it = |directory: &PathBuf| {
         (1..=3).any(|lane| {

@@ -194,8 +194,7 @@ impl<Node> Namespace<Node> {
     pub(crate) fn signal_litellm(&self, signal: &str) {
         let path = "jsonpath={.items[0].status.containerStatuses[?(@.name=='litellm')].containerID}";
         let id = self.says(&["get", "pods", "--selector", "app=litellm", "--output", path]);
-        let id = id.strip_prefix("containerd://").unwrap();
-        let _ = text_of(&node::run(["ctr", "tasks", "kill", "--signal", signal, id]).output().unwrap());
+        let _ = text_of(&node::signal_container(&id, signal));
     }
 
     /// Waits until LiteLLM answers with this account.

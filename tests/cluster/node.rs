@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
@@ -90,6 +90,12 @@ fn network() -> PathBuf {
     let pid = fs::read_to_string(repository().join("target/cluster/pid"));
     let pid = pid.expect("no cluster: run scripts/cluster up");
     Path::new("/proc").join(pid.trim()).join("ns/net")
+}
+
+/// Sends a signal to the first process of a container, by the id that Kubernetes has for it.
+pub(crate) fn signal_container(id: &str, signal: &str) -> Output {
+    let id = id.strip_prefix("containerd://").unwrap();
+    run(["ctr", "tasks", "kill", "--signal", signal, id]).output().unwrap()
 }
 
 /// The node's process of this name.

@@ -65,8 +65,7 @@ impl<Node> Namespace<Node> {
     fn kills(&self, pod: &str) {
         let path = "jsonpath={.status.containerStatuses[*].containerID}";
         for id in self.says(&["get", "pod", pod, "--output", path]).split_whitespace() {
-            let id = id.strip_prefix("containerd://").unwrap();
-            let _ = node::run(["ctr", "tasks", "kill", "--signal", "SIGKILL", id]).output().unwrap();
+            let _ = node::signal_container(id, "SIGKILL");
         }
     }
 
@@ -132,7 +131,8 @@ impl<Node> Namespace<Node> {
     }
 }
 
-fn email_of(account: &str) -> String {
+/// Who has an account of the stand-in's.
+pub(crate) fn email_of(account: &str) -> String {
     format!("{}@example.test", account.strip_prefix("acct-").unwrap())
 }
 
