@@ -36,16 +36,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let Some(_lock) = lock::exclusive(&path)? else {
         return Err(Failure::new(Exit::TryAgain, "another lane-mirror is at work on this volume"));
     };
-    if args.check {
-        return check(args, &volume);
-    }
-    let mirrored = mirror(args, &volume);
-    let failed = mirrored.as_ref().err().map(|failure| format!("{:#}", failure.error));
-    let mirroring = Mirroring::after(volume.mirroring(), failed, clock::now());
+    let outcome = if args.check { check(args, &volume) } else { mirror(args, &volume) };
+    let (before, now) = (volume.mirroring(), clock::now());
+    let mirroring = match &outcome {
+        Ok(()) if args.check => Mirroring::awaited(before, now),
+        Ok(()) => Mirroring::after(before, None, now),
+        Err(failure) => Mirroring::after(before, Some(format!("{:#}", failure.error)), now),
+    };
     if let Err(e) = volume.keep_mirroring(&mirroring) {
         log::line(COMMAND, e);
     }
-    mirrored
+    outcome
 }
 
 fn mirror(args: &Args, volume: &Volume) -> Result<(), Failure> {

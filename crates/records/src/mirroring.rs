@@ -9,7 +9,7 @@ use crate::text::line;
 /// Whether a Secret has the records of the lanes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirroring {
-    /// When the last run ended.
+    /// When the last run ended, or the pod started in which it is due.
     pub at: Timestamp,
     /// When the Secret last had what it should have, if it ever had.
     pub succeeded: Option<Timestamp>,
@@ -33,6 +33,13 @@ impl Mirroring {
     #[must_use]
     pub fn after(before: Option<Self>, failed: Option<String>, now: Timestamp) -> Self {
         let succeeded = if failed.is_none() { Some(now) } else { before.and_then(|before| before.succeeded) };
+        Self { at: now, succeeded, failed }
+    }
+
+    /// What is so before the first run in a pod, which is due from now on.
+    #[must_use]
+    pub fn awaited(before: Option<Self>, now: Timestamp) -> Self {
+        let (succeeded, failed) = before.map(|before| (before.succeeded, before.failed)).unwrap_or_default();
         Self { at: now, succeeded, failed }
     }
 
@@ -62,6 +69,13 @@ mod tests {
         let third = Mirroring::after(Some(second), Some("no answer".to_owned()), at(120));
         assert_eq!((third.at, third.succeeded), (at(120), Some(at(60))));
         assert_eq!(Mirroring::parse(&third.bytes()), Some(third));
+    }
+
+    #[test]
+    fn a_pod_that_starts_waits_for_a_run_and_forgets_nothing() {
+        assert_eq!(Mirroring::awaited(None, at(0)), Mirroring { at: at(0), succeeded: None, failed: None });
+        let failed = Mirroring::after(None, Some("no answer".to_owned()), at(0));
+        assert_eq!(Mirroring::awaited(Some(failed.clone()), at(60)), Mirroring { at: at(60), ..failed });
     }
 
     #[test]

@@ -135,7 +135,9 @@ fn a_mirror_that_fails_or_stands_still_is_found_after_three_minutes_and_none_whe
     assert!(said.starts_with("the Secret of the lanes has not got their records: "), "{said}");
     let (said, _) = only_finding(|facts| facts.mirroring = Some(mirroring(-181, Some(-181), None)));
     assert!(
-        said.starts_with("lane-mirror last ran at 2026-11-24T00:56:59Z, and a run is due each minute: "),
+        said.starts_with(
+            "lane-mirror has not run since 2026-11-24T00:56:59Z, and a run is due each minute: "
+        ),
         "{said}"
     );
     for is_fine in [mirroring(-180, Some(-180), None), mirroring(-1, Some(-180), Some(ahead))] {

@@ -115,6 +115,8 @@ fn a_restored_volume_is_known_before_the_first_pass() {
     let check = || command(&server, &volume).arg("--check").assert().success();
     let is_marked = || names(volume.path()).contains(&".restored".to_owned());
     check().stderr(is_empty());
+    // From here on it is noticed if no other run follows.
+    assert!(names(volume.path()).contains(&"mirror.json".to_owned()));
     mirror(&server, &volume).success();
     put_lanes(&volume, &["ben"]);
     mirror(&server, &volume).success();

@@ -16,7 +16,8 @@ pub(super) fn finding(observed: &Observed) -> Option<Finding> {
     let mirroring = observed.mirroring.as_ref().filter(|_| !digest::is_late(&observed.overview))?;
     let now = observed.overview.now;
     if now.since(mirroring.at) > MIRROR {
-        let message = format!("lane-mirror last ran at {}, and a run is due each minute: {SO}", mirroring.at);
+        let message =
+            format!("lane-mirror has not run since {}, and a run is due each minute: {SO}", mirroring.at);
         return Some(Finding::new(Id::MirrorLate, message).advise(LOG));
     }
     let why = mirroring.failed.as_ref()?;
