@@ -3,7 +3,8 @@
 //! Time goes from event to event, in milliseconds, so that a week takes seconds. All chance comes from the seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::rc::Rc;
 
 use judgement::mirror::Mirrored;
 use judgement::policy::Order;
@@ -12,7 +13,7 @@ use records::readings::Reading;
 use records::signal::{Refusal, Signal};
 use records::state::Parked;
 use records::usage::Usage;
-use records::{Lane, LaneCount, Secret, Timestamp};
+use records::{LaneCount, Secret, Timestamp};
 
 use crate::dice::Dice;
 use crate::owner::{Owner, Record, account_id};
@@ -91,12 +92,15 @@ enum Event {
 struct Replica {
     is_down: bool,
     is_cut: bool,
-    view: BTreeMap<Lane, Record>,
+    /// The records of the lanes that it has, in their order.
+    view: Rc<[Record]>,
     skew: i64,
     /// When it last signalled about an account.
     signalled: BTreeMap<usize, u64>,
     /// When an account last refused it.
     refused: BTreeMap<usize, u64>,
+    /// The accounts that it last saw above the threshold.
+    above: BTreeSet<usize>,
 }
 
 struct Request {
@@ -132,9 +136,12 @@ pub(crate) struct World {
     owner_is_down: bool,
     owner_is_cut: bool,
     secret: Option<Mirrored<Record>>,
+    /// The records in the Secret, which replicas share.
+    in_secret: Rc<[Record]>,
     replicas: Vec<Replica>,
     signals: Vec<Signal>,
-    readings: BTreeMap<usize, Reading>,
+    /// The latest usage of each account that no pass has taken.
+    readings: BTreeMap<usize, (Timestamp, Usage)>,
     pass_is_due: bool,
     waiting: BTreeMap<u64, Request>,
     figures: Figures,
@@ -159,6 +166,7 @@ impl World {
             owner_is_down: false,
             owner_is_cut: false,
             secret: None,
+            in_secret: Rc::default(),
             signals: Vec::new(),
             readings: BTreeMap::new(),
             pass_is_due: false,
@@ -322,7 +330,7 @@ impl World {
     /// What the callback does: its session's lane first, then the lanes after it, then it waits for another record.
     fn sent(&mut self, mut request: Request) {
         let now = self.time();
-        let records: Vec<_> = self.replicas[request.replica].view.values().cloned().collect();
+        let records = Rc::clone(&self.replicas[request.replica].view);
         let own = usize::try_from(request.session).unwrap() % records.len().max(1);
         for record in records.iter().cycle().skip(own).take(records.len()) {
             let refused = self.replicas[request.replica].refused.get(&record.account);
@@ -370,18 +378,16 @@ impl World {
     }
 
     fn was_served(&mut self, replica: usize, account: usize, usage: Usage) {
-        let is_close = usage.windows.iter().any(|window| window.used_percent.percent() >= THRESHOLD);
-        let reading = |at| Reading {
-            account: account_id(account),
-            at,
-            limits: Limits { own: Some(usage), ..Limits::default() },
-            plan: None,
-        };
-        if is_close {
-            self.report(replica, account, |at, _| Signal::UsageRead(reading(at)));
+        let above = &mut self.replicas[replica].above;
+        let is_above = usage.windows.iter().any(|window| window.used_percent.percent() >= THRESHOLD);
+        if !is_above {
+            above.remove(&account);
+        }
+        if is_above && above.insert(account) {
+            self.report(replica, account, |at, _| Signal::UsageRead(reading(account, at, usage)));
         } else if self.reaches_the_owner(replica) {
             let at = self.time().plus_seconds(self.replicas[replica].skew);
-            self.readings.insert(account, reading(at));
+            self.readings.insert(account, (at, usage));
         }
     }
 
@@ -421,7 +427,8 @@ impl World {
             return;
         }
         let (now, signals) = (self.time(), std::mem::take(&mut self.signals));
-        let readings: Vec<_> = std::mem::take(&mut self.readings).into_values().collect();
+        let readings = std::mem::take(&mut self.readings).into_iter();
+        let readings: Vec<_> = readings.map(|(account, (at, usage))| reading(account, at, usage)).collect();
         self.owner.pass(&signals, &readings, now);
         if self.is_one_pod() {
             return self.sees(0);
@@ -432,6 +439,7 @@ impl World {
         if let Some(mirrored) = self.owner.mirror(self.secret.as_ref()) {
             let before = self.secret.as_ref().map(|secret| secret.generation);
             assert!(before.is_none_or(|before| mirrored.generation > before), "a Secret only goes forward");
+            self.in_secret = mirrored.lanes.values().cloned().collect();
             self.secret = Some(mirrored);
             self.figures.patches += 1;
             for replica in 0..self.replicas.len() {
@@ -448,15 +456,20 @@ impl World {
     fn sees(&mut self, replica: usize) {
         let seen = &mut self.replicas[replica];
         if self.setting.distance == Distance::OnePod {
-            seen.view = self.owner.records();
-        } else if let Some(secret) = self.secret.as_ref().filter(|_| !seen.is_cut && !seen.is_down) {
-            seen.view.clone_from(&secret.lanes);
+            seen.view = self.owner.records().into_values().collect();
+        } else if !seen.is_cut && !seen.is_down {
+            seen.view = Rc::clone(&self.in_secret);
         }
     }
 
     fn is_one_pod(&self) -> bool {
         self.setting.distance == Distance::OnePod
     }
+}
+
+fn reading(account: usize, at: Timestamp, usage: Usage) -> Reading {
+    let limits = Limits { own: Some(usage), ..Limits::default() };
+    Reading { account: account_id(account), at, limits, plan: None }
 }
 
 fn token(account: usize, issued: u64) -> Secret {
