@@ -160,7 +160,10 @@ impl<'a> Choice<'a> {
     }
 
     fn ready_of(&self, account: &AccountId) -> Option<Usable<'a>> {
-        self.ready.iter().find(|(_, login, _)| login.account == *account).copied()
+        let slot = self.pool.holder(account)?.slot;
+        // They are in the pool's order.
+        let at = self.ready.binary_search_by_key(&slot, |(slot, ..)| *slot).ok()?;
+        Some(self.ready[at])
     }
 
     fn has_room(&self, login: &Login) -> bool {
