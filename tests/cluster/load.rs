@@ -12,7 +12,7 @@ use crate::node::inside;
 
 /// How many agents there are, and how long each thinks between two turns if it does.
 const AGENTS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// How many turns a conversation has.
 const TURNS: usize = 25;

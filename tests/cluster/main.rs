@@ -9,15 +9,15 @@
 mod accepted;
 mod agents;
 mod backup;
-mod figures;
+mod following;
 mod installed;
 mod load;
 mod node;
 mod outages;
 mod releases;
-mod replicas;
 mod rights;
 mod rotator;
 mod shell;
 mod terminals;
 mod walk;
+mod whole_node;

@@ -1,33 +1,13 @@
-//! Pods that are deleted, programs that hang, volumes that are late, and a node that goes away.
+//! Pods that are deleted, programs that hang, and volumes that are late.
 
 use std::time::Instant;
 
 use fixture::{ANN, BEN};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
 use stand_in::Behaviour;
-use support::podman::text_of;
 
-use crate::installed::{Namespace, answer_of};
+use crate::installed::Namespace;
 use crate::node::{self, wait_until};
-use crate::shell::Shell;
-
-/// A program that does nothing until it is dropped, when it ends and is started anew.
-pub(crate) struct Stopped(Pid);
-
-impl Stopped {
-    pub(crate) fn new(program: Pid) -> Self {
-        kill(program, Signal::SIGSTOP).unwrap();
-        Self(program)
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        kill(self.0, Signal::SIGKILL).unwrap();
-    }
-}
 
 #[test]
 fn a_deleted_pod_comes_back_with_its_logins() {
@@ -77,32 +57,4 @@ fn a_pod_waits_for_a_claim_that_is_late() {
     assert_eq!(cluster.restarts(), 0);
     cluster.sign_in(1, ANN);
     cluster.is_answered_by(ANN);
-}
-
-#[test]
-fn a_node_that_comes_back_serves_as_before() {
-    let cluster = Namespace::on(node::alone(), "reboot");
-    Shell::of(&cluster).types("agent-keys.md", "Add an agent");
-    cluster.install(&json!({
-        "litellm": {"chatgptAuth": {"persistence": {"enabled": true}}},
-        "agents": {"ann": {}},
-    }));
-    cluster.sign_in(1, ANN);
-    cluster.says(&["exec", "deploy/agent-ann", "--", "touch", "/home/agent/work"]);
-
-    // Without its kubelet a node still serves.
-    let kubelet = Stopped::new(node::process("kubelet"));
-    cluster.is_answered_by(ANN);
-
-    // The power fails: every program ends at once, and the kubelet starts anew.
-    let tasks = text_of(&node::run(["ctr", "tasks", "list", "--quiet"]).output().unwrap());
-    for task in tasks.lines() {
-        let _ = node::run(["ctr", "tasks", "kill", "--signal", "SIGKILL", task]).output();
-    }
-    drop(kubelet);
-    cluster.is_answered_by(ANN);
-    cluster.is_rolled_out();
-    cluster.says(&["exec", "deploy/agent-ann", "--", "ls", "/home/agent/work"]);
-    assert_eq!(cluster.ask("ann"), answer_of(ANN));
-    wait_until("the doctor finds nothing", || cluster.operator(&["accounts", "doctor"]).status.success());
 }

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use stand_in::{Behaviour, OauthFault};
 use support::podman::text_of;
 
+use super::Stopped;
 use crate::installed::Namespace;
 use crate::load::Load;
 use crate::node::{self, wait_until};
-use crate::outages::Stopped;
 use crate::shell::Shell;
 
 const CEM: &str = "cem@example.test";
@@ -30,8 +30,9 @@ const REFRESH_TOKEN: &str = "rt-stand-in-";
 /// How long after a replica was killed a connection may still be sent to it.
 const NOTICED: Duration = Duration::from_secs(15);
 
-/// How many turns agents are answered at least, in all, unless `REPLICAS_TURNS` says otherwise.
-const TURNS: usize = 2_000;
+/// How many turns agents are answered at least, in all, and how long the issuer is away, with `REPLICAS_IN_FULL=1`.
+const TURNS: usize = 10_000;
+const AWAY: Duration = Duration::from_mins(10);
 
 impl<Node> Namespace<Node> {
     /// The accounts in the lanes, as the Secret has them.
@@ -46,19 +47,14 @@ impl<Node> Namespace<Node> {
         records.map(account).collect()
     }
 
-    /// Has the account of a lane refused until it is told otherwise, and waits until another one is in the Secret.
-    fn caps_the_account_of_a_lane(&self) -> String {
-        let lanes = self.lanes();
-        let account = lanes.last().unwrap();
-        let email = email_of(account);
+    /// Waits until no lane in the Secret has the account that was just capped.
+    fn moves_on_from(&self, email: &str) {
         let began = Instant::now();
-        self.set(&email, Behaviour::Capped);
-        wait_until("its lane has another account", || !self.lanes().contains(account));
+        wait_until("its lane has another account", || !self.lanes().contains(&account_of(email)));
         println!(
-            "{account} was capped, and {:.1} s later its lane had another one",
+            "{email} was capped, and {:.1} s later its lane had another one",
             began.elapsed().as_secs_f32()
         );
-        email
     }
 
     /// Ends every program of a pod at once, as if its node had failed.
@@ -84,20 +80,16 @@ impl<Node> Namespace<Node> {
         self.is_rolled_out();
     }
 
-    /// Kubernetes' API is away for a minute, in which the account of a lane is refused. Gives the account.
-    fn is_without_the_api_while_an_account_is_capped(&self) -> String {
-        let account = self.lanes().pop().unwrap();
-        let email = email_of(&account);
+    /// Kubernetes' API is away for a minute, and this happens meanwhile.
+    fn is_without_the_api(&self, happens: impl FnOnce()) {
         {
             let _api = Stopped::new(node::process("kube-apiserver"));
-            self.set(&email, Behaviour::Capped);
+            happens();
             thread::sleep(Duration::from_mins(1));
         }
         wait_until("the API answers again", || {
-            node::kubectl(["get", "--raw", "/readyz"]).output().unwrap().status.success()
+            self.kubectl(&["get", "--raw", "/readyz"]).output().unwrap().status.success()
         });
-        wait_until("its lane has another account", || !self.lanes().contains(&account));
-        email
     }
 
     /// The claim is restored from what it was before, and the operator sees to it.
@@ -131,9 +123,13 @@ impl<Node> Namespace<Node> {
     }
 }
 
-/// Who has an account of the stand-in's.
-pub(crate) fn email_of(account: &str) -> String {
+/// Whose account of the stand-in's it is.
+pub(super) fn email_of(account: &str) -> String {
     format!("{}@example.test", account.strip_prefix("acct-").unwrap())
+}
+
+fn account_of(email: &str) -> String {
+    format!("acct-{}", email.strip_suffix("@example.test").unwrap())
 }
 
 fn decoded(value: &Value) -> String {
@@ -192,6 +188,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again() {
+    let in_full = env::var_os("REPLICAS_IN_FULL").is_some();
     let cluster = Namespace::on(node::alone(), "replicas");
     let shell = Shell::of(&cluster);
     shell.types("agent-keys.md", "Add an agent");
@@ -213,7 +210,9 @@ fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again(
     let snapshot = tempfile::tempdir().unwrap();
     copy(&cluster.volume("litellm-chatgpt-auth"), snapshot.path());
 
-    let capped = cluster.caps_the_account_of_a_lane();
+    let capped = email_of(cluster.lanes().last().unwrap());
+    cluster.set(&capped, Behaviour::Capped);
+    cluster.moves_on_from(&capped);
     agents.goes_on(200);
 
     let killed = Instant::now();
@@ -225,13 +224,16 @@ fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again(
     agents.goes_on(200);
     println!("{}", cluster.accounts());
 
-    let also_capped = cluster.is_without_the_api_while_an_account_is_capped();
+    let also_capped = email_of(cluster.lanes().last().unwrap());
+    cluster.is_without_the_api(|| cluster.set(&also_capped, Behaviour::Capped));
+    cluster.moves_on_from(&also_capped);
     agents.goes_on(200);
 
     // An issuer that answers nothing good.
     cluster.oauth_fault(OauthFault::Status(503));
     let refused = cluster.operator(&["accounts", "refresh", "2", "--yes"]);
     assert!(!refused.status.success());
+    thread::sleep(if in_full { AWAY } else { Duration::ZERO });
     agents.goes_on(200);
     cluster.oauth_fault(OauthFault::None);
     for email in [&capped, &also_capped] {
@@ -242,8 +244,7 @@ fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again(
     agents.goes_on(200);
     assert!(cluster.ask("ann").starts_with("Hello from "));
 
-    let turns = env::var("REPLICAS_TURNS").map_or(TURNS, |turns| turns.parse().unwrap());
-    while agents.answered() < turns {
+    while in_full && agents.answered() < TURNS {
         agents.goes_on(100);
     }
     println!("{}", shell.types("scale.md", "Back to one pod"));
