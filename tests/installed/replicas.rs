@@ -56,7 +56,8 @@ fn a_replica_starts_when_the_secret_has_all_that_litellm_reads() {
     let manifests = many("");
     let replica = pod(find(&manifests, "Deployment", "litellm")).unwrap();
     let secret = &volume(replica, "codex-lanes")["secret"];
-    assert_eq!((&secret["secretName"], &secret["defaultMode"]), (&json!("codex-lanes"), &json!(0o440)));
+    // So that LiteLLM can read a new record before the kubelet has given it to the pod's group.
+    assert_eq!((&secret["secretName"], &secret["defaultMode"]), (&json!("codex-lanes"), &json!(0o444)));
     assert_eq!(secret["optional"], Value::Null);
     let item = |key: &str, path: &str| json!({"key": key, "path": path});
     let items = json!([

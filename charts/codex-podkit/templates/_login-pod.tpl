@@ -87,7 +87,8 @@ which lets no pod start until all are there. */}}
 - name: codex-lanes
   secret:
     secretName: codex-lanes
-    defaultMode: 0440
+    # Not 0440: before 1.27 a kubelet puts a new record in its place a moment before it gives it to the pod's group.
+    defaultMode: 0444
     items:
       - {key: lane-1.json, path: auth.json}
       {{- range $lane := untilStep 1 (int (add1 .Values.litellm.lanes)) 1 }}
