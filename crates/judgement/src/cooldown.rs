@@ -45,7 +45,7 @@ pub(crate) fn cooldown(refusal: &Refusal, at: Timestamp, floors: Floors, now: Ti
 /// each refusal would postpone the account's return.
 pub(crate) fn merged(old: Option<&Cooldown>, new: Cooldown, now: Timestamp) -> Cooldown {
     match old.filter(|old| old.until > now) {
-        Some(old) if new.source == CooldownSource::Floor => *old,
+        Some(old) if new.source == CooldownSource::Floor => old.clone(),
         _ => new,
     }
 }

@@ -1,7 +1,7 @@
 //! Why another account serves than the one before, for the counters. Pure.
 
 use records::counters::{Counters, RotationReason};
-use records::state::CooldownKind;
+use records::state::{AccountState, CooldownKind};
 use records::{AccountId, Lane, Timestamp};
 
 use crate::plan::{Chosen, Plan, Reason, Why};
@@ -47,7 +47,7 @@ fn count_in(
 /// Why the account that was in use no longer is, if the reason is its own state.
 fn reason_of_previous(pool: &Pool, account: &AccountId, now: Timestamp) -> Option<RotationReason> {
     let Some(holder) = pool.holder(account) else { return Some(RotationReason::Unusable) };
-    let cooldown = pool.state.account_state(account).cooldown;
+    let AccountState { cooldown, .. } = pool.state.account_state(account);
     match pool.judge(holder, now) {
         Ok((_, Availability::Ready)) if pool.quota.is_above(pool.usage(account), now) => {
             Some(RotationReason::Threshold)

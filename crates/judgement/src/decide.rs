@@ -160,10 +160,7 @@ impl<'a> Choice<'a> {
     }
 
     fn ready_of(&self, account: &AccountId) -> Option<Usable<'a>> {
-        let slot = self.pool.holder(account)?.slot;
-        // They are in the pool's order.
-        let at = self.ready.binary_search_by_key(&slot, |(slot, ..)| *slot).ok()?;
-        Some(self.ready[at])
+        self.ready.iter().find(|(_, login, _)| login.account == *account).copied()
     }
 
     fn has_room(&self, login: &Login) -> bool {

@@ -74,7 +74,7 @@ fn is_worth_it(pool: &Pool, candidate: &Candidate, login: &Login, now: Timestamp
     login.refresh_token.is_some()
         && pool.holder(&login.account).is_some_and(|holder| holder.slot == candidate.slot)
         && pool.ended_by(candidate).is_none()
-        && parked.as_ref().is_none_or(|parked| parked.until.is_some())
+        && parked.is_none_or(|parked| parked.until.is_some())
         && match candidate.grant {
             GrantStatus::Good => true,
             // It may be used up: sending it once more could end every grant that came of the same login.
@@ -89,7 +89,7 @@ fn is_in_vain(pool: &Pool, login: &Login, now: Timestamp) -> bool {
     let AccountState { not_prolonged, .. } = pool.state.account_state(&login.account);
     let (Some(expiry), Some(last)) = (login.expiry, login.last_refresh) else { return false };
     let pause = (expiry.0.since(last) / 2).clamp(PAUSE_AFTER_FAILURE, LONGEST_PAUSE_IN_VAIN);
-    *not_prolonged == Some(login.grant()) && now.since(last) < pause
+    not_prolonged == Some(login.grant()) && now.since(last) < pause
 }
 
 /// Whether a login's end is so near that it should be refreshed.

@@ -190,7 +190,7 @@ impl Interpreter<'_> {
             }
             for refused in refused_models.into_iter().filter(|_| is_of_models) {
                 self.log(capped_for(slot, &refused, &cooldown));
-                account_state.models.insert(refused, cooldown);
+                account_state.models.insert(refused, cooldown.clone());
             }
         }
         if let Some(served) = model.filter(|served| account_state.models.remove(*served).is_some()) {
@@ -206,7 +206,7 @@ impl Interpreter<'_> {
     /// What is known of an account after the signals so far.
     fn account_state(&self, account: &AccountId) -> AccountState {
         let changed = self.result.account_states.iter().find(|(known, _)| known == account);
-        changed.map_or_else(|| self.pool.state.account_state(account), |(_, changed)| changed).clone()
+        changed.map_or_else(|| self.pool.state.account_state(account), |(_, changed)| changed.clone())
     }
 
     fn set_account_state(&mut self, account: &AccountId, account_state: AccountState) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use records::grant::{self, GrantStatus};
 use records::published::PublishedRecord;
-use records::state::{Active, CooldownKind, Parked, State};
+use records::state::{Active, CooldownKind, State};
 use records::usage::Usage;
 use records::{AccountId, Lane, Login, Slot, Timestamp};
 use serde_json::json;
@@ -104,9 +104,9 @@ impl Pool {
     #[must_use]
     pub fn ended_by(&self, candidate: &Candidate) -> Option<String> {
         let login = candidate.login.as_ref().ok()?;
-        let needs_login = self.state.account_state(&login.account).needs_login.as_ref();
+        let needs_login = self.state.account_state(&login.account).needs_login;
         match (needs_login.filter(|ended| ended.grant == login.grant()), &candidate.grant) {
-            (Some(ended), _) => Some(ended.code.clone()),
+            (Some(ended), _) => Some(ended.code),
             (None, GrantStatus::Ended(marker)) => {
                 Some(marker.code.clone().unwrap_or_else(|| grant::USED.to_owned()))
             }
@@ -188,7 +188,6 @@ impl Pool {
         let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
         let is_refused = account_state
             .needs_login
-            .as_ref()
             .is_some_and(|ended| ended.token_refused && ended.grant == login.grant());
         let serves = expired.is_none() && login.expiry.is_some() && !is_refused;
         // What an operator has removed stays removed, also when a backup brings it back.
@@ -196,26 +195,26 @@ impl Pool {
         if let Some(code) = ended {
             return Err(Reason::NeedsLogin(code));
         }
-        let is_on = |parked: &&Parked| parked.until.is_none_or(|until| until > now);
-        let parked = account_state.parked.as_ref().filter(is_on);
+        let parked = account_state.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
         if let Some(expiry) = expired {
             return Err(match parked {
                 // An account that is parked without an end is never refreshed.
-                Some(parked) if parked.until.is_none() => Reason::Parked(parked.clone()),
+                Some(parked) if parked.until.is_none() => Reason::Parked(parked),
                 _ if login.refresh_token.is_some() => Reason::RefreshDue(expiry),
                 _ => Reason::Expired(expiry),
             });
         }
-        if let Some(from) = &account_state.came_from {
-            return Err(Reason::OtherAccount(from.clone()));
+        if let Some(from) = account_state.came_from {
+            return Err(Reason::OtherAccount(from));
         }
         if let Some(parked) = parked {
-            return Err(Reason::Parked(parked.clone()));
+            return Err(Reason::Parked(parked));
         }
         if let Some(until) = self.quota.reserved_until(candidate.slot, account_state.usage.as_ref(), now) {
             return Err(Reason::Reserved(until));
         }
-        let cooling = account_state.cooldown.map(|cooldown| cooldown.until).filter(|until| *until > now);
+        let cooling =
+            account_state.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
         let cooling = cooling.max(self.yields_until(candidate, login, now));
         Ok((login, cooling.map_or(Availability::Ready, Availability::Cooling)))
     }

@@ -232,16 +232,13 @@ fn row(
 }
 
 fn families(pool: &Pool, login: &Login, now: Timestamp) -> BTreeMap<String, Usage> {
-    let families = pool.state.account_state(&login.account).families.iter();
-    families.filter_map(|(name, usage)| Some((name.clone(), usage.clone().current(now)?))).collect()
+    let families = pool.state.account_state(&login.account).families.into_iter();
+    families.filter_map(|(name, usage)| Some((name, usage.current(now)?))).collect()
 }
 
 fn models(pool: &Pool, login: &Login, now: Timestamp) -> BTreeMap<String, Timestamp> {
-    let models = pool.state.account_state(&login.account).models.iter();
-    models
-        .map(|(model, cooldown)| (model.clone(), cooldown.until))
-        .filter(|(_, until)| *until > now)
-        .collect()
+    let models = pool.state.account_state(&login.account).models.into_iter();
+    models.map(|(model, cooldown)| (model, cooldown.until)).filter(|(_, until)| *until > now).collect()
 }
 
 /// When the accounts that can serve now will be used up, if they are used on as in the last hours.
@@ -256,18 +253,18 @@ fn exhausted_at(pool: &Pool, rows: &[Row], now: Timestamp) -> Option<Timestamp> 
 
 /// The subscription: what the provider has reported since the token was made, else what the token says.
 fn plan(pool: &Pool, login: &Login) -> Option<String> {
-    let reported = pool.state.account_state(&login.account).plan.as_ref();
-    let reported = reported.filter(|plan| plan.is_newer_than(login));
+    let reported = pool.state.account_state(&login.account).plan.filter(|plan| plan.is_newer_than(login));
     reported.map(|plan| plan.name().to_owned()).or_else(|| login.plan.clone()).map(|plan| printable(&plan))
 }
 
 fn state(pool: &Pool, candidate: &Candidate, naming: Naming, now: Timestamp) -> SlotState {
+    let account_state = candidate.login.as_ref().map(|login| pool.state.account_state(&login.account));
+    let account_state = account_state.unwrap_or_default();
     match pool.judge(candidate, now) {
         Ok((_, Availability::Ready)) | Err(Reason::NotItsTurn) => SlotState::Ready,
-        Ok((login, Availability::Cooling(until))) => {
+        Ok((_, Availability::Cooling(until))) => {
             let refused = Cooldown { until, kind: CooldownKind::Refused, source: CooldownSource::Floor };
-            let cooldown = pool.state.account_state(&login.account).cooldown;
-            SlotState::Capped(cooldown.filter(|it| it.until == until).unwrap_or(refused))
+            SlotState::Capped(account_state.cooldown.filter(|it| it.until == until).unwrap_or(refused))
         }
         Err(Reason::Cooling(cooldown)) => SlotState::Capped(cooldown),
         Err(Reason::Parked(parked)) => SlotState::Parked(parked),

@@ -40,15 +40,13 @@ pub(crate) fn troubles(pool: &Pool, candidate: &Candidate, login: &Login, now: T
         }
         _ => None,
     };
-    let refused = account_state
-        .refresh_refused
-        .clone()
-        .filter(|refused| !has_ended && now.since(refused.since) >= REFUSED_FOR);
+    let refused =
+        account_state.refresh_refused.filter(|refused| !has_ended && now.since(refused.since) >= REFUSED_FOR);
     let all = [
         ended.map(|code| Trouble::NeedsLogin { code, until }),
         unanswered,
         refused.map(|RefreshRefusal { code, since }| Trouble::Refused { code, since }),
-        account_state.not_storable.clone().filter(|_| !has_ended).map(Trouble::NotStorable),
+        account_state.not_storable.filter(|_| !has_ended).map(Trouble::NotStorable),
     ];
     all.into_iter().flatten().collect()
 }

@@ -6,7 +6,6 @@ mod predecessor;
 mod read;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -137,9 +136,8 @@ impl State {
 
     /// What is known of an account.
     #[must_use]
-    pub fn account_state(&self, account: &AccountId) -> &AccountState {
-        static NOTHING: LazyLock<AccountState> = LazyLock::new(AccountState::default);
-        self.accounts.get(account).unwrap_or(&NOTHING)
+    pub fn account_state(&self, account: &AccountId) -> AccountState {
+        self.accounts.get(account).cloned().unwrap_or_default()
     }
 
     /// Forgets what a new login of the account has put right. A park stays, for it is the operator's, and so does the

@@ -92,9 +92,7 @@ fn condition(finding: &Finding, overview: &Overview, pool: &Pool) -> Option<Cond
 
 fn since(id: Id, about: &About, row: Option<&Row>, pool: &Pool) -> Option<Timestamp> {
     match about {
-        About::Account(account) => {
-            pool.state.account_state(account).needs_login.as_ref().map(|dead| dead.since)
-        }
+        About::Account(account) => pool.state.account_state(account).needs_login.map(|dead| dead.since),
         About::Refresh(_) => row?.troubles.iter().find(|trouble| trouble.id() == id)?.since(),
         About::Pool | About::Forecast | About::File(_) => None,
     }

@@ -222,7 +222,7 @@ fn a_new_login_resets_everything_but_what_the_operator_said() {
     let grant = Grant::of(&Secret::new("rt"));
     state.accounts.insert(account.clone(), AccountState { not_prolonged: Some(grant), ..parked.clone() });
     state.reset_after_login(&account);
-    assert_eq!(*state.account_state(&account), parked);
+    assert_eq!(state.account_state(&account), parked);
     assert!(state.unpark(&account) && !state.unpark(&account));
     assert!(state.accounts.is_empty(), "nothing known is not written down");
 }
