@@ -202,53 +202,53 @@ fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again(
     cluster.says(&["exec", "deploy/litellm", "--container", "rotator", "--", "rotate-once"]);
     cluster.is_answered_by(ANN);
     let agents = Load::on(&cluster);
-    agents.goes_on(200);
+    agents.goes_on(100);
 
     println!("{}", shell.types("scale.md", "From one pod to several"));
     assert_eq!(cluster.lanes().len(), 3);
-    agents.goes_on(200);
+    agents.goes_on(100);
     let snapshot = tempfile::tempdir().unwrap();
     copy(&cluster.volume("litellm-chatgpt-auth"), snapshot.path());
 
     let capped = email_of(cluster.lanes().last().unwrap());
     cluster.set(&capped, Behaviour::Capped);
     cluster.moves_on_from(&capped);
-    agents.goes_on(200);
+    agents.goes_on(100);
 
     let killed = Instant::now();
     cluster.signal_litellm("SIGKILL");
-    agents.goes_on(200);
+    agents.goes_on(100);
     cluster.is_rolled_out();
 
     cluster.kills_the_owner_in_a_refresh(1);
-    agents.goes_on(200);
+    agents.goes_on(100);
     println!("{}", cluster.accounts());
 
     let also_capped = email_of(cluster.lanes().last().unwrap());
     cluster.is_without_the_api(|| cluster.set(&also_capped, Behaviour::Capped));
     cluster.moves_on_from(&also_capped);
-    agents.goes_on(200);
+    agents.goes_on(100);
 
     // An issuer that answers nothing good.
     cluster.oauth_fault(OauthFault::Status(503));
     let refused = cluster.operator(&["accounts", "refresh", "2", "--yes"]);
     assert!(!refused.status.success());
     thread::sleep(if in_full { AWAY } else { Duration::ZERO });
-    agents.goes_on(200);
+    agents.goes_on(100);
     cluster.oauth_fault(OauthFault::None);
     for email in [&capped, &also_capped] {
         cluster.set(email, Behaviour::Ok);
     }
 
     cluster.is_restored_from(snapshot.path());
-    agents.goes_on(200);
+    agents.goes_on(100);
     assert!(cluster.ask("ann").starts_with("Hello from "));
 
     while in_full && agents.answered() < TURNS {
         agents.goes_on(100);
     }
     println!("{}", shell.types("scale.md", "Back to one pod"));
-    agents.goes_on(200);
+    agents.goes_on(100);
 
     let work = agents.ends();
     let at = |part: usize| work.took[work.took.len() * part / 100];
