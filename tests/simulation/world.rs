@@ -136,8 +136,6 @@ pub(crate) struct World {
     owner_is_down: bool,
     owner_is_cut: bool,
     secret: Option<Mirrored<Record>>,
-    /// The records in the Secret, which replicas share.
-    in_secret: Rc<[Record]>,
     replicas: Vec<Replica>,
     signals: Vec<Signal>,
     /// The latest usage of each account that no pass has taken.
@@ -166,7 +164,6 @@ impl World {
             owner_is_down: false,
             owner_is_cut: false,
             secret: None,
-            in_secret: Rc::default(),
             signals: Vec::new(),
             readings: BTreeMap::new(),
             pass_is_due: false,
@@ -380,10 +377,8 @@ impl World {
     fn was_served(&mut self, replica: usize, account: usize, usage: Usage) {
         let above = &mut self.replicas[replica].above;
         let is_above = usage.windows.iter().any(|window| window.used_percent.percent() >= THRESHOLD);
-        if !is_above {
-            above.remove(&account);
-        }
-        if is_above && above.insert(account) {
+        let was_above = if is_above { !above.insert(account) } else { above.remove(&account) };
+        if is_above && !was_above {
             self.report(replica, account, |at, _| Signal::UsageRead(reading(account, at, usage)));
         } else if self.reaches_the_owner(replica) {
             let at = self.time().plus_seconds(self.replicas[replica].skew);
@@ -439,7 +434,6 @@ impl World {
         if let Some(mirrored) = self.owner.mirror(self.secret.as_ref()) {
             let before = self.secret.as_ref().map(|secret| secret.generation);
             assert!(before.is_none_or(|before| mirrored.generation > before), "a Secret only goes forward");
-            self.in_secret = mirrored.lanes.values().cloned().collect();
             self.secret = Some(mirrored);
             self.figures.patches += 1;
             for replica in 0..self.replicas.len() {
@@ -457,8 +451,8 @@ impl World {
         let seen = &mut self.replicas[replica];
         if self.setting.distance == Distance::OnePod {
             seen.view = self.owner.records().into_values().collect();
-        } else if !seen.is_cut && !seen.is_down {
-            seen.view = Rc::clone(&self.in_secret);
+        } else if let Some(secret) = self.secret.as_ref().filter(|_| !seen.is_cut && !seen.is_down) {
+            seen.view = secret.lanes.values().cloned().collect();
         }
     }
 
