@@ -5,15 +5,12 @@ use std::fs::{self, File};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fixture::{ANN, BEN, Running, wait_until};
+use fixture::{ANN, BEN, CEM, DAN, EVE, Running, wait_until};
 use serde_json::{Value, json};
 use stand_in::{Behaviour, RefusalRequest, Way};
 use support::litellm::{LiteLlm, Said, VERSIONS, codex_exec};
 use support::pod::Pod;
 
-const CEM: &str = "cem@example.test";
-const DAN: &str = "dan@example.test";
-const EVE: &str = "eve@example.test";
 const FAY: &str = "fay@example.test";
 const GIL: &str = "gil@example.test";
 

@@ -3,13 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fixture::{ANN, BEN, Running, wait_until};
+use fixture::{ANN, BEN, CEM, DAN, Running, wait_until};
 use stand_in::Behaviour;
 use support::litellm::{Conversation, LiteLlm, VERSIONS};
 use support::pod::Pod;
-
-const CEM: &str = "cem@example.test";
-const DAN: &str = "dan@example.test";
 
 const LANES: [(&str, &str); 1] = [("CODEX_LANES", "3")];
 

@@ -9,15 +9,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use fixture::{ANN, BEN, Running, wait_until, wait_within};
+use fixture::{ANN, BEN, CEM, DAN, Running, wait_until, wait_within};
 use serde_json::Value;
 use stand_in::Behaviour;
 use support::litellm::{LiteLlm, VERSIONS};
 use support::pod::Pod;
 use tempfile::TempDir;
-
-const CEM: &str = "cem@example.test";
-const DAN: &str = "dan@example.test";
 
 /// The mount of the Secret in a replica, whose files are links, as the kubelet makes them.
 struct Mount(TempDir);

@@ -3,13 +3,10 @@
 
 use std::fs;
 
-use fixture::{ANN, BEN, wait_until};
+use fixture::{ANN, BEN, CEM, DAN, wait_until};
 use stand_in::{Behaviour, Turn};
 use support::litellm::{Conversation, LiteLlm, VERSIONS};
 use support::pod::Pod;
-
-const CEM: &str = "cem@example.test";
-const DAN: &str = "dan@example.test";
 
 /// What happens before a turn.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,11 @@
 //! Replicas that follow the Secret of the lanes, and that mount it again.
 
-use fixture::{ANN, BEN};
+use fixture::{ANN, BEN, CEM};
 use serde_json::{Value, json};
 use support::podman::text_of;
 
 use crate::installed::Namespace;
 use crate::node::wait_until;
-
-const CEM: &str = "cem@example.test";
 
 /// The account in the second lane of each replica, as LiteLLM's container has it.
 fn second_lane(cluster: &Namespace) -> Vec<Value> {
@@ -29,13 +27,7 @@ fn replicas_that_follow_have_each_new_record_and_litellm_has_no_token() {
             "chatgptAuth": {"persistence": {"enabled": true}},
         }})
     };
-    // LiteLLM starts once there is a record to follow.
-    let _ = cluster.release("install", &values(true));
-    cluster.says(&["rollout", "status", "statefulset/codex-accounts", "--timeout", "180s"]);
-    for (slot, email) in (1..).zip([ANN, BEN, CEM]) {
-        cluster.put_login(slot, email);
-    }
-    cluster.says(&["exec", "codex-accounts-0", "--container", "rotator", "--", "rotate-once"]);
+    cluster.install_with_followers(&values(true), [ANN, BEN, CEM]);
     wait_until("both replicas have the account", || second_lane(&cluster) == ["acct-ben"; 2]);
     let _ = text_of(&cluster.operator(&["accounts", "park", "2"]));
     wait_until("both have the next one", || second_lane(&cluster) == ["acct-cem"; 2]);

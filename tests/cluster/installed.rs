@@ -98,6 +98,15 @@ impl<Node> Namespace<Node> {
         notes
     }
 
+    /// `helm install` where each of these has a login from the first slot on, until every pod is there. LiteLLM's replicas
+    /// start once there are records to follow.
+    pub(crate) fn install_with_followers(&self, values: &Value, emails: impl IntoIterator<Item: AsRef<str>>) {
+        let _ = self.release("install", values);
+        self.has_pods("statefulset/codex-accounts");
+        self.put_logins(emails);
+        self.is_rolled_out();
+    }
+
     /// `helm upgrade`, until every pod is there.
     pub(crate) fn upgrade(&self, values: &Value) -> String {
         let notes = self.release("upgrade", values);
@@ -108,8 +117,13 @@ impl<Node> Namespace<Node> {
     /// Waits until every Deployment and `StatefulSet` has the pods that it should have.
     pub(crate) fn is_rolled_out(&self) {
         for workload in self.says(&["get", "deployments,statefulsets", "--output", "name"]).lines() {
-            self.says(&["rollout", "status", workload, "--timeout", "180s"]);
+            self.has_pods(workload);
         }
+    }
+
+    /// Waits until a Deployment or a `StatefulSet` has the pods that it should have.
+    fn has_pods(&self, workload: &str) {
+        self.says(&["rollout", "status", workload, "--timeout", "180s"]);
     }
 
     /// `kubectl` in this namespace.
@@ -235,8 +249,15 @@ impl<Node> Namespace<Node> {
         self.says(&["get", "service", "litellm", "--output", "jsonpath={.spec.clusterIP}"])
     }
 
-    /// Puts a login into a slot, as a restored backup does.
-    pub(crate) fn put_login(&self, slot: u32, email: &str) {
+    /// Puts a login into each slot from the first on, as a restored backup does, and has the rotator look at them.
+    pub(crate) fn put_logins(&self, emails: impl IntoIterator<Item: AsRef<str>>) {
+        for (slot, email) in (1..).zip(emails) {
+            self.put_login(slot, email.as_ref());
+        }
+        self.says(&["exec", &self.owner(), "--container", "rotator", "--", "rotate-once"]);
+    }
+
+    fn put_login(&self, slot: u32, email: &str) {
         let login = self.openai.sign_in(email).codex_auth_json(&self.url);
         let file = self.volume("litellm-chatgpt-auth").join(format!("auth-{slot}.json"));
         fs::write(&file, login.to_string()).unwrap();

@@ -74,13 +74,8 @@ fn figures() {
             "chatgptAuth": {"persistence": {"enabled": true}},
         }})
     };
-    let _ = cluster.release("install", &values(true));
-    cluster.says(&["rollout", "status", "statefulset/codex-accounts", "--timeout", "180s"]);
-    for slot in 1..=3 + 2 * CHANGES {
-        cluster.put_login(slot, &format!("person-{slot}@example.test"));
-    }
-    cluster.says(&["exec", "codex-accounts-0", "--container", "rotator", "--", "rotate-once"]);
-    cluster.is_rolled_out();
+    let person = |number| format!("person-{number}@example.test");
+    cluster.install_with_followers(&values(true), (1..=3 + 2 * CHANGES).map(person));
 
     for replicas in 1..=3 {
         cluster.says(&["scale", "deployment/litellm", "--replicas", &replicas.to_string()]);

@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use fixture::workspace::repository;
-use fixture::{ANN, BEN};
+use fixture::{ANN, BEN, CEM, DAN, EVE};
 use serde_json::{Value, json};
 use stand_in::{Behaviour, OauthFault};
 use support::podman::text_of;
@@ -20,19 +20,15 @@ use crate::load::Load;
 use crate::node::{self, wait_until};
 use crate::shell::Shell;
 
-const CEM: &str = "cem@example.test";
-const DAN: &str = "dan@example.test";
-const EVE: &str = "eve@example.test";
-
 /// What all refresh tokens of the stand-in begin with.
 const REFRESH_TOKEN: &str = "rt-stand-in-";
 
 /// How long after a replica was killed a connection may still be sent to it.
 const NOTICED: Duration = Duration::from_secs(15);
 
-/// How many turns agents are answered at least, in all, and how long the issuer is away, with `REPLICAS_IN_FULL=1`.
-const TURNS: usize = 10_000;
-const AWAY: Duration = Duration::from_mins(10);
+/// How many turns agents are answered at least, in all, and how long the issuer is away; and with `REPLICAS_IN_FULL=1`.
+const SHORT: (usize, Duration) = (2_000, Duration::ZERO);
+const FULL: (usize, Duration) = (10_000, Duration::from_mins(10));
 
 impl<Node> Namespace<Node> {
     /// The accounts in the lanes, as the Secret has them.
@@ -188,7 +184,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again() {
-    let in_full = env::var_os("REPLICAS_IN_FULL").is_some();
+    let (turns, away) = if env::var_os("REPLICAS_IN_FULL").is_some() { FULL } else { SHORT };
     let cluster = Namespace::on(node::alone(), "replicas");
     let shell = Shell::of(&cluster);
     shell.types("agent-keys.md", "Add an agent");
@@ -196,59 +192,56 @@ fn one_pod_becomes_three_replicas_which_outlive_everything_and_become_one_again(
         "litellm": {"chatgptAuth": {"persistence": {"enabled": true}}},
         "agents": {"ann": {}},
     }));
-    for (slot, email) in (1..).zip([ANN, BEN, CEM, DAN, EVE]) {
-        cluster.put_login(slot, email);
-    }
-    cluster.says(&["exec", "deploy/litellm", "--container", "rotator", "--", "rotate-once"]);
+    cluster.put_logins([ANN, BEN, CEM, DAN, EVE]);
     cluster.is_answered_by(ANN);
     let agents = Load::on(&cluster);
-    agents.goes_on(100);
+    agents.goes_on(200);
 
     println!("{}", shell.types("scale.md", "From one pod to several"));
     assert_eq!(cluster.lanes().len(), 3);
-    agents.goes_on(100);
+    agents.goes_on(200);
     let snapshot = tempfile::tempdir().unwrap();
     copy(&cluster.volume("litellm-chatgpt-auth"), snapshot.path());
 
     let capped = email_of(cluster.lanes().last().unwrap());
     cluster.set(&capped, Behaviour::Capped);
     cluster.moves_on_from(&capped);
-    agents.goes_on(100);
+    agents.goes_on(200);
 
     let killed = Instant::now();
     cluster.signal_litellm("SIGKILL");
-    agents.goes_on(100);
+    agents.goes_on(200);
     cluster.is_rolled_out();
 
     cluster.kills_the_owner_in_a_refresh(1);
-    agents.goes_on(100);
+    agents.goes_on(200);
     println!("{}", cluster.accounts());
 
     let also_capped = email_of(cluster.lanes().last().unwrap());
     cluster.is_without_the_api(|| cluster.set(&also_capped, Behaviour::Capped));
     cluster.moves_on_from(&also_capped);
-    agents.goes_on(100);
+    agents.goes_on(200);
 
     // An issuer that answers nothing good.
     cluster.oauth_fault(OauthFault::Status(503));
     let refused = cluster.operator(&["accounts", "refresh", "2", "--yes"]);
     assert!(!refused.status.success());
-    thread::sleep(if in_full { AWAY } else { Duration::ZERO });
-    agents.goes_on(100);
+    thread::sleep(away);
+    agents.goes_on(200);
     cluster.oauth_fault(OauthFault::None);
     for email in [&capped, &also_capped] {
         cluster.set(email, Behaviour::Ok);
     }
 
     cluster.is_restored_from(snapshot.path());
-    agents.goes_on(100);
+    agents.goes_on(200);
     assert!(cluster.ask("ann").starts_with("Hello from "));
 
-    while in_full && agents.answered() < TURNS {
+    while agents.answered() < turns {
         agents.goes_on(100);
     }
     println!("{}", shell.types("scale.md", "Back to one pod"));
-    agents.goes_on(100);
+    agents.goes_on(200);
 
     let work = agents.ends();
     let at = |part: usize| work.took[work.took.len() * part / 100];
