@@ -20,6 +20,10 @@ pub(crate) const PAUSE_AFTER_FAILURE: Duration = Duration::from_mins(5);
 /// The longest time for which a refresh that did not move the end of the access token is not repeated.
 const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_hours(4);
 
+/// How long after a request without an answer no other login is refreshed, unless it ends sooner. What sent it may only have
+/// stood still, and go on; or the issuer is in trouble, and would leave one more grant in doubt at each pass.
+const SETTLE_TIME: Duration = Duration::from_mins(10);
+
 /// How many logins a pass refreshes at most: the others are due at the next one.
 const MOST_PER_PASS: usize = 20;
 
@@ -40,6 +44,10 @@ pub(crate) fn due(
     now: Timestamp,
 ) -> Vec<Due> {
     let in_use: Vec<_> = Lane::all().filter_map(|lane| Some(pool.in_use(lane)?.slot)).collect();
+    let settled = settles_at(pool, now);
+    let can_wait = |login: &Login| {
+        settled.is_some_and(|settled| login.expiry.is_none_or(|expiry| expiry.0 > settled))
+    };
     let mut due: Vec<_> = pool
         .slots
         .iter()
@@ -49,7 +57,7 @@ pub(crate) fn due(
             let is_due = if is_refused {
                 is_worth_it(pool, candidate, login, now)
             } else {
-                is_due(pool, candidate, before, now)
+                is_due(pool, candidate, before, now) && !can_wait(login)
             };
             let rank = (!in_use.contains(&candidate.slot), !is_refused, login.expiry, candidate.slot);
             let reason = if is_refused { RefreshReason::Refused } else { RefreshReason::Expiring };
@@ -58,6 +66,16 @@ pub(crate) fn due(
         .collect();
     due.sort_unstable_by_key(|(rank, _)| *rank);
     due.into_iter().map(|(_, due)| due).take(MOST_PER_PASS).collect()
+}
+
+/// Until when a request without an answer keeps other logins from being refreshed.
+fn settles_at(pool: &Pool, now: Timestamp) -> Option<Timestamp> {
+    let sent = pool.slots.iter().filter_map(|candidate| match &candidate.grant {
+        GrantStatus::WithIssuer(marker) | GrantStatus::Unanswered(marker) => Some(marker.since),
+        GrantStatus::Good | GrantStatus::Ended(_) => None,
+    });
+    // A marker from the future tells nothing: a clock was wrong.
+    sent.filter(|since| *since <= now).map(|since| since.plus(SETTLE_TIME)).filter(|at| *at > now).max()
 }
 
 /// Whether a login is to be refreshed because its end is near.

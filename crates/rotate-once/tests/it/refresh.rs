@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use fixture::{ANN, LONG};
+use fixture::{ANN, CEM, LONG};
 use serde_json::json;
 use stand_in::OauthFault;
 
@@ -79,10 +79,24 @@ fn a_refresh_whose_answer_never_came_is_not_repeated_while_the_access_token_live
         assert!(said.contains("active account-1"), "its access token still lives: {said}");
         assert_eq!(volume.refreshes(), 1, "with the network gone the others do not wait for it");
         volume.openai.oauth_fault(OauthFault::None);
+        volume.end_pause();
         let said = volume.pass_to(0, &[]);
         assert!(said.contains("account-2 refreshed") && !said.contains("account-1 refreshed"), "{said}");
         assert_eq!(volume.refreshes(), 2, "account-1 was not sent again");
     }
+}
+
+#[test]
+fn for_ten_minutes_after_a_refresh_without_an_answer_only_logins_that_end_by_then_are_refreshed() {
+    let volume = Scene::living(3600);
+    volume.openai.oauth_fault(OauthFault::CloseAfterConsuming);
+    volume.pass(&[]);
+    volume.openai.oauth_fault(OauthFault::None);
+    volume.put_login_for(3, CEM, 300);
+    let said = volume.pass_to(0, &[]);
+    assert!(said.contains("account-3 refreshed") && !said.contains("account-2 refreshed"), "{said}");
+    volume.end_pause();
+    assert!(volume.pass_to(0, &[]).contains("account-2 refreshed"));
 }
 
 #[test]
