@@ -129,19 +129,21 @@ impl<'a> Choice<'a> {
         let better = self.better_than(active);
         if let Some((slot, login, _)) = here.filter(|_| !self.moves_on(lane, here, free)) {
             let is_shared = in_other_lanes(&login.account) > 0;
-            let spreads = ready.iter().filter(|usable| is_shared && free(usable) && self.has_room(usable.1));
-            let spread: Vec<_> = spreads.copied().collect();
-            let candidates = first_of([only(&better, free), spread, least(&better, in_other_lanes)]);
+            let candidates = first_of(&[
+                &|| only(&better, free),
+                &|| only(ready, |usable| is_shared && free(usable) && self.has_room(usable.1)),
+                &|| least(&better, in_other_lanes),
+            ]);
             return self.next(&candidates, active).or(Some((slot, login, Why::StaysActive)));
         }
         let is_above = |login: &Login| self.pool.quota.is_above(self.pool.usage(&login.account), self.now);
         let below = only(ready, |(_, login, _)| !is_above(login));
-        let candidates = first_of([
-            only(&better, free),
-            only(&below, free),
-            least(&below, in_other_lanes),
-            only(ready, free),
-            least(ready, in_other_lanes),
+        let candidates = first_of(&[
+            &|| only(&better, free),
+            &|| only(&below, free),
+            &|| least(&below, in_other_lanes),
+            &|| only(ready, free),
+            &|| least(ready, in_other_lanes),
         ]);
         self.next(&candidates, active).or_else(|| self.back_first())
     }
@@ -236,8 +238,8 @@ fn least<'a>(usable: &[Usable<'a>], lanes: impl Fn(&AccountId) -> usize) -> Vec<
     only(usable, |(_, login, _)| Some(lanes(&login.account)) == fewest)
 }
 
-fn first_of<const N: usize>(lists: [Vec<Usable<'_>>; N]) -> Vec<Usable<'_>> {
-    lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
+fn first_of<'a>(lists: &[&dyn Fn() -> Vec<Usable<'a>>]) -> Vec<Usable<'a>> {
+    lists.iter().map(|list| list()).find(|list| !list.is_empty()).unwrap_or_default()
 }
 
 #[cfg(test)]

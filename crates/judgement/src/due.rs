@@ -45,9 +45,8 @@ pub(crate) fn due(
 ) -> Vec<Due> {
     let in_use: Vec<_> = Lane::all().filter_map(|lane| Some(pool.in_use(lane)?.slot)).collect();
     let settled = settles_at(pool, now);
-    let can_wait = |login: &Login| {
-        settled.is_some_and(|settled| login.expiry.is_none_or(|expiry| expiry.0 > settled))
-    };
+    let can_wait =
+        |login: &Login| settled.is_some_and(|settled| login.expiry.is_none_or(|expiry| expiry.0 > settled));
     let mut due: Vec<_> = pool
         .slots
         .iter()
@@ -114,9 +113,10 @@ fn is_in_vain(pool: &Pool, login: &Login, now: Timestamp) -> bool {
 #[must_use]
 pub fn is_near_its_end(login: &Login, before: Duration, now: Timestamp) -> bool {
     // Logins that were made together end together. A different share of the lead for each account spreads their refreshes.
-    let spread = before / 4 * spread_of(&login.account) / u32::from(u8::MAX);
+    let spread = || before / 4 * spread_of(&login.account) / u32::from(u8::MAX);
     match login.expiry {
-        Some(expiry) => expiry.0 <= now.plus(before + spread),
+        // Most are far from their ends, and for them the share need not be known.
+        Some(expiry) => expiry.0 <= now.plus(before / 4 * 5) && expiry.0 <= now.plus(before + spread()),
         None => login.last_refresh.is_none_or(|last| now.since(last) >= OLDEST_TOKENS),
     }
 }

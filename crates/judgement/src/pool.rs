@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use records::grant::{self, GrantStatus};
 use records::published::PublishedRecord;
-use records::state::{Active, CooldownKind, State};
+use records::state::{AccountState, Active, CooldownKind, State};
 use records::usage::Usage;
 use records::{AccountId, Lane, Login, Slot, Timestamp};
 use serde_json::json;
@@ -104,14 +104,7 @@ impl Pool {
     #[must_use]
     pub fn ended_by(&self, candidate: &Candidate) -> Option<String> {
         let login = candidate.login.as_ref().ok()?;
-        let needs_login = self.state.account_state(&login.account).needs_login;
-        match (needs_login.filter(|ended| ended.grant == login.grant()), &candidate.grant) {
-            (Some(ended), _) => Some(ended.code),
-            (None, GrantStatus::Ended(marker)) => {
-                Some(marker.code.clone().unwrap_or_else(|| grant::USED.to_owned()))
-            }
-            _ => None,
-        }
+        ended_by(self.known(login), candidate, login)
     }
 
     /// This pool with other logins in it.
@@ -183,19 +176,20 @@ impl Pool {
         if let Some(holder) = self.holder(&login.account).filter(|holder| holder.slot != candidate.slot) {
             return Err(Reason::SameAccountAs(holder.slot));
         }
-        let account_state = self.state.account_state(&login.account);
+        let known = self.known(login);
         // An access token that has not ended serves until it ends, whatever has become of the grant.
         let expired = login.expiry.filter(|expiry| expiry.has_passed(now));
-        let is_refused = account_state
-            .needs_login
+        let is_refused = known
+            .and_then(|known| known.needs_login.as_ref())
             .is_some_and(|ended| ended.token_refused && ended.grant == login.grant());
         let serves = expired.is_none() && login.expiry.is_some() && !is_refused;
         // What an operator has removed stays removed, also when a backup brings it back.
-        let ended = self.ended_by(candidate).filter(|code| !serves || code == grant::REMOVED);
+        let ended = ended_by(known, candidate, login).filter(|code| !serves || code == grant::REMOVED);
         if let Some(code) = ended {
             return Err(Reason::NeedsLogin(code));
         }
-        let parked = account_state.parked.filter(|parked| parked.until.is_none_or(|until| until > now));
+        let parked = known.and_then(|known| known.parked.clone());
+        let parked = parked.filter(|parked| parked.until.is_none_or(|until| until > now));
         if let Some(expiry) = expired {
             return Err(match parked {
                 // An account that is parked without an end is never refreshed.
@@ -204,19 +198,25 @@ impl Pool {
                 _ => Reason::Expired(expiry),
             });
         }
-        if let Some(from) = account_state.came_from {
+        if let Some(from) = known.and_then(|known| known.came_from.clone()) {
             return Err(Reason::OtherAccount(from));
         }
         if let Some(parked) = parked {
             return Err(Reason::Parked(parked));
         }
-        if let Some(until) = self.quota.reserved_until(candidate.slot, account_state.usage.as_ref(), now) {
+        let usage = known.and_then(|known| known.usage.as_ref());
+        if let Some(until) = self.quota.reserved_until(candidate.slot, usage, now) {
             return Err(Reason::Reserved(until));
         }
-        let cooling =
-            account_state.cooldown.filter(|cooldown| cooldown.until > now).map(|cooldown| cooldown.until);
-        let cooling = cooling.max(self.yields_until(candidate, login, now));
+        let cooldown = known.and_then(|known| known.cooldown.as_ref());
+        let cooling = cooldown.map(|cooldown| cooldown.until).filter(|until| *until > now);
+        let cooling = cooling.max(known.and_then(|known| yields_until(known, candidate, login, now)));
         Ok((login, cooling.map_or(Availability::Ready, Availability::Cooling)))
+    }
+
+    /// What is known of a login's account.
+    fn known(&self, login: &Login) -> Option<&AccountState> {
+        self.state.accounts.get(&login.account)
     }
 
     /// What is known of an account's usage.
@@ -237,8 +237,7 @@ impl Pool {
                     continue;
                 }
                 Ok((login, Availability::Cooling(until))) => {
-                    let cooldown =
-                        self.state.accounts.get(&login.account).and_then(|it| it.cooldown.as_ref());
+                    let cooldown = self.known(login).and_then(|known| known.cooldown.as_ref());
                     summary.is_capped &= cooldown.is_some_and(|it| it.kind == CooldownKind::UsageCap);
                     Some(until)
                 }
@@ -271,15 +270,31 @@ impl Pool {
         let only = first.login.as_ref().ok().filter(|_| fitting.all(is_the_same))?;
         self.holder(&only.account)
     }
+}
 
-    /// Until when other accounts serve instead of one whose access token was refused and that is being refreshed. The
-    /// issuer is given a moment to answer first, because a rotation costs more than that.
-    fn yields_until(&self, candidate: &Candidate, login: &Login, now: Timestamp) -> Option<Timestamp> {
-        let refused = self.state.accounts.get(&login.account)?.refreshing_after_401.as_ref()?;
-        let (GrantStatus::WithIssuer(marker) | GrantStatus::Unanswered(marker)) = &candidate.grant else {
-            return None;
-        };
-        let is_over = *refused == login.grant() && now.since(marker.since) >= REFRESH_GRACE;
-        is_over.then(|| marker.since.plus(REFUSED_COOLDOWN)).filter(|until| *until > now)
+fn ended_by(known: Option<&AccountState>, candidate: &Candidate, login: &Login) -> Option<String> {
+    let needs_login = known.and_then(|known| known.needs_login.as_ref());
+    match (needs_login.filter(|ended| ended.grant == login.grant()), &candidate.grant) {
+        (Some(ended), _) => Some(ended.code.clone()),
+        (None, GrantStatus::Ended(marker)) => {
+            Some(marker.code.clone().unwrap_or_else(|| grant::USED.to_owned()))
+        }
+        _ => None,
     }
+}
+
+/// Until when other accounts serve instead of one whose access token was refused and that is being refreshed. The
+/// issuer is given a moment to answer first, because a rotation costs more than that.
+fn yields_until(
+    known: &AccountState,
+    candidate: &Candidate,
+    login: &Login,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let refused = known.refreshing_after_401.as_ref()?;
+    let (GrantStatus::WithIssuer(marker) | GrantStatus::Unanswered(marker)) = &candidate.grant else {
+        return None;
+    };
+    let is_over = *refused == login.grant() && now.since(marker.since) >= REFRESH_GRACE;
+    is_over.then(|| marker.since.plus(REFUSED_COOLDOWN)).filter(|until| *until > now)
 }
