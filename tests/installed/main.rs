@@ -6,10 +6,10 @@
 
 mod agent_keys;
 mod agents;
+mod arm64;
 mod browser;
 mod chart;
 mod cluster;
-mod dist;
 mod helm_test;
 mod images;
 mod kubectl;
