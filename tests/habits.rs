@@ -29,6 +29,25 @@ fn every_crate_says_in_its_first_line_what_it_is_for_and_stands_in_a_page() {
 }
 
 #[test]
+fn every_test_is_run() {
+    let script = fs::read_to_string(repository().join("scripts/test")).unwrap();
+    let metadata = sources::metadata();
+    let packages =
+        metadata["packages"].as_array().unwrap().iter().filter(|package| package["source"].is_null());
+    let targets = packages.flat_map(|package| package["targets"].as_array().unwrap());
+    let tests: Vec<_> = targets.filter(|target| target["kind"][0] == "test").collect();
+    assert!(tests.len() > 10, "{}", tests.len());
+    for test in tests {
+        let name = test["name"].as_str().unwrap();
+        assert!(
+            script.contains(&format!(" --test {name} ")),
+            "scripts/test does not run {}",
+            test["src_path"]
+        );
+    }
+}
+
+#[test]
 fn every_dependency_is_declared_in_the_workspace() {
     for entry in fs::read_dir(repository().join("crates")).unwrap() {
         let manifest = entry.unwrap().path().join("Cargo.toml");

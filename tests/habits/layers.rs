@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use fixture::workspace::repository;
-use serde_json::Value;
 
-use crate::habits::sources::{NOT_SHIPPED, rust_files, without_tests};
+use crate::habits::sources::{NOT_SHIPPED, metadata, rust_files, without_tests};
 
 /// The crates in which nothing but values comes in and goes out.
 const PURE: [&str; 3] = ["records", "judgement", "overview"];
@@ -49,12 +47,7 @@ const OUTSIDE: [&str; 10] = [
 
 #[test]
 fn what_judges_depends_on_nothing_that_reaches_a_file_a_socket_or_a_process() {
-    let metadata = Command::new("cargo")
-        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
-        .current_dir(repository())
-        .output()
-        .unwrap();
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let metadata = metadata();
     let name = |id: &str| -> String {
         let packages = metadata["packages"].as_array().unwrap();
         let package = packages.iter().find(|package| package["id"] == id).unwrap();

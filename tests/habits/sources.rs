@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fixture::workspace::repository;
+use serde_json::Value;
 
 /// Crates of which nothing is in an image or an archive.
 pub(crate) const NOT_SHIPPED: [&str; 2] = ["fixture", "stand-in"];
@@ -30,4 +32,14 @@ pub(crate) fn shipped() -> String {
 /// A file's source without its tests.
 pub(crate) fn without_tests(file: &Path) -> String {
     fs::read_to_string(file).unwrap().split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
+}
+
+/// What cargo knows of the workspace.
+pub(crate) fn metadata() -> Value {
+    let metadata = Command::new("cargo")
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    serde_json::from_slice(&metadata.stdout).unwrap()
 }
