@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fixture::workspace::{repository, tool};
+use fixture::workspace::{by_hand, repository, tool};
 use serde_json::Value;
 use support::podman::{does, podman, said, text_of};
 
@@ -28,7 +28,7 @@ pub(crate) fn described_as(name: &str) -> Value {
 
 /// `scripts/build-images IMAGES` with podman's store of the tests. It says which names it has made.
 pub(crate) fn build(images: &[&str], repository_name: &str, environment: &[(&str, &str)]) -> Vec<String> {
-    let built = Command::new(repository().join("scripts/build-images"))
+    let built = by_hand(&mut Command::new("scripts/build-images"))
         .args(images)
         .env("CONTAINERS_CONF", tool("podman/containers.conf"))
         .env("CONTAINERS_STORAGE_CONF", tool("podman/storage.conf"))

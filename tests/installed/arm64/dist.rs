@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use fixture::workspace::{SHIPPED, repository};
+use fixture::workspace::{SHIPPED, by_hand, repository};
 
 /// What `scripts/dist` made: an archive for amd64 and one for arm64, and their checksums from either of two runs.
 struct Dist {
@@ -36,12 +36,7 @@ fn quietly(command: &mut Command) -> String {
 }
 
 fn pack(command: &mut Command) -> String {
-    // What cargo says of this test would make a cargo in it build some crates anew.
-    let about_this_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in env::vars().filter(|(name, _)| about_this_test(name)) {
-        command.env_remove(name);
-    }
-    let output = command.current_dir(repository()).output().unwrap();
+    let output = by_hand(command).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
