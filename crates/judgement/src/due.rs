@@ -69,12 +69,10 @@ pub(crate) fn due(
 
 /// Until when a request without an answer keeps other logins from being refreshed.
 fn settles_at(pool: &Pool, now: Timestamp) -> Option<Timestamp> {
-    let sent = pool.slots.iter().filter_map(|candidate| match &candidate.grant {
-        GrantStatus::WithIssuer(marker) | GrantStatus::Unanswered(marker) => Some(marker.since),
-        GrantStatus::Good | GrantStatus::Ended(_) => None,
-    });
-    // A marker from the future tells nothing: a clock was wrong.
-    sent.filter(|since| *since <= now).map(|since| since.plus(SETTLE_TIME)).filter(|at| *at > now).max()
+    let sent = pool.slots.iter().filter_map(|candidate| candidate.grant.sent());
+    // A marker that cannot be read does not say when that was, and one from the future was written by a wrong clock.
+    let known = sent.filter(|marker| !marker.node.is_empty() && marker.since <= now);
+    known.map(|marker| marker.since.plus(SETTLE_TIME)).filter(|at| *at > now).max()
 }
 
 /// Whether a login is to be refreshed because its end is near.
@@ -113,10 +111,11 @@ fn is_in_vain(pool: &Pool, login: &Login, now: Timestamp) -> bool {
 #[must_use]
 pub fn is_near_its_end(login: &Login, before: Duration, now: Timestamp) -> bool {
     // Logins that were made together end together. A different share of the lead for each account spreads their refreshes.
-    let spread = || before / 4 * spread_of(&login.account) / u32::from(u8::MAX);
+    let most = before / 4;
+    let spread = || most * spread_of(&login.account) / u32::from(u8::MAX);
     match login.expiry {
         // Most are far from their ends, and for them the share need not be known.
-        Some(expiry) => expiry.0 <= now.plus(before / 4 * 5) && expiry.0 <= now.plus(before + spread()),
+        Some(expiry) => expiry.0 <= now.plus(before + most) && expiry.0 <= now.plus(before + spread()),
         None => login.last_refresh.is_none_or(|last| now.since(last) >= OLDEST_TOKENS),
     }
 }

@@ -272,6 +272,7 @@ impl Pool {
     }
 }
 
+/// The same as [`Pool::ended_by`], given what is known of the login's account.
 fn ended_by(known: Option<&AccountState>, candidate: &Candidate, login: &Login) -> Option<String> {
     let needs_login = known.and_then(|known| known.needs_login.as_ref());
     match (needs_login.filter(|ended| ended.grant == login.grant()), &candidate.grant) {
@@ -292,9 +293,7 @@ fn yields_until(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let refused = known.refreshing_after_401.as_ref()?;
-    let (GrantStatus::WithIssuer(marker) | GrantStatus::Unanswered(marker)) = &candidate.grant else {
-        return None;
-    };
+    let marker = candidate.grant.sent()?;
     let is_over = *refused == login.grant() && now.since(marker.since) >= REFRESH_GRACE;
     is_over.then(|| marker.since.plus(REFUSED_COOLDOWN)).filter(|until| *until > now)
 }

@@ -29,6 +29,17 @@ pub enum GrantStatus {
     Ended(Marker),
 }
 
+impl GrantStatus {
+    /// The marker of a request whose answer is not known, or not yet.
+    #[must_use]
+    pub fn sent(&self) -> Option<&Marker> {
+        match self {
+            Self::WithIssuer(marker) | Self::Unanswered(marker) => Some(marker),
+            Self::Good | Self::Ended(_) => None,
+        }
+    }
+}
+
 /// The content of a marker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {

@@ -100,6 +100,18 @@ fn for_ten_minutes_after_a_refresh_without_an_answer_only_logins_that_end_by_the
 }
 
 #[test]
+fn a_marker_that_cannot_be_read_holds_up_no_other_login() {
+    let volume = Scene::living(3600);
+    volume.openai.oauth_fault(OauthFault::CloseAfterConsuming);
+    volume.pass(&[]);
+    volume.openai.oauth_fault(OauthFault::None);
+    let marker = volume.names().into_iter().find(|name| name.contains(".sent")).unwrap();
+    volume.write(&marker, "garbage");
+    let said = volume.pass_to(0, &[]);
+    assert!(said.contains("account-2 refreshed") && !said.contains("account-1 refreshed"), "{said}");
+}
+
+#[test]
 fn a_grant_that_has_ended_is_named_with_its_remedy_and_never_sent_again() {
     let volume = Scene::living(-60);
     volume.openai.oauth_fault(OauthFault::TerminalCode("app_session_terminated".into()));
